@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A bump allocator for objects that die together (one parsed page, one configuration).
  * Life: ARENA_INIT(max) -> arena_alloc... -> arena_done. NULL when memory is out or max is
- * reached. Pointers stay valid until arena_done/arena_reset. Not thread-safe. */
+ * reached. Pointers stay valid until arena_done. Not thread-safe. */
 #ifndef PAILFS_BASE_ARENA_H
 #define PAILFS_BASE_ARENA_H
 

@@ -11,46 +11,48 @@
 
 enum s3_error_kind {
     S3_ERROR_NONE,
-    S3_ERROR_NO_SUCH_KEY,    /* key, version or upload is not there */
+    S3_ERROR_NO_SUCH_KEY, /* key, version or upload is not there */
     S3_ERROR_NO_SUCH_UPLOAD,
     S3_ERROR_NO_SUCH_BUCKET,
     S3_ERROR_ACCESS_DENIED,
     S3_ERROR_BAD_CREDENTIALS, /* unknown key id, signature does not match, token invalid */
     S3_ERROR_EXPIRED_CREDENTIALS,
-    S3_ERROR_NO_CREDENTIALS,  /* none found by any provider */
+    S3_ERROR_NO_CREDENTIALS, /* none found by any provider */
     S3_ERROR_CLOCK_SKEW,
-    S3_ERROR_WRONG_REGION,    /* 301, 400 AuthorizationHeaderMalformed, IllegalLocationConstraint */
-    S3_ERROR_PRECONDITION,    /* 412: positively, the condition does not hold */
-    S3_ERROR_CONFLICT,        /* 409 ConditionalRequestConflict / OperationAborted */
-    S3_ERROR_NOT_MODIFIED,    /* 304 */
-    S3_ERROR_BUCKET_EXISTS,   /* BucketAlreadyExists / BucketAlreadyOwnedByYou */
+    S3_ERROR_WRONG_REGION,  /* 301, 400 AuthorizationHeaderMalformed, IllegalLocationConstraint */
+    S3_ERROR_PRECONDITION,  /* 412: positively, the condition does not hold */
+    S3_ERROR_CONFLICT,      /* 409 ConditionalRequestConflict / OperationAborted */
+    S3_ERROR_NOT_MODIFIED,  /* 304 */
+    S3_ERROR_BUCKET_EXISTS, /* BucketAlreadyExists / BucketAlreadyOwnedByYou */
     S3_ERROR_BUCKET_NOT_EMPTY,
-    S3_ERROR_BAD_RANGE,       /* 416 */
-    S3_ERROR_TOO_LARGE,       /* EntityTooLarge, KeyTooLongError */
-    S3_ERROR_ARCHIVED,        /* InvalidObjectState: Glacier without a restore */
-    S3_ERROR_INVALID,         /* any other 4xx */
-    S3_ERROR_UNSUPPORTED,     /* 501, 405 */
-    S3_ERROR_THROTTLED,       /* SlowDown, 503 with it, 429 */
-    S3_ERROR_SERVER,          /* any other 5xx */
-    S3_ERROR_BAD_RESPONSE,    /* unparsable, cut, wrong checksum or length, headers over the caps */
-    S3_ERROR_CONNECT,         /* name resolution, connect, reset, closed early */
+    S3_ERROR_BAD_RANGE,    /* 416 */
+    S3_ERROR_TOO_LARGE,    /* EntityTooLarge */
+    S3_ERROR_KEY_TOO_LONG, /* KeyTooLongError */
+    S3_ERROR_ARCHIVED,     /* InvalidObjectState: Glacier without a restore */
+    S3_ERROR_QUOTA,        /* the server's space or quota is used up */
+    S3_ERROR_INVALID,      /* any other 4xx */
+    S3_ERROR_UNSUPPORTED,  /* 501, 405 */
+    S3_ERROR_THROTTLED,    /* SlowDown, 503 with it, 429 */
+    S3_ERROR_SERVER,       /* any other 5xx */
+    S3_ERROR_BAD_RESPONSE, /* unparsable, cut, wrong checksum or length, headers over the caps */
+    S3_ERROR_CONNECT,      /* name resolution, connect, reset, closed early */
     S3_ERROR_TLS,
     S3_ERROR_TIMEOUT,
     S3_ERROR_CANCELLED,
-    S3_ERROR_CONFIG,          /* something given by the user is wrong; message says what */
+    S3_ERROR_CONFIG, /* something given by the user is wrong; message says what */
     S3_ERROR_OUT_OF_MEMORY,
     S3_ERROR_KIND_MAX,
 };
 
 struct s3_error {
     enum s3_error_kind kind;
-    int http_status;      /* 0 when no answer arrived */
-    unsigned tries;       /* requests sent */
-    char code[64];        /* S3's <Code>, "" when there was none */
-    char request_id[64];  /* x-amz-request-id */
-    char operation[32];   /* "GetObject" */
-    char region[32];      /* from x-amz-bucket-region or <Region>, "" when not told */
-    char message[512];    /* one sentence for a person, without secrets */
+    int http_status;     /* 0 when no answer arrived */
+    unsigned tries;      /* requests sent */
+    char code[64];       /* S3's <Code>, "" when there was none */
+    char request_id[64]; /* x-amz-request-id */
+    char operation[32];  /* "GetObject" */
+    char region[32];     /* from x-amz-bucket-region or <Region>, "" when not told */
+    char message[512];   /* one sentence for a person, without secrets */
 };
 
 /* "no-such-key" ... for logs and tests. Never NULL. */

@@ -5,20 +5,20 @@
 #define PAILFS_BASE_LIMITS_H
 
 /* One page of a listing with 1,000 keys of 1,024 bytes, percent-encoded, is below 4 MiB. */
-#define LIMIT_XML_BODY       (16u << 20) /* any XML answer, bytes */
-#define LIMIT_XML_TEXT       (64u << 10) /* text of one element, bytes */
-#define LIMIT_XML_DEPTH      32u         /* nesting of elements */
-#define LIMIT_ERROR_BODY     (64u << 10) /* body of an answer that is not 2xx, bytes */
-#define LIMIT_HEADER_LINE    (16u << 10) /* one response header, bytes */
-#define LIMIT_HEADERS        256u        /* response headers of one answer */
-#define LIMIT_HEADER_BYTES   (64u << 10) /* all response headers of one answer, bytes */
-#define LIMIT_URL            (32u << 10) /* request URL: a key of 1,024 bytes percent-encoded fits */
-#define LIMIT_INI_FILE       (1u << 20)  /* ~/.aws/config and the like, bytes */
-#define LIMIT_INI_LINE       (16u << 10) /* one line of it; session tokens are about 1-2 KiB */
-#define LIMIT_PASSWD_FILE    (64u << 10) /* s3fs passwd_file, bytes */
-#define LIMIT_OPTION_VALUE   (16u << 10) /* one mount option's value, bytes */
-#define LIMIT_CTL_MESSAGE    (64u << 10) /* one request on the control socket, bytes */
-#define LIMIT_LOG_LINE       2048u       /* longer lines are cut, bytes */
-#define LIMIT_PAGE_STRINGS   (16u << 20) /* strings of one parsed page, bytes */
+#define LIMIT_XML_BODY     (16u << 20) /* any XML answer, bytes */
+#define LIMIT_XML_TEXT     (64u << 10) /* text of one element, bytes */
+#define LIMIT_XML_DEPTH    32u         /* nesting of elements */
+#define LIMIT_ERROR_BODY   (64u << 10) /* body of an answer that is not 2xx, bytes */
+#define LIMIT_HEADER_LINE  (16u << 10) /* one response header, bytes */
+#define LIMIT_HEADERS      256u        /* response headers of one answer */
+#define LIMIT_HEADER_BYTES (64u << 10) /* all response headers of one answer, bytes */
+#define LIMIT_URL          (32u << 10) /* request URL: a key of 1,024 bytes percent-encoded fits */
+#define LIMIT_INI_FILE     (1u << 20)  /* ~/.aws/config and the like, bytes */
+#define LIMIT_INI_LINE     (16u << 10) /* one line of it; session tokens are about 1-2 KiB */
+#define LIMIT_PASSWD_FILE  (64u << 10) /* s3fs passwd_file, bytes */
+#define LIMIT_OPTION_VALUE (16u << 10) /* one mount option's value, bytes */
+#define LIMIT_CTL_MESSAGE  (64u << 10) /* one request on the control socket, bytes */
+#define LIMIT_LOG_LINE     2048u       /* longer lines are cut, bytes */
+#define LIMIT_PAGE_STRINGS (16u << 20) /* strings of one parsed page, bytes */
 
 #endif
