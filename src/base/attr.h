@@ -12,18 +12,18 @@
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-#define MIN(a, b)                                                                                  \
+/* Each argument is evaluated once; the counter lets one stand inside another. */
+#define ATTR_CONCAT2(a, b) a##b
+#define ATTR_CONCAT(a, b)  ATTR_CONCAT2(a, b)
+#define ATTR_PICK(a, op, b, id)                                                                    \
     ({                                                                                             \
-        __typeof__(a) min_a_ = (a);                                                                \
-        __typeof__(b) min_b_ = (b);                                                                \
-        min_a_ < min_b_ ? min_a_ : min_b_;                                                         \
+        __typeof__(a) ATTR_CONCAT(pick_a_, id) = (a);                                              \
+        __typeof__(b) ATTR_CONCAT(pick_b_, id) = (b);                                              \
+        ATTR_CONCAT(pick_a_, id)                                                                   \
+        op ATTR_CONCAT(pick_b_, id) ? ATTR_CONCAT(pick_a_, id) : ATTR_CONCAT(pick_b_, id);         \
     })
-#define MAX(a, b)                                                                                  \
-    ({                                                                                             \
-        __typeof__(a) max_a_ = (a);                                                                \
-        __typeof__(b) max_b_ = (b);                                                                \
-        max_a_ > max_b_ ? max_a_ : max_b_;                                                         \
-    })
+#define MIN(a, b) ATTR_PICK(a, <, b, __COUNTER__)
+#define MAX(a, b) ATTR_PICK(a, >, b, __COUNTER__)
 
 #define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 

@@ -203,7 +203,7 @@ enum s3_error_kind s3_error_kind_from_s3(const char *code, int http_status)
                 return CODES[i].kind;
         /* A 404 that speaks of something else than a key or an upload (NoSuchTagSet,
          * NoSuchLifecycleConfiguration, a proxy's words) does not show that a key is absent, and a
-         * 409 or 412 with a foreign code is no positive answer to a condition. */
+         * 409 about something else (InvalidBucketState) is not worth another try. */
         if (http_status == 404 || http_status == 410 || http_status == 409)
             return S3_ERROR_INVALID;
     }

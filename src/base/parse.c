@@ -63,7 +63,7 @@ int parse_i64(const char *s, int64_t *ret)
     if (!s)
         return -EINVAL;
     bool negative = *s == '-';
-    uint64_t v;
+    uint64_t v = 0;
     int r = parse_u64(s + negative, &v);
     if (r < 0)
         return r;
