@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The new content of one object, shared by every handle that has the file open for writing.
+ *
+ * A stream goes up as a multipart upload, parts in parallel and growing by index, never staged on
+ * disk; content that fits the first part is kept whole in memory and is one PUT. While it is kept
+ * whole, writes and reads at any offset work. Beyond that, what already left memory can be neither
+ * rewritten nor read back: -EOPNOTSUPP (the caller says so once; nothing is altered).
+ * The store's old object stays until a commit has succeeded.
+ * After a commit the writer goes on: further appends start a new upload whose first parts are
+ * copied inside the store from the committed version.
+ *
+ * Life:    writer_new -> write/truncate/read -> writer_commit (any number) -> writer_free (aborts
+ *          an upload that was not committed).
+ * Threads: any; calls on one writer are serialised inside. Blocks for memory (back-pressure).
+ * Errors:  the first failure of a part stays: every later write and commit returns it until
+ *          writer_free; the store's old object is untouched. */
+#ifndef PAILFS_DATA_WRITER_H
+#define PAILFS_DATA_WRITER_H
+
+#include "data/data.h"
+
+struct writer;
+
+struct writer_options {
+    const char *key; /* copied */
+    /* The version that the content begins with: NULL etag = empty (new file or truncated). Small
+     * ones are read into memory on first need, large ones are copied inside the store. */
+    const char *base_etag;
+    uint64_t base_size;
+    /* Attributes for the object, asked for when an upload begins or a PUT is made. The result is
+     * borrowed until the next call with the same ctx. */
+    int (*attrs)(void *ctx, struct store_attrs *ret);
+    void *attrs_ctx;
+    /* Conditions on the first commit; later ones carry If-Match of the version before. */
+    const char *if_match; /* copied; NULL = none */
+    bool if_absent;
+};
+
+int writer_new(struct data *d, const struct writer_options *opts, struct writer **ret);
+int writer_write(struct writer *w, uint64_t offset, const void *buf, size_t len,
+                 struct s3_error *reterr);
+/* Grows with zeros or cuts. */
+int writer_truncate(struct writer *w, uint64_t size, struct s3_error *reterr);
+int writer_read(struct writer *w, uint64_t offset, void *buf, size_t len, size_t *ret_len,
+                struct s3_error *reterr);
+uint64_t writer_size(struct writer *w);
+/* Written or truncated (or never committed and new) since the last commit. */
+bool writer_dirty(struct writer *w);
+
+struct writer_result {
+    struct store_version version;
+    uint64_t size;
+    bool attrs_stale; /* the upload began with attributes that may have changed since */
+};
+/* Everything is in the store under the key when this returns 0. Nothing to do is 0 with the last
+ * result. */
+int writer_commit(struct writer *w, struct writer_result *ret, struct s3_error *reterr);
+/* The object was renamed in the store (rename of an open file): later commits go to this key. Only
+ * while nothing is under way: commit first. */
+int writer_set_key(struct writer *w, const char *key, const char *etag);
+/* The name was removed while open: commits succeed without storing anything from now on. */
+void writer_orphan(struct writer *w);
+void writer_free(struct writer *w); /* NULL ok */
+
+#endif
