@@ -1,0 +1,150 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# Sourced first by every shell test: a server, a bucket, a mount, assertions.
+#
+#   . "$SOURCE_DIR/tests/lib/common.sh"
+#   server_start [s3d option...]     sets S3_ENDPOINT, AWS_* and BUCKET (made, unique)
+#   mount_fs [pailfs option...]      mounts $BUCKET at $MNT; the log is $LOG
+#   unmount_fs                       and waits for the daemon's end
+#   fail TEXT / check TEXT command...  / equal TEXT want got / poll SECONDS command...
+#
+# Run by hand: tests/run.sh NAME, or after a build
+#   SOURCE_DIR=$PWD BUILD_DIR=$PWD/build/tests TEST_SERVER=s3d SCRATCH=$(mktemp -d) tests/fs/NAME.sh
+set -uo pipefail
+
+: "${SOURCE_DIR:?run this through tests/run.sh}" "${BUILD_DIR:?}" "${SCRATCH:?}"
+TEST_SERVER=${TEST_SERVER:-s3d}
+PAILFS=$BUILD_DIR/src/pailfs
+PAILCTL=$BUILD_DIR/src/pailctl
+S3D=$BUILD_DIR/tests/s3d/s3d
+MNT=$SCRATCH/mnt
+LOG=$SCRATCH/pailfs.log
+export AWS_EC2_METADATA_DISABLED=true PYTHONDONTWRITEBYTECODE=1
+
+fail() {
+    echo "FAIL: $*" >&2
+    exit 1
+}
+skip() {
+    echo "skipped: $*"
+    exit 77
+}
+# check TEXT command...: the command must succeed
+check() {
+    local text=$1
+    shift
+    "$@" || fail "$text (command: $*)"
+}
+# refuse TEXT command...: the command must fail
+refuse() {
+    local text=$1
+    shift
+    if "$@" >"$SCRATCH/refuse.out" 2>&1; then fail "$text: succeeded (command: $*)"; fi
+}
+equal() {
+    [ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"
+}
+contains() {
+    case $3 in *"$2"*) ;; *) fail "$1: '$2' is not in: $3" ;; esac
+}
+# errno_of command...: the symbolic errno in the last line of an error message of coreutils
+poll() { # poll SECONDS command...
+    local end=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        [ $SECONDS -lt $end ] || return 1
+        read -r -t 0.05 <> <(:) || true
+    done
+}
+s3() { # boto3 as the second opinion: tests/lib/s3.py COMMAND...
+    /usr/bin/python3 "$SOURCE_DIR/tests/lib/s3.py" "$@"
+}
+
+at_exit() {
+    local rc=$?
+    trap - EXIT
+    if mountpoint -q "$MNT" 2>/dev/null; then umount -l "$MNT" 2>/dev/null || fusermount3 -uz "$MNT"; fi
+    [ -z "${S3D_PID:-}" ] || kill "$S3D_PID" 2>/dev/null
+    exit $rc
+}
+trap at_exit EXIT
+
+s3d_start() { # s3d_start [option...]: (again) on the same port and folder when they are known
+    rm -f "$SCRATCH/s3d.port"
+    "$S3D" --dir "$SCRATCH/s3d" --port "${S3D_PORT:-0}" --port-file "$SCRATCH/s3d.port" \
+        --access-key "$AWS_ACCESS_KEY_ID" --secret-key "$AWS_SECRET_ACCESS_KEY" "$@" \
+        >>"$SCRATCH/s3d.log" 2>&1 &
+    S3D_PID=$!
+    poll 20 test -s "$SCRATCH/s3d.port" || fail "s3d did not start: $(cat "$SCRATCH/s3d.log")"
+    S3D_PORT=$(cat "$SCRATCH/s3d.port")
+    export S3_ENDPOINT=http://127.0.0.1:$S3D_PORT
+}
+s3d_stop() {
+    kill "$S3D_PID" && wait "$S3D_PID"
+    S3D_PID=
+}
+server_start() {
+    case $TEST_SERVER in
+    s3d)
+        export AWS_ACCESS_KEY_ID=testaccesskey AWS_SECRET_ACCESS_KEY=testsecretkey
+        export AWS_DEFAULT_REGION=us-east-1
+        mkdir -p "$SCRATCH/s3d"
+        s3d_start "$@"
+        ;;
+    rgw)
+        # shellcheck disable=SC1091
+        . "$RGW_DIR/env"
+        ;;
+    *) fail "unknown TEST_SERVER '$TEST_SERVER'" ;;
+    esac
+    BUCKET=t$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
+    export BUCKET
+    s3 mb "$BUCKET" || fail "no bucket on $S3_ENDPOINT"
+    mkdir -p "$MNT"
+}
+
+# s3d's own interface (TEST_SERVER=s3d only)
+s3d_fault() { printf '%s\n' "$@" | curl -sf --data-binary @- "$S3_ENDPOINT/_s3d/faults" >/dev/null || fail "s3d refused the fault: $*"; }
+s3d_faults_clear() { curl -sf -X DELETE "$S3_ENDPOINT/_s3d/faults" >/dev/null || fail "s3d: faults not cleared"; }
+s3d_reset() { curl -sf -X POST "$S3_ENDPOINT/_s3d/reset" >/dev/null || fail "s3d: counters not reset"; }
+# s3d_count OPERATION: requests since the reset
+s3d_count() { curl -sf "$S3_ENDPOINT/_s3d/counters" | awk -v op="$1" '$1 == op {print $2; f = 1} END {if (!f) print 0}'; }
+# s3d_requests: "Operation=N ..." of all operations since the reset, sorted
+s3d_requests() {
+    curl -sf "$S3_ENDPOINT/_s3d/counters" |
+        awk '$1 ~ /^[A-Z][A-Za-z0-9]+$/ && $2 > 0 {print $1 "=" $2}' | sort | paste -sd ' ' -
+}
+
+# The options that every test mount needs; a test adds its own.
+pailfs_options() {
+    printf '%s' "endpoint_url=$S3_ENDPOINT,use_path_request_style,log_file=$LOG"
+}
+mount_fs() {
+    "$PAILFS" "${SOURCE:-$BUCKET}" "$MNT" -o "$(pailfs_options)" "$@" >"$SCRATCH/mount.out" 2>&1 ||
+        fail "mount: exit status $?: $(cat "$SCRATCH/mount.out" "$LOG" 2>/dev/null)"
+    mountpoint -q "$MNT" || fail "mount said success, but nothing is mounted"
+}
+daemon_pids() { # of this mount point
+    local p
+    for p in /proc/[0-9]*; do
+        if tr '\0' '\n' <"$p/cmdline" 2>/dev/null | grep -qxF "${1:-$MNT}" &&
+            [ "$(readlink "$p/exe" 2>/dev/null)" = "$(readlink -f "$PAILFS")" ]; then
+            echo "${p#/proc/}"
+        fi
+    done
+}
+no_daemon() { [ -z "$(daemon_pids "${1:-}")" ]; }
+unmount_fs() {
+    local mnt=${1:-$MNT}
+    fusermount3 -u "$mnt" || fail "fusermount3 -u $mnt"
+    poll 60 no_daemon "$mnt" || fail "the daemon of $mnt did not end after the unmount"
+}
+remount_fs() {
+    unmount_fs
+    mount_fs "$@"
+}
+sha() { sha256sum <"$1" | cut -d' ' -f1; }
+# random_file PATH BYTES [SEED]: reproducible, not compressible
+random_file() {
+    openssl enc -aes-128-ctr -pass "pass:${3:-7}" -nosalt -pbkdf2 </dev/zero 2>/dev/null | head -c "$2" >"$1"
+}
