@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "alloc_fail.h"
 #include "base/strbuf.h"
 
 static void test_empty(void **state)
@@ -83,6 +84,26 @@ static void test_reserve(void **state)
     assert_int_equal(strbuf_reserve(&sb, SIZE_MAX), -E2BIG);
 }
 
+static void test_out_of_memory(void **state)
+{
+    CLEANUP_STRBUF struct strbuf sb = STRBUF_INIT(1000);
+    assert_int_equal(strbuf_append_str(&sb, "abc"), 0);
+    char text[200] = "";
+    memset(text, 'y', sizeof(text) - 1);
+    alloc_fail_begin(0);
+    int r = strbuf_appendf(&sb, "%s", text);
+    assert_true(alloc_fail_end());
+    assert_int_equal(r, -ENOMEM);
+    assert_string_equal(strbuf_str(&sb), "abc");
+    assert_int_equal(strbuf_append_str(&sb, "d"), -ENOMEM);
+    assert_null(strbuf_take(&sb));
+
+    alloc_fail_begin(0);
+    char *taken = strbuf_take(&sb);
+    assert_true(alloc_fail_end());
+    assert_null(taken);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -91,6 +112,7 @@ int main(void)
         cmocka_unit_test(test_cap_is_exact_and_sticky),
         cmocka_unit_test(test_many_small_appends),
         cmocka_unit_test(test_reserve),
+        cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests_name("strbuf", tests, NULL, NULL);
 }
