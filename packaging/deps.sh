@@ -1,6 +1,5 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck disable=SC2034 # the arrays are for the scripts that source this
 # Which Debian packages each purpose needs, and how missing ones are installed. Sourced by
 # packaging/quickstart.sh and tests/run.sh; the one list of them.
 
@@ -8,7 +7,7 @@ DEPS_BUILD=(gcc libc6-dev meson ninja-build pkg-config libfuse3-dev libcurl4-ope
     libxml2-dev libjansson-dev zlib1g-dev uthash-dev scdoc)
 DEPS_RUN=(fuse3 ca-certificates)
 DEPS_S3D=(libmicrohttpd-dev)
-DEPS_TEST=(libcmocka-dev python3 python3-boto3 ceph-mon ceph-osd radosgw ceph-common python3-rados
+DEPS_TEST=(libcmocka-dev openssl python3 python3-boto3 ceph-mon ceph-osd radosgw ceph-common python3-rados
     clang-format shellcheck codespell git curl procps rsync attr file fio libasan8 libubsan1
     debhelper dpkg-dev lintian)
 

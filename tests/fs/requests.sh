@@ -1,0 +1,38 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# servers: s3d
+# Round trips are the currency: what each common step may cost, to the request.
+. "$SOURCE_DIR/tests/lib/common.sh"
+server_start
+random_file "$SCRATCH/5k" 5000
+mkdir "$SCRATCH/in" && for i in 1 2 3; do cp "$SCRATCH/5k" "$SCRATCH/in/$i"; done
+for i in 1 2 3; do s3 put "read/$i" "$SCRATCH/5k"; done
+mount_fs -o metadata_ttl=600
+ls "$MNT" >/dev/null
+cost() { # cost TITLE EXPECTED command...
+    local title=$1 want=$2
+    shift 2
+    s3d_reset
+    check "$title" "$@"
+    equal "requests of: $title" "$want" "$(s3d_requests)"
+}
+cost "mkdir in a listed directory" "PutObject=1" mkdir "$MNT/new"
+cost "create a small file in a directory of our own" "PutObject=1" cp "$SCRATCH/5k" "$MNT/new/a"
+cost "read back what this mount wrote" "GetObject=1" cmp "$SCRATCH/5k" "$MNT/new/a"
+cost "stat of it" "" stat "$MNT/new/a"
+cost "an empty file" "PutObject=1" touch "$MNT/new/empty"
+s3d_reset
+ls "$MNT/read" >/dev/null
+equal "first listing of a directory" "ListObjectsV2=1" "$(s3d_requests)"
+cost "cold read of a listed small file" "GetObject=1" cmp "$SCRATCH/5k" "$MNT/read/1"
+cost "stat of the others" "" stat "$MNT/read/2" "$MNT/read/3"
+s3d_reset
+refuse "absent in a listed directory" stat "$MNT/read/absent"
+equal "requests for an absent name" "" "$(s3d_requests)"
+cost "unlink" "DeleteObject=1" rm "$MNT/read/1"
+cost "rename of a file" "CopyObject=1 DeleteObject=1" mv "$MNT/read/2" "$MNT/read/9"
+random_file "$SCRATCH/20m" $((20 << 20))
+s3d_reset
+cp "$SCRATCH/20m" "$MNT/new/20m"
+equal "20 MiB in parts of 8 MiB" "CompleteMultipartUpload=1 CreateMultipartUpload=1 UploadPart=3" "$(s3d_requests)"
+unmount_fs

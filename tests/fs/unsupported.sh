@@ -1,0 +1,35 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# What is not there says so with the errno that POSIX or Linux has for it, and alters nothing.
+. "$SOURCE_DIR/tests/lib/common.sh"
+server_start
+mount_fs
+echo x >"$MNT/f"
+/usr/bin/python3 - "$MNT" <<'P' || fail "see above"
+import errno, os, socket, stat, sys
+os.chdir(sys.argv[1])
+def refuses(codes, fn, *a):
+    try:
+        fn(*a)
+    except OSError as e:
+        assert e.errno in codes, (fn, a, "got", errno.errorcode[e.errno])
+    else:
+        raise AssertionError((fn, a, "succeeded"))
+refuses((errno.EPERM,), os.link, "f", "hard")
+refuses((errno.EPERM,), os.mknod, "dev", stat.S_IFCHR | 0o600, os.makedev(1, 3))
+refuses((errno.ENAMETOOLONG,), os.mkdir, "n" * 256)
+refuses((errno.ENOTDIR,), os.mkdir, "f/d")
+refuses((errno.EEXIST,), os.mkdir, "f")
+refuses((errno.ENOENT,), os.rmdir, "absent")
+refuses((errno.ENOTDIR,), os.rmdir, "f")
+refuses((errno.ENOENT,), os.unlink, "absent")
+os.mkdir("d"); open("d/x", "w").close()
+refuses((errno.ENOTEMPTY,), os.rmdir, "d")
+refuses((errno.EISDIR,), os.unlink, "d")
+refuses((errno.EISDIR,), os.open, "d", os.O_WRONLY)
+refuses((errno.ENOENT,), os.open, "absent", os.O_RDONLY)
+refuses((errno.ENOTDIR,), os.open, "f", os.O_RDONLY | os.O_DIRECTORY)
+assert open("f").read() == "x\n" and sorted(os.listdir(".")) == ["d", "f"]
+P
+unmount_fs
+equal "keys" "d/ d/x f" "$(s3 keys | paste -sd ' ' -)"

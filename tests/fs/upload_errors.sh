@@ -1,0 +1,56 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# servers: s3d
+# An upload that fails is reported by close or fsync, and the old object stays whole.
+. "$SOURCE_DIR/tests/lib/common.sh"
+server_start
+mount_fs -o retries=2
+echo old >"$MNT/f" || fail "first write"
+attempt() { # attempt TITLE BYTES: writes and closes; must fail with an errno, never succeed
+    /usr/bin/python3 - "$MNT/f" "$2" <<'P' || fail "$1: the error was not reported"
+import os, sys
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_TRUNC)
+left = int(sys.argv[2])
+try:
+    while left:
+        left -= os.write(fd, b"n" * min(left, 1 << 20))
+    os.fsync(fd)
+except OSError as e:
+    try:
+        os.close(fd)
+    except OSError:
+        pass
+    sys.exit(0)
+try:
+    os.close(fd)
+except OSError:
+    sys.exit(0)
+sys.exit(1)
+P
+    s3d_faults_clear
+    equal "$1: the old object" "old" "$(s3 get f "$SCRATCH/f" && cat "$SCRATCH/f")"
+    equal "$1: what the mount shows afterwards" "old" "$(cat "$MNT/f")"
+}
+s3d_fault "op=PutObject action=status:403:AccessDenied"
+attempt "small file refused" 10
+s3d_fault "op=PutObject action=status:500:InternalError"
+attempt "small file, server broken for good" 10
+s3d_fault "op=UploadPart action=status:403:AccessDenied"
+attempt "part refused" 30000000
+s3d_fault "op=CreateMultipartUpload action=status:403:AccessDenied"
+attempt "upload refused" 30000000
+s3d_fault "op=CompleteMultipartUpload action=200-error:InternalError"
+attempt "200 with an error inside" 30000000
+s3d_fault "op=UploadPart action=reset"
+attempt "connections reset" 30000000
+# Passing faults are retried and nobody notices.
+s3d_fault "op=PutObject count=1 action=status:503:SlowDown" "op=UploadPart count=2 action=reset" \
+    "op=CompleteMultipartUpload count=1 action=200-error:InternalError"
+random_file "$SCRATCH/big" 20000000
+check "retried small file" cp "$SCRATCH/big" "$MNT/big"
+echo new >"$MNT/f" || fail "a passing 503 must be retried"
+s3d_faults_clear
+equal "retried content" new "$(cat "$MNT/f")"
+check "retried large content" cmp "$SCRATCH/big" "$MNT/big"
+unmount_fs
+equal "no unfinished uploads" "" "$(s3 uploads)"
