@@ -10,12 +10,12 @@
 #include "base/error.h"
 
 struct aws_endpoint {
-    char scheme[6];      /* "https" or "http" */
-    char authority[320]; /* host[:port] as it stands in the URL and the Host header */
-    char base_path[1024];/* "" or "/..." without trailing '/': the custom URL's path and, in path
-                            style, "/bucket" */
-    char region[64];     /* for the signature */
-    bool custom;         /* from endpoint_url, not from AWS' naming */
+    char scheme[6];       /* "https" or "http" */
+    char authority[320];  /* host[:port] as it stands in the URL and the Host header */
+    char base_path[1024]; /* "" or "/..." without trailing '/': the custom URL's path and, in path
+                             style, "/bucket" */
+    char region[64];      /* for the signature */
+    bool custom;          /* from endpoint_url, not from AWS' naming */
     bool path_style;
 };
 
