@@ -26,8 +26,8 @@ struct aws_config_args {
     const char *passwd_file; /* s3fs' format; also read from the default places when nothing else */
     const char *bucket;      /* for passwd_file lines "bucket:KEY:SECRET" */
     bool no_sign_request;
-    int path_style;          /* 1 path, 0 virtual host, -1 not given */
-    int max_attempts;        /* 0 = not given */
+    int path_style;   /* 1 path, 0 virtual host, -1 not given */
+    int max_attempts; /* 0 = not given */
     /* Tests give their own; NULL = getenv. */
     const char *(*getenv)(void *ctx, const char *name);
     void *getenv_ctx;
@@ -35,23 +35,24 @@ struct aws_config_args {
 
 struct aws_config {
     /* owned strings, NULL = not set anywhere */
-    char *access_key_id;     /* from arguments only; the chain looks at the rest */
+    char *access_key_id; /* from arguments only; the chain looks at the rest */
     char *secret_access_key;
     char *session_token;
-    char *profile;           /* never NULL: "default" when nothing names one */
-    bool profile_explicit;   /* named by argument: then the environment's keys are not used */
+    char *profile;         /* never NULL: "default" when nothing names one */
+    bool profile_explicit; /* named by argument: then the environment's keys are not used */
     char *region;
     char *endpoint_url;
     char *ca_bundle;
     char *passwd_file;
+    char *home_passwd_file; /* "$HOME/.passwd-s3fs", whether it exists or not */
     char *bucket;
-    char *credentials_path;  /* AWS_SHARED_CREDENTIALS_FILE or ~/.aws/credentials */
-    char *config_path;       /* AWS_CONFIG_FILE or ~/.aws/config */
+    char *credentials_path; /* AWS_SHARED_CREDENTIALS_FILE or ~/.aws/credentials */
+    char *config_path;      /* AWS_CONFIG_FILE or ~/.aws/config */
     bool no_sign_request;
-    int addressing_style;    /* enum aws_addressing */
+    int addressing_style; /* enum aws_addressing */
     bool use_dualstack;
     bool use_fips;
-    int max_attempts;        /* 0 = default */
+    int max_attempts;             /* 0 = default */
     uint64_t multipart_threshold; /* s3 = block; 0 = not set; bytes */
     uint64_t multipart_chunksize;
     struct aws_profile_file *files; /* parsed, owned */
