@@ -4,6 +4,7 @@
  * A provider chain is a constant table of providers tried in order; the first that has keys wins.
  * Keys with an expiry are refreshed by one thread at a time: inside the advisory window (15 min
  * before expiry) others go on with the old keys, inside the mandatory window (10 min) they wait.
+ * A refresh that fails while the old keys are still good keeps them and is tried again later.
  * Expiry is judged by the wall clock, so a suspended machine refreshes after waking.
  *
  * Threads: aws_credentials_source_get from any thread. It may block on a file or the network, so
@@ -23,13 +24,13 @@ struct aws_config;
 
 /* Immutable once made; shared by reference count. Never formatted into a log. */
 struct aws_credentials {
-    unsigned refs;          /* atomic */
-    bool anonymous;         /* requests go unsigned */
-    char *access_key_id;    /* owned */
-    char *secret_access_key;/* owned; zeroed on release */
-    char *session_token;    /* owned, NULL = none; zeroed on release */
-    int64_t expiry_ns;      /* realtime, or AWS_CREDENTIALS_NO_EXPIRY */
-    char provider[32];      /* which provider gave them, for messages: "env", "shared-file" ... */
+    unsigned refs;           /* atomic */
+    bool anonymous;          /* requests go unsigned */
+    char *access_key_id;     /* owned */
+    char *secret_access_key; /* owned; zeroed on release */
+    char *session_token;     /* owned, NULL = none; zeroed on release */
+    int64_t expiry_ns;       /* realtime, or AWS_CREDENTIALS_NO_EXPIRY */
+    char provider[32];       /* which provider gave them, for messages: "env", "shared-file" ... */
 };
 
 int aws_credentials_new(const char *access_key_id, const char *secret_access_key,
@@ -47,7 +48,7 @@ struct aws_credentials_provider {
     int (*load)(const struct aws_config *config, struct clock *clock, struct aws_credentials **ret,
                 struct s3_error *reterr);
 };
-/* boto3's order; ends with name == NULL. */
+/* boto3's order, and s3fs' passwd_file; see credentials_chain.c. Ends with name == NULL. */
 extern const struct aws_credentials_provider aws_credentials_chain[];
 
 struct aws_credentials_source; /* a chain plus the cached keys; refcounted by its owner, one */
@@ -59,7 +60,9 @@ int aws_credentials_source_new(const struct aws_config *config,
 /* A reference to valid keys; S3_ERROR_NO_CREDENTIALS lists where was looked. */
 int aws_credentials_source_get(struct aws_credentials_source *s, struct aws_credentials **ret,
                                struct s3_error *reterr);
-/* As above without blocking: -EAGAIN when a refresh must be waited for. */
+/* As above without blocking: -EAGAIN when a refresh must be waited for. It never refreshes by
+ * itself: where it is the only caller, something must call aws_credentials_source_get once a
+ * minute, or the keys run into the mandatory window and then every request waits once. */
 int aws_credentials_source_try_get(struct aws_credentials_source *s, struct aws_credentials **ret);
 /* The server said ExpiredToken: the next get loads anew. */
 void aws_credentials_source_expire(struct aws_credentials_source *s,
