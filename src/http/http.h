@@ -32,12 +32,15 @@ struct http_header {
     const char *value;
 };
 
-/* Takes the body of a 2xx answer as it arrives. */
+/* Takes the body of a 2xx answer as it arrives. The body has a known end (Content-Length or
+ * chunked): one that only the closing of the connection would end is refused, because a cut cannot
+ * be told from its end. A non-zero return (-errno) ends the exchange with S3_ERROR_BAD_RESPONSE
+ * and sink_error. */
 struct http_sink {
-    /* Called once before the first write with the answer's status and headers; may be NULL.
-     * A non-zero return (-errno) ends the exchange with S3_ERROR_BAD_RESPONSE. */
+    /* Called once before the first write with the answer's status and headers (not for an empty
+     * body); may be NULL. */
     int (*begin)(void *ctx, const struct http_response *resp);
-    /* 0, or -errno to end the exchange. data is borrowed for the call. */
+    /* 0 or -errno. data is borrowed for the call. */
     int (*write)(void *ctx, const void *data, size_t len);
     void *ctx;
 };
@@ -45,9 +48,11 @@ struct http_sink {
 /* Milliseconds; 0 = none. All measured on the monotonic clock. */
 struct http_deadlines {
     uint32_t connect_ms;    /* name resolution, TCP and TLS */
-    uint32_t first_byte_ms; /* from the last byte of the request to the first of the answer */
+    uint32_t first_byte_ms; /* from the last byte of the request (acknowledged by the peer's TCP)
+                               to the first of the answer; when 0, stall_ms covers this wait */
     uint32_t stall_ms;      /* no byte in either direction for so long */
-    uint32_t total_ms;      /* the whole exchange */
+    uint32_t total_ms;      /* the whole exchange from http_submit on, waiting for a free
+                               connection included */
 };
 
 struct http_request {
@@ -59,25 +64,31 @@ struct http_request {
     int n_body;
     const struct http_sink *sink; /* NULL = a 2xx body goes to http_response.body, capped */
     size_t body_max;              /* cap for http_response.body; 0 = LIMIT_XML_BODY */
+    bool direct;                  /* no proxy, whatever the environment says (instance metadata) */
     struct http_deadlines deadlines;
     unsigned stat; /* index for http_stats, the caller's numbering (S3: the operation) */
 };
 
 struct http_response {
-    int status; /* 0: no complete answer, see kind */
-    enum s3_error_kind kind; /* NONE, CONNECT, TLS, TIMEOUT, CANCELLED, BAD_RESPONSE, OUT_OF_MEMORY */
+    int status;              /* 0: no complete answer, see kind */
+    enum s3_error_kind kind; /* NONE, CONNECT, TLS, TIMEOUT, CANCELLED, BAD_RESPONSE, OUT_OF_MEMORY,
+                                INVALID (the URL or a header cannot be sent) */
     char message[256];       /* for kind != NONE: one sentence, names host and port */
     struct http_header *headers; /* owned by arena; names as sent by the server */
     size_t n_headers;
     struct arena arena;
-    struct strbuf body;       /* answer body when there was no sink, or the status was not 2xx */
-    uint64_t content_length;  /* HTTP_LENGTH_UNKNOWN when not told */
-    uint64_t received;        /* body bytes that arrived */
-    uint64_t first_byte_ns;   /* from submit to the first byte of the answer */
-    uint64_t total_ns;        /* from submit to the end */
-    int sink_error;           /* -errno that the sink returned, else 0 */
+    struct strbuf body;      /* answer body when there was no sink, or the status was not 2xx
+                                (then cut at LIMIT_ERROR_BODY) */
+    uint64_t content_length; /* as told, also for HEAD; HTTP_LENGTH_UNKNOWN when not told */
+    uint64_t received;       /* body bytes that arrived */
+    uint64_t first_byte_ns;  /* from submit to the first byte of the answer */
+    uint64_t total_ns;       /* from submit to the end */
+    int sink_error;          /* -errno that the sink returned, else 0 */
     bool reused_connection;
-    bool request_sent;        /* false: the server cannot have acted on it */
+    bool request_sent; /* false: the server cannot have acted on it */
+    bool resent;       /* a kept-alive connection died before it answered, and the request was
+                          repeated on a new one: the server may have acted twice, so a 412 or
+                          404 may be the echo of the first */
 };
 
 #define HTTP_LENGTH_UNKNOWN UINT64_MAX
@@ -115,7 +126,8 @@ void http_cancel(struct http_transport *t, struct http_call *call);
 /* Runs fn on an I/O thread after delay_ms (0 = soon). Runs early when the transport is freed.
  * 0 or -ENOMEM / -ESHUTDOWN (then fn does not run). */
 int http_timer(struct http_transport *t, uint32_t delay_ms, void (*fn)(void *ctx), void *ctx);
-/* Blocking form. Must not be called on an I/O thread. Fills *resp (http_response_done after use). */
+/* Blocking form. Must not be called on an I/O thread. Fills *resp (http_response_done after use).
+ */
 int http_perform(struct http_transport *t, const struct http_request *req,
                  struct http_response *resp);
 /* Cancels what is under way, waits for the callbacks, frees. NULL ok. */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A transport for unit tests: answers come from a queue that the test fills; requests are recorded.
+ * Answers pass the same checks as real ones (caps, Content-Length). An answer without a
+ * Content-Length or Transfer-Encoding header gets a true Content-Length, also for HEAD.
  * Callbacks run inside http_submit. Timers run inside http_timer after the fake clock was moved on
  * by their delay, so that retries take no time. An empty queue answers S3_ERROR_CONNECT and counts
  * as a test failure in ->unexpected. */
@@ -11,7 +13,7 @@
 
 struct http_fake_answer {
     int status;              /* 0: transport failure of `kind` */
-    enum s3_error_kind kind;
+    enum s3_error_kind kind; /* not NONE when status is 0 */
     const char *headers;     /* "Name: value\n..." or NULL; borrowed */
     const char *body;        /* borrowed; NULL = none */
     size_t body_len;         /* 0 = strlen(body) */

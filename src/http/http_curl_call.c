@@ -1,0 +1,609 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One exchange: what libcurl is told, what it calls back, when it took too long, and what its
+ * verdict means. */
+#include <errno.h>
+#include <linux/sockios.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "http/http_curl_priv.h"
+
+/* libcurl sends a body up to this size in one packet with the headers, out of the caller's memory.
+ * Larger ones go through on_read, where sending can stop when the server has refused. */
+#define INLINE_BODY_MAX (64 * KIB)
+#define UPLOAD_BUFFER   (1 * MIB)
+/* A recv per wake-up takes so much at most; fewer, larger ones cost less CPU per byte. */
+#define RECEIVE_BUFFER_SINK (256 * KIB)
+#define RECEIVE_BUFFER_BODY (64 * KIB)
+#define RECEIVE_BUFFER_NONE (16 * KIB)
+/* A connection lives no longer, so that changed addresses of the endpoint are noticed. */
+#define MAX_LIFETIME_S 300L
+/* After a refusal, how long the rest of its body is waited for while the server does not read on.
+ */
+#define REFUSAL_LINGER_NS (1 * (uint64_t)NS_PER_S)
+
+/* Headers */
+
+/* Not to be sent, although libcurl would: a header without a value takes it out. */
+static const char *const unwanted[] = {"Expect:", "Accept:"};
+
+static bool has_header(const struct http_request *req, const char *name)
+{
+    for (size_t i = 0; i < req->n_headers; i++)
+        if (strcasecmp(req->headers[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static bool plain_text(const char *s)
+{
+    for (; *s; s++)
+        if (((unsigned char)*s < ' ' && *s != '\t') || *s == 0x7f)
+            return false;
+    return true;
+}
+
+struct list_builder {
+    struct curl_slist *nodes;
+    size_t n;
+    char *text;
+};
+
+static void list_add(struct list_builder *b, const char *name, const char *between,
+                     const char *value)
+{
+    struct curl_slist *node = &b->nodes[b->n];
+
+    node->data = b->text;
+    node->next = NULL;
+    if (b->n > 0)
+        b->nodes[b->n - 1].next = node;
+    b->n++;
+    b->text = stpcpy(stpcpy(stpcpy(b->text, name), between), value) + 1;
+}
+
+/* libcurl only reads the list, so nodes and strings can share one block. */
+int http_call_build_headers(struct http_call *c)
+{
+    const struct http_request *req = &c->req;
+    bool own_type = has_header(req, "Content-Type");
+    bool own_agent = has_header(req, "User-Agent");
+    size_t nodes = req->n_headers + ARRAY_SIZE(unwanted) + 2;
+    size_t size = nodes * sizeof(struct curl_slist);
+
+    for (size_t i = 0; i < req->n_headers; i++) {
+        const struct http_header *h = &req->headers[i];
+        if (!h->name[0] || strchr(h->name, ':') || !plain_text(h->name) || !plain_text(h->value))
+            return -EINVAL;
+        size += strlen(h->name) + strlen(h->value) + sizeof(": ");
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(unwanted); i++)
+        size += strlen(unwanted[i]) + 1;
+    size += sizeof("Content-Type:") + strlen(c->t->user_agent) + 1;
+
+    char *block = malloc(size);
+    if (!block)
+        return -ENOMEM;
+    struct list_builder b = {.nodes = (struct curl_slist *)(void *)block,
+                             .text = block + nodes * sizeof(struct curl_slist)};
+    for (size_t i = 0; i < req->n_headers; i++) {
+        const struct http_header *h = &req->headers[i];
+        /* "Name;" is libcurl's way to say: this header, with an empty value. */
+        list_add(&b, h->name, h->value[0] ? ": " : ";", h->value);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(unwanted); i++)
+        list_add(&b, unwanted[i], "", "");
+    if (!own_type)
+        list_add(&b, "Content-Type:", "", "");
+    if (!own_agent)
+        list_add(&b, c->t->user_agent, "", "");
+    c->headers = b.nodes;
+    return 0;
+}
+
+/* What libcurl calls. Each returns what makes it stop after the answer was found bad. */
+
+static void note_answer_byte(struct http_call *c)
+{
+    c->active_ns = http_curl_now();
+    if (c->answer.resp.first_byte_ns == 0)
+        c->answer.resp.first_byte_ns = c->active_ns - c->submit_ns;
+    c->phase = PHASE_RECEIVE;
+}
+
+/* The server has said no while we are still sending. libcurl would go on where the answer also says
+ * "Connection: close", so the call ends when the answer is complete, or, where its end cannot be
+ * known, when nothing moves any more (http_call_check). */
+static void note_refusal(struct http_call *c)
+{
+    if (c->sent >= c->body_len || !http_answer_refused(&c->answer))
+        return;
+    if (http_answer_complete(&c->answer))
+        http_loop_ready(c->loop, c);
+    else
+        http_loop_check_at(c->loop, c, c->active_ns + REFUSAL_LINGER_NS);
+}
+
+static size_t on_header(char *line, size_t size, size_t n, void *userp)
+{
+    struct http_call *c = userp;
+    size_t len = size * n;
+
+    note_answer_byte(c);
+    if (http_answer_line(&c->answer, line, len) < 0)
+        return 0;
+    if (c->answer.resp.status == 0) { /* the end of an interim answer: the wait begins anew */
+        c->phase = c->sent < c->body_len ? PHASE_SEND : PHASE_WAIT;
+        c->sent_ns = c->active_ns;
+    }
+    note_refusal(c);
+    return len;
+}
+
+static size_t on_data(char *data, size_t size, size_t n, void *userp)
+{
+    struct http_call *c = userp;
+    size_t len = size * n;
+
+    if (http_answer_data(&c->answer, data, len) < 0)
+        return 0;
+    note_refusal(c);
+    return len;
+}
+
+static size_t on_read(char *buf, size_t size, size_t n, void *userp)
+{
+    struct http_call *c = userp;
+    size_t room = size * n, done = 0;
+
+    /* The server has refused: what it has not got yet it does not want. Saying that the body ends
+     * here makes libcurl read the rest of the answer instead; it closes the connection after. */
+    if (http_answer_refused(&c->answer))
+        return 0;
+    while (done < room && c->body_at < c->req.n_body) {
+        const struct iovec *v = &c->req.body[c->body_at];
+        size_t part = MIN(room - done, v->iov_len - c->body_off);
+        if (part > 0)
+            memcpy(buf + done, (const char *)v->iov_base + c->body_off, part);
+        done += part;
+        c->body_off += part;
+        if (c->body_off == v->iov_len) {
+            c->body_at++;
+            c->body_off = 0;
+        }
+    }
+    return done;
+}
+
+/* libcurl goes back to 0 when it repeats the request on a new connection. */
+static int on_seek(void *userp, curl_off_t offset, int origin)
+{
+    struct http_call *c = userp;
+    uint64_t left = (uint64_t)offset;
+
+    if (origin != SEEK_SET || offset < 0 || left > c->body_len)
+        return CURL_SEEKFUNC_FAIL;
+    c->body_at = 0;
+    while (c->body_at < c->req.n_body && left >= c->req.body[c->body_at].iov_len)
+        left -= c->req.body[c->body_at++].iov_len;
+    c->body_off = left;
+    return CURL_SEEKFUNC_OK;
+}
+
+/* Runs whenever libcurl has read or written something. */
+static int on_progress(void *userp, curl_off_t dl_total, curl_off_t dl_now, curl_off_t ul_total,
+                       curl_off_t ul_now)
+{
+    struct http_call *c = userp;
+
+    (void)dl_total;
+    (void)ul_total;
+    bool sending = (uint64_t)ul_now != c->sent;
+    if (!sending && (uint64_t)dl_now == c->seen)
+        return 0;
+    c->seen = (uint64_t)dl_now;
+    c->active_ns = http_curl_now();
+    if (sending) {
+        c->sent = (uint64_t)ul_now;
+        c->sent_ns = c->active_ns;
+        if (c->phase == PHASE_SEND && c->sent == c->body_len)
+            c->phase = PHASE_WAIT;
+    }
+    return 0;
+}
+
+/* A kept-alive connection on which something is waiting to be read before we asked for anything:
+ * the end of the stream, a TLS goodbye, or bytes that would be taken for our answer. libcurl 7.88
+ * only notices the first of these. */
+static bool socket_stale(int fd)
+{
+    char byte;
+
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
+           (errno != EAGAIN && errno != EWOULDBLOCK);
+}
+
+/* The connection stands; the next thing libcurl does is to send. */
+static int on_connected(void *userp, char *peer_ip, char *local_ip, int peer_port, int local_port)
+{
+    struct http_call *c = userp;
+    struct http_loop *l = c->loop;
+    bool fresh = true;
+    struct loop_socket *s = http_loop_socket_find(l, local_port, peer_ip, peer_port, &fresh);
+
+    (void)local_ip;
+    if (s && !fresh && c->stale <= l->slots && socket_stale(s->fd)) {
+        c->stale++;
+        c->restart = true;
+        return CURL_PREREQFUNC_ABORT;
+    }
+    if (fresh)
+        atomic_fetch_add_explicit(&c->t->connections_opened, 1, memory_order_relaxed);
+    c->fd = s ? s->fd : -1;
+    c->unacked = 0;
+    c->active_ns = c->sent_ns = http_curl_now();
+    c->phase = c->body_len > 0 ? PHASE_SEND : PHASE_WAIT;
+    c->answer.resp.reused_connection = !fresh;
+    c->answer.resp.resent = c->answer.resp.request_sent;
+    c->answer.resp.request_sent = true;
+    return CURL_PREREQFUNC_OK;
+}
+
+static curl_socket_t on_open_socket(void *userp, curlsocktype purpose, struct curl_sockaddr *addr)
+{
+    struct http_loop *l = userp;
+
+    (void)purpose;
+    int fd = socket(addr->family, addr->socktype | SOCK_CLOEXEC, addr->protocol);
+    if (fd < 0)
+        return CURL_SOCKET_BAD;
+    if (http_loop_socket_add(l, fd) < 0) {
+        close(fd);
+        return CURL_SOCKET_BAD;
+    }
+    return fd;
+}
+
+static int on_close_socket(void *userp, curl_socket_t fd)
+{
+    http_loop_socket_remove(userp, fd);
+    return close(fd);
+}
+
+/* Options */
+
+/* The first error of a row of curl_easy_setopt. */
+#define SET(option, value)                                                                         \
+    do {                                                                                           \
+        if (rc == CURLE_OK)                                                                        \
+            rc = curl_easy_setopt(easy, CURLOPT_##option, value);                                  \
+    } while (0)
+
+static CURLcode set_connection(struct http_call *c, CURL *easy)
+{
+    const struct http_curl *t = c->t;
+    CURLcode rc = CURLE_OK;
+
+    SET(NOSIGNAL, 1L);
+    SET(PROTOCOLS_STR, "http,https");
+    SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    SET(DISALLOW_USERNAME_IN_URL, 1L);
+    SET(PATH_AS_IS, 1L);
+    SET(HTTP_CONTENT_DECODING, 0L);
+    /* Without this, ending a call whose host name is still being resolved joins the resolver's
+     * thread, and a silent name server then stops every exchange of this loop. */
+    SET(QUICK_EXIT, 1L);
+    SET(DNS_SHUFFLE_ADDRESSES, 1L);
+    SET(TCP_NODELAY, 1L);
+    SET(TCP_KEEPALIVE, 1L);
+    SET(MAXAGE_CONN, t->max_idle_s);
+    SET(MAXLIFETIME_CONN, MAX_LIFETIME_S);
+    if (c->req.deadlines.connect_ms)
+        /* libcurl divides it among the addresses of the host; our own timer comes on top. */
+        SET(CONNECTTIMEOUT_MS, (long)c->req.deadlines.connect_ms);
+    if (c->req.direct)
+        SET(PROXY, "");
+    SET(SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (t->ca_bundle)
+        SET(CAINFO, t->ca_bundle);
+    if (t->insecure) {
+        SET(SSL_VERIFYPEER, 0L);
+        SET(SSL_VERIFYHOST, 0L);
+    }
+    SET(OPENSOCKETFUNCTION, on_open_socket);
+    SET(OPENSOCKETDATA, c->loop);
+    SET(CLOSESOCKETFUNCTION, on_close_socket);
+    SET(CLOSESOCKETDATA, c->loop);
+    SET(PREREQFUNCTION, on_connected);
+    SET(PREREQDATA, c);
+    return rc;
+}
+
+static CURLcode set_body(struct http_call *c, CURL *easy)
+{
+    CURLcode rc = CURLE_OK;
+    bool empty = c->body_len == 0;
+
+    SET(CUSTOMREQUEST, http_method_name(c->req.method));
+    if (empty || (c->req.n_body == 1 && c->body_len <= INLINE_BODY_MAX)) {
+        SET(POSTFIELDSIZE_LARGE, (curl_off_t)c->body_len);
+        SET(POSTFIELDS, empty ? "" : (const char *)c->req.body[0].iov_base);
+        return rc;
+    }
+    SET(UPLOAD, 1L);
+    SET(INFILESIZE_LARGE, (curl_off_t)c->body_len);
+    SET(UPLOAD_BUFFERSIZE, (long)MIN((uint64_t)UPLOAD_BUFFER, MAX(c->body_len, INLINE_BODY_MAX)));
+    SET(READFUNCTION, on_read);
+    SET(READDATA, c);
+    SET(SEEKFUNCTION, on_seek);
+    SET(SEEKDATA, c);
+    return rc;
+}
+
+static CURLcode set_method(struct http_call *c, CURL *easy)
+{
+    CURLcode rc = CURLE_OK;
+    long buffer = RECEIVE_BUFFER_NONE;
+
+    switch (c->req.method) {
+    case HTTP_HEAD:
+        SET(NOBODY, 1L);
+        break;
+    case HTTP_PUT:
+    case HTTP_POST:
+        rc = set_body(c, easy);
+        break;
+    case HTTP_DELETE:
+    case HTTP_GET:
+    case HTTP_METHOD_MAX:
+    default:
+        if (c->body_len > 0)
+            rc = set_body(c, easy);
+        else if (c->req.method == HTTP_DELETE)
+            SET(CUSTOMREQUEST, "DELETE");
+        break;
+    }
+    if (c->req.method == HTTP_GET)
+        buffer = c->req.sink ? RECEIVE_BUFFER_SINK : RECEIVE_BUFFER_BODY;
+    /* A wish: libcurl refuses it for a handle that still has a buffer. */
+    (void)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, buffer);
+    return rc;
+}
+
+CURLcode http_call_setup(struct http_call *c, CURL *easy)
+{
+    CURLcode rc = set_connection(c, easy);
+
+    SET(URL, c->req.url);
+    if (rc == CURLE_OK)
+        rc = set_method(c, easy);
+    SET(HTTPHEADER, c->headers);
+    SET(HEADERFUNCTION, on_header);
+    SET(HEADERDATA, c);
+    SET(WRITEFUNCTION, on_data);
+    SET(WRITEDATA, c);
+    SET(NOPROGRESS, 0L);
+    SET(XFERINFOFUNCTION, on_progress);
+    SET(XFERINFODATA, c);
+    SET(ERRORBUFFER, c->curl_error);
+    SET(PRIVATE, (char *)c);
+    return rc;
+}
+
+/* Deadlines */
+
+/* Bytes on the way that the peer has not acknowledged are progress as long as they get fewer: a
+ * slow link can be busy for long with what the kernel has taken from us. Returns true while some
+ * are. */
+static bool watch_unacked(struct http_call *c, uint64_t now)
+{
+    int unacked;
+
+    if (c->fd < 0 || c->body_len == 0 || ioctl(c->fd, SIOCOUTQ, &unacked) < 0)
+        return false;
+    if (unacked != c->unacked)
+        c->active_ns = c->sent_ns = now;
+    c->unacked = unacked;
+    return unacked > 0;
+}
+
+static void time_out(struct http_call *c, const char *what, uint32_t ms)
+{
+    char where[HTTP_WHERE_MAX];
+
+    http_answer_fail(&c->answer, S3_ERROR_TIMEOUT, "%s %s within %u ms", what,
+                     http_url_where(c->req.url, where, sizeof(where)), ms);
+}
+
+/* The limit that applies in the present phase. */
+struct limit {
+    uint64_t since;
+    uint32_t ms; /* 0 = none */
+    const char *what;
+};
+
+static struct limit phase_limit(const struct http_call *c)
+{
+    const struct http_deadlines *d = &c->req.deadlines;
+
+    switch (c->phase) {
+    case PHASE_CONNECT:
+        return (struct limit){c->started_ns, d->connect_ms, "no connection to"};
+    case PHASE_WAIT:
+        if (d->first_byte_ms)
+            return (struct limit){c->sent_ns, d->first_byte_ms, "no answer from"};
+        return (struct limit){c->active_ns, d->stall_ms, "no byte to or from"};
+    case PHASE_SEND:
+    case PHASE_RECEIVE:
+    default:
+        return (struct limit){c->active_ns, d->stall_ms, "no byte to or from"};
+    }
+}
+
+uint64_t http_call_check(struct http_call *c, uint64_t now, bool *ret_over)
+{
+    uint64_t next = UINT64_MAX;
+
+    *ret_over = false;
+    if (c->req.deadlines.total_ms) {
+        next = c->submit_ns + c->req.deadlines.total_ms * (uint64_t)NS_PER_MS;
+        if (next <= now) {
+            time_out(c, "no complete answer from", c->req.deadlines.total_ms);
+            *ret_over = true;
+            return next;
+        }
+    }
+
+    if (c->sent < c->body_len && http_answer_refused(&c->answer)) {
+        uint64_t at = c->active_ns + REFUSAL_LINGER_NS;
+        if (at <= now) {
+            c->answer.transport_cut = true;
+            http_answer_end(&c->answer);
+            *ret_over = true;
+            return at;
+        }
+        next = MIN(next, at);
+    }
+
+    bool sending = c->phase == PHASE_SEND || c->phase == PHASE_WAIT;
+    bool draining = sending && watch_unacked(c, now);
+    struct limit limit = phase_limit(c);
+    if (limit.ms == 0)
+        return next;
+    uint64_t span = limit.ms * (uint64_t)NS_PER_MS;
+    if (limit.since + span <= now) {
+        time_out(c, limit.what, limit.ms);
+        *ret_over = true;
+        return next;
+    }
+    next = MIN(next, limit.since + span);
+    if (sending && c->body_len > 0 && (draining || c->phase == PHASE_SEND))
+        /* Looked at often enough to see the send queue move. */
+        next = MIN(next, now + MAX(span / 4, (uint64_t)NS_PER_MS));
+    return next;
+}
+
+/* Verdicts */
+
+static void fail_lost(struct http_call *c, const char *doing, CURLcode code, const char *where)
+{
+    char reason[128];
+    long err = 0;
+
+    curl_easy_getinfo(c->easy, CURLINFO_OS_ERRNO, &err);
+    http_answer_fail(&c->answer, S3_ERROR_CONNECT, "the connection to %s was lost while %s: %s",
+                     where, doing,
+                     err ? strerror_r((int)err, reason, sizeof(reason)) : curl_easy_strerror(code));
+}
+
+static void fail_connect(struct http_call *c, CURLcode code, const char *where)
+{
+    char reason[128];
+    long err = 0;
+
+    curl_easy_getinfo(c->easy, CURLINFO_OS_ERRNO, &err);
+    http_answer_fail(&c->answer, S3_ERROR_CONNECT, "could not connect to %s: %s", where,
+                     err ? strerror_r((int)err, reason, sizeof(reason)) : curl_easy_strerror(code));
+}
+
+/* A handshake that the network cut says nothing about certificates: it is worth a retry. */
+static bool handshake_cut(const struct http_call *c)
+{
+    return strstr(c->curl_error, "SSL_ERROR_SYSCALL") || strstr(c->curl_error, "unexpected eof") ||
+           strstr(c->curl_error, "reset by peer");
+}
+
+static void fail_by_code(struct http_call *c, CURLcode code)
+{
+    struct http_answer *a = &c->answer;
+    const char *detail = c->curl_error[0] ? c->curl_error : curl_easy_strerror(code);
+    char buf[HTTP_WHERE_MAX];
+    const char *where = http_url_where(c->req.url, buf, sizeof(buf));
+
+    /* Not -Wswitch-enum's business: libcurl has a hundred of them. */
+    switch ((int)code) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+        http_answer_fail(a, S3_ERROR_CONNECT, "could not resolve the host name of %s", where);
+        break;
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        http_answer_fail(a, S3_ERROR_CONNECT, "could not resolve the proxy's name on the way to %s",
+                         where);
+        break;
+    case CURLE_COULDNT_CONNECT:
+        fail_connect(c, code, where);
+        break;
+    case CURLE_OPERATION_TIMEDOUT:
+        time_out(c, "no connection to", c->req.deadlines.connect_ms);
+        break;
+    case CURLE_GOT_NOTHING:
+        http_answer_fail(a, S3_ERROR_CONNECT, "%s closed the connection without an answer", where);
+        break;
+    case CURLE_SEND_ERROR:
+    case CURLE_SEND_FAIL_REWIND:
+        fail_lost(c, "sending", code, where);
+        break;
+    case CURLE_RECV_ERROR:
+        fail_lost(c, c->phase == PHASE_RECEIVE ? "receiving" : "waiting for an answer", code,
+                  where);
+        break;
+    case CURLE_PARTIAL_FILE:
+        http_answer_end(a); /* says how much is missing, where that is known */
+        http_answer_fail(a, S3_ERROR_BAD_RESPONSE, "the answer from %s ended early", where);
+        break;
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_INVALIDCERTSTATUS:
+    case CURLE_SSL_ENGINE_NOTFOUND:
+    case CURLE_SSL_ENGINE_SETFAILED:
+    case CURLE_SSL_ENGINE_INITFAILED:
+    case CURLE_SSL_CRL_BADFILE:
+        http_answer_fail(a, handshake_cut(c) ? S3_ERROR_CONNECT : S3_ERROR_TLS,
+                         "no TLS connection to %s: %s", where, detail);
+        break;
+    case CURLE_OUT_OF_MEMORY:
+        http_answer_fail(a, S3_ERROR_OUT_OF_MEMORY, "out of memory for a request to %s", where);
+        break;
+    case CURLE_URL_MALFORMAT:
+        http_answer_fail(a, S3_ERROR_INVALID, "the URL for %s cannot be used: %s", where, detail);
+        break;
+    case CURLE_UNSUPPORTED_PROTOCOL: /* a foreign scheme, or an answer without a status line */
+        http_answer_fail(a, c->phase == PHASE_CONNECT ? S3_ERROR_INVALID : S3_ERROR_BAD_RESPONSE,
+                         c->phase == PHASE_CONNECT ? "the URL for %s cannot be used: %s"
+                                                   : "bad answer from %s: %s",
+                         where, detail);
+        break;
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_BAD_CONTENT_ENCODING:
+    case CURLE_WRITE_ERROR:
+        http_answer_fail(a, S3_ERROR_BAD_RESPONSE, "bad answer from %s: %s", where, detail);
+        break;
+    default:
+        http_answer_fail(a, S3_ERROR_CONNECT, "the request to %s failed: %s", where, detail);
+        break;
+    }
+}
+
+void http_call_judge(struct http_call *c, CURLcode code)
+{
+    struct http_answer *a = &c->answer;
+
+    /* A refusal that arrived while the body was still on its way is the answer, whatever became of
+     * the connection after it: servers close it on purpose. */
+    if (code != CURLE_OK && c->body_len > 0 && http_answer_refused(a) &&
+        (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR))
+        a->transport_cut = true;
+    if (code == CURLE_OK || c->ready || a->body_cut || a->transport_cut)
+        http_answer_end(a);
+    else
+        fail_by_code(c, code);
+}
