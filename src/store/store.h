@@ -64,13 +64,17 @@ struct store_attrs {
 
 /* An object as HEAD and GET tell it. */
 struct store_object {
-    struct arena arena; /* holds the strings */
-    uint64_t size;      /* of the whole object */
-    int64_t mtime_ns;   /* LastModified */
+    struct arena arena;         /* holds the strings */
+    uint64_t size;              /* of the whole object */
+    int64_t mtime_ns;           /* LastModified */
     char etag[STORE_ETAG_SIZE]; /* with quotes */
     struct store_attrs attrs;
 };
 void store_object_done(struct store_object *o);
+/* A deep copy; 0 or -ENOMEM. */
+int store_object_copy(const struct store_object *o, struct store_object *ret);
+/* Copies the strings into a; 0 or -ENOMEM. */
+int store_attrs_copy(const struct store_attrs *attrs, struct arena *a, struct store_attrs *ret);
 
 struct store_entry { /* an object as a listing tells it */
     const char *key;
@@ -109,8 +113,8 @@ struct store_sink {
 struct store_get_in { /* out: struct store_object */
     const char *key;
     uint64_t offset;
-    uint64_t length;      /* 0 = the whole object, no range (offset must be 0) */
-    const char *if_match; /* ETag; S3_ERROR_PRECONDITION when another version is there */
+    uint64_t length;               /* 0 = the whole object, no range (offset must be 0) */
+    const char *if_match;          /* ETag; S3_ERROR_PRECONDITION when another version is there */
     const struct store_sink *sink; /* bytes in order, each once */
 };
 
@@ -164,7 +168,7 @@ struct store_upload_create_in { /* out: struct store_upload */
 struct store_upload {
     char id[STORE_UPLOAD_ID_SIZE];
 };
-struct store_part { /* out of PART and PART_COPY, in of COMPLETE */
+struct store_part {  /* out of PART and PART_COPY, in of COMPLETE */
     uint32_t number; /* 1 to 10,000 */
     char etag[STORE_ETAG_SIZE];
     char checksum[STORE_CHECKSUM_SIZE]; /* the store's own text, given back on complete */
@@ -245,6 +249,11 @@ int store_call(struct store *s, enum store_op op, const void *in, void *out,
                struct s3_error *reterr);
 /* A decorator frees what it wraps. NULL ok. */
 void store_free(struct store *s);
+
+/* For decorators: the key (or prefix) that an input is about, never NULL, and the release of an
+ * output whatever its type. */
+const char *store_in_key(enum store_op op, const void *in);
+void store_out_done(enum store_op op, void *out);
 
 static inline int store_list(struct store *s, const struct store_list_in *in,
                              struct store_page *out, struct s3_error *reterr)
