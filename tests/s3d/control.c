@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control.h"
+
+#include <string.h>
+
+#include "request.h"
+
+static struct strbuf *text(struct request *r, int status)
+{
+    reply_status(r, status);
+    reply_header(r, "Content-Type", "text/plain");
+    return &r->reply.body;
+}
+
+static void run_faults(struct request *r)
+{
+    struct s3d *s = r->s;
+    char message[256];
+
+    if (!strcmp(r->method, "DELETE")) {
+        faults_clear(s->faults);
+        strbuf_append_str(text(r, 200), "ok\n");
+    } else if (!strcmp(r->method, "POST") || !strcmp(r->method, "PUT")) {
+        if (faults_add(s->faults, strbuf_str(&r->body.memory), r->body.memory.len, message,
+                       sizeof(message)) < 0)
+            strbuf_appendf(text(r, 400), "%s\n", message);
+        else
+            strbuf_append_str(text(r, 200), "ok\n");
+    } else {
+        faults_write(s->faults, text(r, 200));
+    }
+}
+
+void control_run(struct request *r)
+{
+    const char *what = r->key ? r->key : "";
+    bool post = !strcmp(r->method, "POST");
+    uint64_t n;
+
+    if (r->reply.status)
+        return;
+    if (!strcmp(what, "faults")) {
+        run_faults(r);
+    } else if (!strcmp(what, "counters") && !post) {
+        stats_write_counters(&r->s->stats, text(r, 200));
+    } else if (!strcmp(what, "log") && !post) {
+        if (request_param_number(r, "n", STATS_LOG, &n))
+            stats_write_log(&r->s->stats, n, text(r, 200));
+    } else if (!strcmp(what, "reset") && post) {
+        stats_reset(&r->s->stats);
+        strbuf_append_str(text(r, 200), "ok\n");
+    } else {
+        strbuf_append_str(text(r, 404), "GET counters, GET log?n=, POST reset, GET/POST/DELETE "
+                                        "faults\n");
+    }
+}
