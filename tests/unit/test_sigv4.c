@@ -111,12 +111,14 @@ static void check(const struct vector *v, const struct sigv4_input *in, const ch
     CLEANUP_STRBUF struct strbuf sb = STRBUF_INIT(1 << 16);
     CLEANUP_STRBUF struct strbuf expected = STRBUF_INIT(1 << 16);
 
-    strbuf_appendf(&expected, "%s\n%s\n%s", http_method_name(v->method), v->canonical,
-                   in->payload_hash);
-    assert_int_equal(sigv4_canonical_request(in, &sb), 0);
-    assert_string_equal(strbuf_str(&sb), strbuf_str(&expected));
-    strbuf_reset(&sb);
-    strbuf_reset(&expected);
+    if (v->canonical) {
+        strbuf_appendf(&expected, "%s\n%s\n%s", http_method_name(v->method), v->canonical,
+                       in->payload_hash);
+        assert_int_equal(sigv4_canonical_request(in, &sb), 0);
+        assert_string_equal(strbuf_str(&sb), strbuf_str(&expected));
+        strbuf_reset(&sb);
+        strbuf_reset(&expected);
+    }
     strbuf_appendf(&expected,
                    "AWS4-HMAC-SHA256 Credential=%s/%s/aws4_request, SignedHeaders=%s, Signature=%s",
                    in->credentials->access_key_id, scope, v->signed_headers, v->signature);
