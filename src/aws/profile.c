@@ -78,6 +78,11 @@ void aws_profile_free(struct aws_profile_file *f)
 
 /* ---- lookup ---- */
 
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
 /* key NULL: the section itself. */
 static int make_id(struct strbuf *id, char kind, const char *section, const char *nested,
                    const char *key)
@@ -87,10 +92,10 @@ static int make_id(struct strbuf *id, char kind, const char *section, const char
     if (key) {
         strbuf_append_char(id, '\0');
         for (const char *p = nested ? nested : ""; *p; p++)
-            strbuf_append_char(id, *p >= 'A' && *p <= 'Z' ? (char)(*p | 0x20) : *p);
+            strbuf_append_char(id, lower(*p));
         strbuf_append_char(id, '\0');
         for (const char *p = key; *p; p++)
-            strbuf_append_char(id, *p >= 'A' && *p <= 'Z' ? (char)(*p | 0x20) : *p);
+            strbuf_append_char(id, lower(*p));
     }
     return id->error;
 }
@@ -103,14 +108,44 @@ static struct entry *find(const struct aws_profile_file *f, const struct strbuf 
     return e;
 }
 
+/* Compares an id with its parts where they lie. The parts hold no NUL, so each ends where one
+ * stands in the id. */
+static bool has_id(const struct entry *e, char kind, const char *section, const char *nested,
+                   const char *key)
+{
+    const char *part = e->id + 1;
+    const char *end = e->id + e->id_len;
+    size_t section_len = strlen(section);
+
+    if (e->id[0] != kind || (size_t)(end - part) < section_len ||
+        memcmp(part, section, section_len) != 0)
+        return false;
+    part += section_len;
+    if (!key)
+        return part == end;
+    if (part == end || *part++ != '\0')
+        return false;
+    /* nested and key are stored in small letters, each with its NUL but the last */
+    for (const char *p = nested ? nested : ""; *p; p++)
+        if (part == end || *part++ != lower(*p))
+            return false;
+    if (part == end || *part++ != '\0')
+        return false;
+    for (; *key; key++)
+        if (part == end || *part++ != lower(*key))
+            return false;
+    return part == end;
+}
+
+/* Walks all entries: there are a few dozen lookups in a session's life, and walking needs no
+ * memory, so that a setting is never taken as absent because memory was short. */
 static const struct entry *lookup(const struct aws_profile_file *f, char kind, const char *section,
                                   const char *nested, const char *key)
 {
-    CLEANUP_STRBUF struct strbuf id = STRBUF_INIT(ID_MAX);
-
-    if (make_id(&id, kind, section, nested, key) < 0)
-        return NULL;
-    return find(f, &id);
+    for (const struct entry *e = f->entries; e; e = e->hh.next)
+        if (has_id(e, kind, section, nested, key))
+            return e;
+    return NULL;
 }
 
 const char *aws_profile_get(const struct aws_profile_file *f, const char *profile,
