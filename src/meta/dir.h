@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is known of one directory's content: the pages of its listing so far, patched by our own
+ * changes. About 85 bytes per entry beside its name; no entry has an inode until it is looked up.
+ *
+ * Life:    dir_new -> dir_add_page until ->complete; shared by the directory's inode and the open
+ *          handles that read it (dir_ref, dir_unref).
+ * Order:   entries are numbered as they come and never renumbered while the listing lives, so a
+ *          number is a stable readdir offset. A removed entry leaves a hole, a new one comes last.
+ * Own changes win: while pages still come, what we put or removed is kept against a page that was
+ *          made before. After that a change patches the complete listing, which stays complete.
+ * Beside:  an object `a` where `a/b` exists is shown under an escaped name (meta/names.h). Between
+ *          "a" and "a/" in the listing's order there may be thousands of keys ("a-1"): the object
+ *          is held back until the page that would show the directory has come.
+ * Threads: the owner locks (vfs: the mount's lock). Pointers to entries: until the next change. */
+#ifndef PAILFS_META_DIR_H
+#define PAILFS_META_DIR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "meta/names.h"
+#include "store/store.h"
+
+enum node_kind { NODE_FILE, NODE_DIR };
+
+enum dir_entry_flag {
+    DIR_ENTRY_DIR = 1u << 0,
+    DIR_ENTRY_OWN = 1u << 1,    /* our change, made while pages still came */
+    DIR_ENTRY_GONE = 1u << 2,   /* removed */
+    DIR_ENTRY_BESIDE = 1u << 3, /* an object beside a directory of the same component */
+    DIR_ENTRY_ODD = 1u << 4,    /* the component is not its own file name */
+};
+
+struct dir_entry {
+    uint32_t next; /* in the hash chain: number + 1, 0 = end */
+    uint16_t name_len;
+    uint8_t etag_len;
+    uint8_t flags;    /* DIR_ENTRY_* */
+    uint64_t size;    /* files: bytes */
+    int64_t mtime_ns; /* files: LastModified */
+    char text[];      /* component NUL etag NUL */
+};
+
+struct dir {
+    unsigned refs;
+    bool complete;     /* every page has come: what is not here does not exist */
+    bool loading;      /* one thread is fetching the next page */
+    bool marker;       /* an object stands for the directory itself */
+    unsigned pages;    /* that have come */
+    uint64_t since_ns; /* monotonic; the first page was asked for then */
+    char *token;       /* of the next page; NULL before the first and after the last */
+    size_t bytes;      /* of memory */
+    size_t n_live;     /* entries that are there */
+    size_t n_long;     /* entries whose name may be a hash */
+
+    struct dir_entry **entries; /* by number; NULL = removed */
+    size_t n;
+    size_t alloc;
+    uint32_t *buckets; /* by component and kind */
+    size_t n_buckets;
+    struct dir_entry **held; /* objects that may yet turn out to be beside a directory */
+    size_t n_held;
+};
+
+int dir_new(uint64_t now_ns, struct dir **ret);
+struct dir *dir_ref(struct dir *d);
+void dir_unref(struct dir *d); /* NULL ok */
+
+/* Takes in the next page of the delimited listing of `prefix`. -EIO with *reterr when the page is
+ * not what was asked for; the listing is unchanged then. -ENOMEM: the listing is of no more use. */
+int dir_add_page(struct dir *d, const char *prefix, const struct store_page *page,
+                 struct s3_error *reterr);
+
+/* The entry, or NULL when it is removed or not known. */
+struct dir_entry *dir_find(struct dir *d, const char *component, enum node_kind kind);
+
+enum dir_answer { DIR_FOUND, DIR_ABSENT, DIR_UNKNOWN };
+/* What a file name stands for; a directory goes before an object. DIR_UNKNOWN only while the
+ * listing is not complete. */
+enum dir_answer dir_lookup(struct dir *d, const char *name, const struct name_target *target,
+                           struct dir_entry **ret);
+
+/* Our own change. etag NULL = "" (not in the store yet). -ENOMEM: the listing is of no more use. */
+int dir_put(struct dir *d, const char *component, enum node_kind kind, uint64_t size,
+            int64_t mtime_ns, const char *etag);
+int dir_remove(struct dir *d, const char *component, enum node_kind kind);
+
+/* The entry of that number (below d->n), NULL for a hole. */
+static inline struct dir_entry *dir_at(struct dir *d, size_t number)
+{
+    struct dir_entry *e = d->entries[number];
+    return e && !(e->flags & DIR_ENTRY_GONE) ? e : NULL;
+}
+static inline const char *dir_entry_component(const struct dir_entry *e)
+{
+    return e->text;
+}
+static inline const char *dir_entry_etag(const struct dir_entry *e)
+{
+    return e->text + e->name_len + 1;
+}
+static inline enum node_kind dir_entry_kind(const struct dir_entry *e)
+{
+    return e->flags & DIR_ENTRY_DIR ? NODE_DIR : NODE_FILE;
+}
+/* 0, or as name_from_component. */
+int dir_entry_name(const struct dir_entry *e, char out[NAME_LENGTH_MAX + 1]);
+
+#endif

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "meta/inode.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define BUCKETS_MIN 256u
+/* Numbers stay below 2^62, so that tools that keep them in signed integers are at ease. */
+#define INO_MASK  ((UINT64_C(1) << 62) - 1)
+#define INO_FIRST 16u
+
+/* FNV-1a, which can be carried on from the parent's key to the child's. */
+#define FNV_START UINT64_C(14695981039346656037)
+#define FNV_PRIME UINT64_C(1099511628211)
+
+static uint64_t fnv(uint64_t h, const char *s, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        h = (h ^ (unsigned char)s[i]) * FNV_PRIME;
+    return h;
+}
+
+static uint64_t child_key_hash(const struct inode *parent, const char *name, size_t len,
+                               enum node_kind kind)
+{
+    uint64_t h = fnv(parent->key_hash, name, len);
+    return kind == NODE_DIR ? fnv(h, "/", 1) : h;
+}
+
+/* FNV leaves regular patterns in the high bits; this mixes every bit into every other. */
+static uint64_t mix(uint64_t h)
+{
+    h ^= h >> 33;
+    h *= UINT64_C(0xff51afd7ed558ccd);
+    h ^= h >> 33;
+    h *= UINT64_C(0xc4ceb9fe1a85ec53);
+    return h ^ (h >> 33);
+}
+
+static uint64_t first_number(uint64_t key_hash)
+{
+    uint64_t ino = mix(key_hash) & INO_MASK;
+    return ino < INO_FIRST ? ino + INO_FIRST : ino;
+}
+
+static struct inode **ino_bucket(struct inode_table *t, uint64_t ino)
+{
+    return &t->by_ino[mix(ino) & (t->n_buckets - 1)];
+}
+
+static struct inode **name_bucket(struct inode_table *t, const struct inode *parent,
+                                  const char *name, size_t len, enum node_kind kind)
+{
+    uint64_t h = fnv(parent->ino ^ FNV_START ^ (uint64_t)kind, name, len);
+    return &t->by_name[mix(h) & (t->n_buckets - 1)];
+}
+
+static void link_ino(struct inode_table *t, struct inode *i)
+{
+    struct inode **b = ino_bucket(t, i->ino);
+    i->next_by_ino = *b;
+    *b = i;
+}
+
+static void link_name(struct inode_table *t, struct inode *i)
+{
+    if (!i->parent)
+        return;
+    struct inode **b = name_bucket(t, i->parent, i->name, i->name_len, i->kind);
+    i->next_by_name = *b;
+    *b = i;
+}
+
+static void unlink_ino(struct inode_table *t, struct inode *i)
+{
+    struct inode **p = ino_bucket(t, i->ino);
+    while (*p != i)
+        p = &(*p)->next_by_ino;
+    *p = i->next_by_ino;
+}
+
+static void unlink_name(struct inode_table *t, struct inode *i)
+{
+    if (!i->parent)
+        return;
+    struct inode **p = name_bucket(t, i->parent, i->name, i->name_len, i->kind);
+    while (*p != i)
+        p = &(*p)->next_by_name;
+    *p = i->next_by_name;
+}
+
+/* Tables that cannot grow only get slower. */
+static void grow(struct inode_table *t)
+{
+    size_t old_n = t->n_buckets, n = old_n * 2;
+    struct inode **ino = calloc(n, sizeof(struct inode *));
+    struct inode **name = calloc(n, sizeof(struct inode *));
+    if (!ino || !name) {
+        free(ino);
+        free(name);
+        return;
+    }
+    struct inode **old = t->by_ino;
+    free(t->by_name);
+    t->by_ino = ino;
+    t->by_name = name;
+    t->n_buckets = n;
+    for (size_t b = 0; b < old_n; b++) {
+        for (struct inode *i = old[b], *next; i; i = next) {
+            next = i->next_by_ino;
+            link_ino(t, i);
+            link_name(t, i);
+        }
+    }
+    free(old);
+}
+
+static struct inode *make(enum node_kind kind, const char *name)
+{
+    struct inode *i = calloc(1, sizeof(*i));
+    if (!i || !(i->name = strdup(name))) {
+        free(i);
+        return NULL;
+    }
+    i->name_len = strlen(name);
+    i->kind = kind;
+    return i;
+}
+
+int inode_table_init(struct inode_table *t)
+{
+    *t = (struct inode_table){.n_buckets = BUCKETS_MIN};
+    t->by_ino = calloc(BUCKETS_MIN, sizeof(struct inode *));
+    t->by_name = calloc(BUCKETS_MIN, sizeof(struct inode *));
+    t->root = make(NODE_DIR, "");
+    if (!t->by_ino || !t->by_name || !t->root) {
+        if (t->root)
+            free(t->root->name);
+        free(t->root);
+        free(t->by_ino);
+        free(t->by_name);
+        *t = (struct inode_table){0};
+        return -ENOMEM;
+    }
+    t->root->ino = INODE_ROOT;
+    t->root->key_hash = FNV_START;
+    t->root->lookups = 1;
+    t->root->attr.mode = S_IFDIR;
+    link_ino(t, t->root);
+    t->n = 1;
+    return 0;
+}
+
+static void destroy(struct inode_table *t, struct inode *i)
+{
+    if (t->freed)
+        t->freed(t->ctx, i);
+    dir_unref(i->dir);
+    free(i->name);
+    free(i);
+}
+
+void inode_table_done(struct inode_table *t)
+{
+    for (size_t b = 0; b < t->n_buckets; b++) {
+        for (struct inode *i = t->by_ino[b], *next; i; i = next) {
+            next = i->next_by_ino;
+            destroy(t, i);
+        }
+    }
+    free(t->by_ino);
+    free(t->by_name);
+    *t = (struct inode_table){0};
+}
+
+struct inode *inode_find(struct inode_table *t, uint64_t ino)
+{
+    struct inode *i = *ino_bucket(t, ino);
+    while (i && i->ino != ino)
+        i = i->next_by_ino;
+    return i;
+}
+
+static struct inode *find_child(struct inode_table *t, const struct inode *parent, const char *name,
+                                size_t len, enum node_kind kind)
+{
+    struct inode *i = *name_bucket(t, parent, name, len, kind);
+    while (i && (i->parent != parent || i->kind != kind || i->name_len != len ||
+                 memcmp(i->name, name, len) != 0))
+        i = i->next_by_name;
+    return i;
+}
+
+struct inode *inode_child(struct inode_table *t, const struct inode *parent, const char *name,
+                          enum node_kind kind)
+{
+    return find_child(t, parent, name, strlen(name), kind);
+}
+
+static uint64_t free_number(struct inode_table *t, uint64_t key_hash)
+{
+    uint64_t ino = first_number(key_hash);
+    while (inode_find(t, ino))
+        ino = (ino + 1) & INO_MASK ? (ino + 1) & INO_MASK : INO_FIRST;
+    return ino;
+}
+
+uint64_t inode_number(struct inode_table *t, const struct inode *parent, const char *name,
+                      size_t name_len, enum node_kind kind)
+{
+    const struct inode *i = find_child(t, parent, name, name_len, kind);
+    return i ? i->ino : free_number(t, child_key_hash(parent, name, name_len, kind));
+}
+
+int inode_get(struct inode_table *t, struct inode *parent, const char *name, enum node_kind kind,
+              struct inode **ret)
+{
+    struct inode *i = inode_child(t, parent, name, kind);
+    if (i) {
+        *ret = inode_ref(i);
+        return 0;
+    }
+    i = make(kind, name);
+    if (!i)
+        return -ENOMEM;
+    i->key_hash = child_key_hash(parent, i->name, i->name_len, kind);
+    i->ino = free_number(t, i->key_hash);
+    i->parent = inode_ref(parent);
+    i->refs = 1;
+    link_ino(t, i);
+    link_name(t, i);
+    if (++t->n > t->n_buckets)
+        grow(t);
+    *ret = i;
+    return 0;
+}
+
+struct inode *inode_ref(struct inode *i)
+{
+    i->refs++;
+    return i;
+}
+
+/* Frees the inode when nobody has it, and then its parent, and so on; no recursion, because trees
+ * may be deep. */
+static void release(struct inode_table *t, struct inode *i)
+{
+    while (i && i->refs == 0 && i->lookups == 0) {
+        struct inode *parent = i->parent;
+        unlink_name(t, i);
+        unlink_ino(t, i);
+        t->n--;
+        destroy(t, i);
+        if (parent) {
+            assert(parent->refs > 0);
+            parent->refs--;
+        }
+        i = parent;
+    }
+}
+
+void inode_unref(struct inode_table *t, struct inode *i)
+{
+    if (!i)
+        return;
+    assert(i->refs > 0);
+    i->refs--;
+    release(t, i);
+}
+
+void inode_lookup_add(struct inode *i)
+{
+    i->lookups++;
+}
+
+void inode_forget(struct inode_table *t, struct inode *i, uint64_t n)
+{
+    if (i == t->root)
+        return;
+    i->lookups -= n < i->lookups ? n : i->lookups;
+    release(t, i);
+}
+
+void inode_unlink(struct inode_table *t, struct inode *i)
+{
+    assert(i != t->root);
+    unlink_name(t, i);
+    struct inode *parent = i->parent;
+    i->parent = NULL;
+    i->unlinked = true;
+    inode_unref(t, parent);
+}
+
+int inode_move(struct inode_table *t, struct inode *i, struct inode *parent, const char *name)
+{
+    char *copy = strdup(name);
+    if (!copy)
+        return -ENOMEM;
+    assert(!inode_child(t, parent, name, i->kind) || inode_child(t, parent, name, i->kind) == i);
+    struct inode *old_parent = i->parent;
+    unlink_name(t, i);
+    free(i->name);
+    i->name = copy;
+    i->name_len = strlen(copy);
+    i->parent = inode_ref(parent);
+    i->key_hash = child_key_hash(parent, i->name, i->name_len, i->kind);
+    i->unlinked = false;
+    link_name(t, i);
+    inode_unref(t, old_parent);
+    return 0;
+}
+
+bool inode_is_under(const struct inode *i, const struct inode *dir)
+{
+    while (i && i != dir)
+        i = i->parent;
+    return i != NULL;
+}
+
+int inode_child_key(const struct inode *dir, const char *name, enum node_kind kind, size_t max,
+                    char out[COMPONENT_LENGTH_MAX + 1])
+{
+    size_t name_len = strlen(name);
+    size_t total = name_len + (kind == NODE_DIR);
+    const struct inode *i;
+    for (i = dir; i->parent; i = i->parent)
+        total += i->name_len + 1;
+    if (i->unlinked)
+        return -ENOENT;
+    if (total > max || max > COMPONENT_LENGTH_MAX)
+        return -ENAMETOOLONG;
+
+    char *p = out + total;
+    *p = '\0';
+    if (kind == NODE_DIR)
+        *--p = '/';
+    p -= name_len;
+    memcpy(p, name, name_len);
+    for (i = dir; i->parent; i = i->parent) {
+        *--p = '/';
+        p -= i->name_len;
+        memcpy(p, i->name, i->name_len);
+    }
+    return 0;
+}
+
+int inode_key(const struct inode *i, size_t max, char out[COMPONENT_LENGTH_MAX + 1])
+{
+    if (i->unlinked)
+        return -ENOENT;
+    if (!i->parent) {
+        out[0] = '\0';
+        return 0;
+    }
+    return inode_child_key(i->parent, i->name, i->kind, max, out);
+}
