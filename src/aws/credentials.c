@@ -287,26 +287,43 @@ static int result_locked(struct aws_credentials_source *s, struct aws_credential
     return s->last_r;
 }
 
+/* Whether the state allows an answer now, without a refresh. */
+static bool can_answer_locked(const struct aws_credentials_source *s)
+{
+    bool too_early = clock_monotonic_ns(s->clock) < s->not_before;
+
+    switch (judge_locked(s)) {
+    case FRESH:
+        return true;
+    case ADVISORY:
+        return too_early || s->refreshing;
+    case MANDATORY:
+        return too_early;
+    case STALE:
+        break;
+    }
+    /* Repeats the last error for a moment. Keys that went stale after a refresh that succeeded are
+     * no such case. */
+    return too_early && s->last_r < 0;
+}
+
 int aws_credentials_source_get(struct aws_credentials_source *s, struct aws_credentials **ret,
                                struct s3_error *reterr)
 {
     SCOPE_LOCK(&s->lock);
-    enum freshness f = judge_locked(s);
-    bool too_early = clock_monotonic_ns(s->clock) < s->not_before;
+    uint64_t seen;
 
-    /* Keys that ran out since their last, useless refresh are refreshed all the same. */
-    if (f == STALE && s->last_r == 0)
-        too_early = false;
-    if (f == FRESH || too_early || (f == ADVISORY && s->refreshing))
+    if (can_answer_locked(s))
         return result_locked(s, ret, reterr);
-    if (s->refreshing) {
-        uint64_t seen = s->generation;
-
-        while (s->generation == seen)
+    while (s->refreshing) {
+        for (seen = s->generation; s->generation == seen;)
             pthread_cond_wait(&s->finished, &s->lock);
-    } else {
-        refresh_locked(s);
+        /* Stale although the refresh succeeded: the server refused also those keys before this
+         * thread woke up. Then there is another round. */
+        if (judge_locked(s) != STALE || s->last_r < 0)
+            return result_locked(s, ret, reterr);
     }
+    refresh_locked(s);
     return result_locked(s, ret, reterr);
 }
 
