@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/digest.h"
 #include "store.h"
 
 static void blob_path(uint64_t id, char out[32])
@@ -98,6 +99,52 @@ int segments_slice(const struct segment *from, unsigned n_from, uint64_t offset,
     return len ? -ERANGE : 0;
 }
 
+static int digest_segment(struct store *st, const struct segment *s, char *buf, size_t size,
+                          struct digest *md5, struct checksum_state *sum)
+{
+    CLEANUP_FD int fd = blob_open(st, s->blob);
+    uint64_t done = 0;
+    int r = fd < 0 ? fd : 0;
+
+    while (r == 0 && done < s->len) {
+        size_t want = s->len - done < size ? (size_t)(s->len - done) : size;
+        ssize_t n = pread(fd, buf, want, (off_t)(s->offset + done));
+
+        if (n <= 0)
+            return n < 0 ? -errno : -EIO;
+        if (md5)
+            r = digest_update(md5, buf, (size_t)n);
+        if (r == 0)
+            r = checksum_update(sum, buf, (size_t)n);
+        done += (uint64_t)n;
+    }
+    return r;
+}
+
+int segments_digest(struct store *st, const struct segment *list, unsigned n, uint8_t *md5,
+                    struct checksum *sum, enum checksum_algo algo)
+{
+    size_t size = 256u << 10;
+    CLEANUP_FREE char *buf = malloc(size);
+    struct checksum_state state = {0};
+    struct digest *d = NULL;
+    int r = buf ? 0 : -ENOMEM;
+
+    if (r == 0 && md5)
+        r = digest_new(DIGEST_MD5, &d);
+    if (r == 0)
+        r = checksum_start(&state, algo);
+    for (unsigned i = 0; i < n && r == 0; i++)
+        r = digest_segment(st, &list[i], buf, size, d, &state);
+    if (r == 0 && md5)
+        r = digest_final(d, md5);
+    if (r == 0 && sum)
+        r = checksum_finish(&state, sum);
+    digest_free(d);
+    checksum_drop(&state);
+    return r;
+}
+
 int fields_add(struct fields *f, const char *name, const char *value)
 {
     struct field *grown = realloc(f->list, (f->count + 1) * sizeof(*grown));
@@ -162,6 +209,42 @@ struct version *version_ref(struct version *v)
 {
     atomic_fetch_add(&v->refs, 1);
     return v;
+}
+
+struct version *version_clone(const struct version *v)
+{
+    struct version *c = version_new();
+    struct version fresh;
+
+    if (!c)
+        return NULL;
+    fresh = *v;
+    fresh.refs = 1;
+    fresh.fields = (struct fields){0};
+    fresh.segments = NULL;
+    fresh.n_segments = 0;
+    fresh.parts = NULL;
+    fresh.n_parts = 0;
+    memcpy(c, &fresh, sizeof(fresh));
+    if (v->n_parts) {
+        c->parts = malloc(v->n_parts * sizeof(*c->parts));
+        if (c->parts) {
+            memcpy(c->parts, v->parts, v->n_parts * sizeof(*c->parts));
+            c->n_parts = v->n_parts;
+        }
+    }
+    if ((v->n_parts && !c->parts) || fields_copy(&c->fields, &v->fields) < 0 ||
+        segments_slice(v->segments, v->n_segments, 0, v->size, &c->segments, &c->n_segments) < 0) {
+        /* Nothing of it was published: the blobs are still v's. */
+        for (unsigned i = 0; i < c->n_segments; i++)
+            atomic_fetch_sub(&c->segments[i].blob->refs, 1);
+        free(c->segments);
+        free(c->parts);
+        fields_done(&c->fields);
+        free(c);
+        return NULL;
+    }
+    return c;
 }
 
 void version_unref(struct store *st, struct version *v)

@@ -11,6 +11,7 @@
 #include "base/encode.h"
 #include "base/parse.h"
 #include "request.h"
+#include "route.h"
 
 /* The one x-amz-checksum-* header, or the algorithm that x-amz-trailer or
  * x-amz-sdk-checksum-algorithm announces. */
@@ -83,7 +84,7 @@ static bool begin_chunks(struct request *r)
 bool body_begin(struct request *r, enum body_kind kind, uint64_t max, enum checksum_algo implied)
 {
     struct body *b = &r->body;
-    enum checksum_algo algo;
+    enum checksum_algo algo = CHECKSUM_NONE;
     uint64_t announced;
     int err = 0;
 
@@ -91,7 +92,7 @@ bool body_begin(struct request *r, enum body_kind kind, uint64_t max, enum check
     b->max = max;
     if (kind == BODY_DISCARD)
         return true;
-    if (!find_checksum(r, &algo))
+    if (!(r->route->flags & ROUTE_OWN_SUM) && !find_checksum(r, &algo))
         return false;
     if (r->auth.payload >= AUTH_PAYLOAD_CHUNKS && !begin_chunks(r))
         return false;

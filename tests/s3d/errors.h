@@ -80,6 +80,8 @@
     X(NOT_IMPLEMENTED, "NotImplemented", 501,                                                      \
       "A header or query you provided implies functionality that is not implemented")              \
     X(NOT_MODIFIED, "NotModified", 304, "Not Modified")                                            \
+    X(NOT_IN_ACTIVE_TIER, "ObjectNotInActiveTierError", 403,                                       \
+      "The source object of the COPY action is not in the active tier")                            \
     X(PERMANENT_REDIRECT, "PermanentRedirect", 301,                                                \
       "The bucket you are attempting to access must be addressed using the specified endpoint. "   \
       "Please send all future requests to this endpoint.")                                         \
@@ -87,6 +89,8 @@
       "At least one of the pre-conditions you specified did not hold")                             \
     X(REQUEST_TIME_SKEWED, "RequestTimeTooSkewed", 403,                                            \
       "The difference between the request time and the current time is too large.")                \
+    X(REQUEST_HEADERS_TOO_LARGE, "RequestHeaderSectionTooLarge", 400,                              \
+      "Your request header section exceeds the maximum allowed length")                            \
     X(REQUEST_TIMEOUT, "RequestTimeout", 400,                                                      \
       "Your socket connection to the server was not read from or written to within the timeout "   \
       "period.")                                                                                   \

@@ -12,16 +12,10 @@
 #include <string.h>
 
 #include "base/encode.h"
+#include "list.h"
 #include "ops.h"
 #include "request.h"
 #include "xmlout.h"
-
-#define LIST_MAX 1000
-
-struct bytes {
-    const char *p;
-    size_t len;
-};
 
 struct walk {
     struct bytes prefix, delimiter, marker;
@@ -36,16 +30,42 @@ struct walk {
     bool last_is_prefix;
 };
 
-static struct bytes param_bytes(const struct request *r, const char *name)
+struct bytes list_param(const struct request *r, const char *name)
 {
     const struct param *p = request_param(r, name);
 
     return p ? (struct bytes){p->value, p->value_len} : (struct bytes){"", 0};
 }
 
-static bool starts_with(const char *key, size_t len, struct bytes prefix)
+bool list_starts_with(const char *key, size_t len, struct bytes prefix)
 {
     return len >= prefix.len && !memcmp(key, prefix.p, prefix.len);
+}
+
+size_t list_roll_up(const char *key, size_t len, struct bytes prefix, struct bytes delimiter)
+{
+    const char *at;
+
+    if (!delimiter.len)
+        return 0;
+    at = memmem(key + prefix.len, len - prefix.len, delimiter.p, delimiter.len);
+    return at ? (size_t)(at - key) + delimiter.len : 0;
+}
+
+bool list_limits(struct request *r, const char *max_name, uint64_t *ret_max, bool *ret_url)
+{
+    const char *encoding = request_param_value(r, "encoding-type");
+
+    if (!request_param_number(r, max_name, LIST_MAX, ret_max))
+        return false;
+    *ret_max = MIN(*ret_max, (uint64_t)LIST_MAX);
+    if (encoding && strcmp(encoding, "url")) {
+        reply_error_message(r, ERR_INVALID_ARGUMENT,
+                            "Invalid Encoding Method specified in Request");
+        return false;
+    }
+    *ret_url = encoding != NULL;
+    return true;
 }
 
 static void write_object(struct walk *w, const struct skipnode *n, const struct version *v)
@@ -67,22 +87,10 @@ static void write_object(struct walk *w, const struct skipnode *n, const struct 
     strbuf_append_str(sb, "</Contents>");
 }
 
-/* Length of the common prefix that the key is rolled up into, 0: none. */
-static size_t rolled_up(const struct walk *w, const struct skipnode *n)
-{
-    const char *at;
-
-    if (!w->delimiter.len)
-        return 0;
-    at = memmem(n->key + w->prefix.len, n->key_len - w->prefix.len, w->delimiter.p,
-                w->delimiter.len);
-    return at ? (size_t)(at - n->key) + w->delimiter.len : 0;
-}
-
 static bool hidden_prefix(const struct request *r, const struct walk *w, const char *key,
                           size_t len)
 {
-    if (!starts_with(w->marker.p, w->marker.len, (struct bytes){key, len}))
+    if (!list_starts_with(w->marker.p, w->marker.len, (struct bytes){key, len}))
         return false;
     return w->marker.len == len || w->marker_is_token || r->s->config.start_after_hides;
 }
@@ -95,7 +103,7 @@ static void walk_keys(struct request *r, struct walk *w)
                             : w->prefix;
     struct skipnode *n = skiplist_seek(keys, from.p, from.len, 0);
 
-    while (n && starts_with(n->key, n->key_len, w->prefix)) {
+    while (n && list_starts_with(n->key, n->key_len, w->prefix)) {
         const struct version *v = entry_latest(n->value);
         size_t roll;
 
@@ -104,7 +112,7 @@ static void walk_keys(struct request *r, struct walk *w)
             n = skipnode_next(n);
             continue;
         }
-        roll = rolled_up(w, n);
+        roll = list_roll_up(n->key, n->key_len, w->prefix, w->delimiter);
         if (roll && hidden_prefix(r, w, n->key, roll)) {
             n = skiplist_seek_past_prefix(keys, n->key, roll);
             continue;
@@ -131,20 +139,10 @@ static void walk_keys(struct request *r, struct walk *w)
 
 static bool begin_walk(struct request *r, struct walk *w)
 {
-    const char *encoding = request_param_value(r, "encoding-type");
-
-    if (!request_param_number(r, "max-keys", LIST_MAX, &w->max))
+    if (!list_limits(r, "max-keys", &w->max, &w->url))
         return false;
-    if (w->max > LIST_MAX)
-        w->max = LIST_MAX;
-    if (encoding && strcmp(encoding, "url")) {
-        reply_error_message(r, ERR_INVALID_ARGUMENT,
-                            "Invalid Encoding Method specified in Request");
-        return false;
-    }
-    w->url = encoding != NULL;
-    w->prefix = param_bytes(r, "prefix");
-    w->delimiter = param_bytes(r, "delimiter");
+    w->prefix = list_param(r, "prefix");
+    w->delimiter = list_param(r, "delimiter");
     strbuf_init(&w->contents, REPLY_BODY_MAX / 2);
     strbuf_init(&w->prefixes, REPLY_BODY_MAX / 2);
     return true;
@@ -180,7 +178,7 @@ void op_list_objects(struct request *r)
 
     if (!begin_walk(r, &w))
         return;
-    w.marker = param_bytes(r, "marker");
+    w.marker = list_param(r, "marker");
     pthread_rwlock_rdlock(&r->bucket->lock);
     walk_keys(r, &w);
     sb = reply_xml(r, "ListBucketResult");
@@ -213,7 +211,7 @@ void op_list_objects_v2(struct request *r)
 {
     const char *token = request_param_value(r, "continuation-token");
     const char *owner = request_param_value(r, "fetch-owner");
-    struct bytes start_after = param_bytes(r, "start-after");
+    struct bytes start_after = list_param(r, "start-after");
     struct walk w = {.v2 = true, .owner = owner && !strcmp(owner, "true")};
     uint8_t raw[STORE_KEY_MAX + 2];
     size_t raw_len = 0;

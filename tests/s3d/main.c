@@ -130,7 +130,7 @@ static int take_number(const char *name, const char *value, uint64_t max, unsign
 static int add_name(const char *name, const char **list, unsigned *n, unsigned max,
                     const char *value)
 {
-    if (*n == max || !*value)
+    if (*n == max || !*value || strlen(value) > 63)
         return bad_value(name, value);
     list[(*n)++] = value;
     return 0;
@@ -177,6 +177,8 @@ static int take_option(struct s3d_config *cf, int id, char **argv)
     case OPT_SESSION_TOKEN:
         return take_key_option(cf, id, optarg);
     case OPT_REGION:
+        if (strlen(optarg) > 31)
+            return bad_value("region", optarg);
         return add_name("region", cf->regions, &cf->n_regions, S3D_REGIONS_MAX, optarg);
     case OPT_DOMAIN:
         return add_name("domain", cf->domains, &cf->n_domains, S3D_NAMES_MAX, optarg);

@@ -17,6 +17,9 @@ struct request;
 /* Takes Content-Type and its like, x-amz-meta-* and the storage class from the request. False:
  * refused (reply filled). */
 bool object_take_fields(struct request *r, struct fields *f, char storage_class[24]);
+/* The body's blob becomes the only segment of a list (none when the body is empty). False: no
+ * memory. */
+bool object_take_blob(struct request *r, struct segment **segments, unsigned *n);
 /* Computes "etag" from the body's MD5 (or makes up an opaque one). */
 void object_make_etag(struct request *r, char etag[48]);
 
@@ -32,7 +35,7 @@ bool object_version_id_valid(const char *id);
 enum s3d_error object_publish_locked(struct request *r, struct version *v,
                                      struct version **ret_old);
 /* The same with the locking, and the reply of a failure. False: failed. On success
- * x-amz-version-id is set; *ret_v, when not NULL, gets a reference. */
+ * x-amz-version-id is set. */
 bool object_publish(struct request *r, struct version *v);
 
 /* x-amz-version-id when the bucket has or had versioning. */

@@ -23,6 +23,8 @@ void op_list_object_versions(struct request *r);
 
 /* get.c */
 void op_get_object(struct request *r); /* HeadObject too */
+
+/* attributes.c */
 void op_get_object_attributes(struct request *r);
 
 /* put.c, copy.c, delete.c */
@@ -34,7 +36,6 @@ void op_delete_objects(struct request *r);
 void op_restore_object(struct request *r);
 
 /* multipart.c, parts.c */
-bool op_create_multipart_upload_begin(struct request *r);
 void op_create_multipart_upload(struct request *r);
 bool op_upload_part_begin(struct request *r);
 void op_upload_part(struct request *r);

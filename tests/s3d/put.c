@@ -17,6 +17,8 @@
 #include "request.h"
 #include "xmlout.h"
 
+#define HEADER_MAX 4096 /* of one header that is kept */
+
 /* Kept with the object and sent back under these names. */
 static const char *const kept_headers[] = {
     "Content-Type", "Cache-Control",    "Content-Disposition",
@@ -100,6 +102,10 @@ bool object_take_fields(struct request *r, struct fields *f, char storage_class[
 
     for (size_t i = 0; i < ARRAY_SIZE(kept_headers); i++) {
         value = request_header(r, kept_headers[i]);
+        if (value && strlen(value) > HEADER_MAX) {
+            reply_error(r, ERR_REQUEST_HEADERS_TOO_LARGE);
+            return false;
+        }
         if (value && *value && fields_add(f, kept_headers[i], value) < 0)
             w.failed = true;
     }
@@ -224,8 +230,7 @@ bool op_put_object_begin(struct request *r)
                       r->s->config.no_default_checksum ? CHECKSUM_NONE : CHECKSUM_CRC64NVME);
 }
 
-/* The body's blob becomes the version's only segment. */
-static bool take_blob(struct request *r, struct segment **segments, unsigned *n)
+bool object_take_blob(struct request *r, struct segment **segments, unsigned *n)
 {
     if (!r->body.blob)
         return true; /* empty */
@@ -253,7 +258,7 @@ void op_put_object(struct request *r)
         version_unref(&r->s->store, v);
         return;
     }
-    if (!take_blob(r, &v->segments, &v->n_segments)) {
+    if (!object_take_blob(r, &v->segments, &v->n_segments)) {
         version_unref(&r->s->store, v);
         reply_failure(r, ENOMEM, "PutObject");
         return;

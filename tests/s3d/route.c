@@ -27,12 +27,12 @@ static const struct route routes[] = {
     {"DeleteObjects", "POST", LEVEL_BUCKET, "delete", NULL, NULL, 0, MEMORY, NULL, op_delete_objects},
     {"ListObjectsV2", "GET", LEVEL_BUCKET, "list-type", "2", NULL, READ, DISCARD, NULL, op_list_objects_v2},
 
-    {"UploadPartCopy", "PUT", LEVEL_OBJECT, "uploadId", NULL, COPY, 0, MEMORY, NULL, op_upload_part_copy},
+    {"UploadPartCopy", "PUT", LEVEL_OBJECT, "uploadId", NULL, COPY, ROUTE_OWN_SUM, MEMORY, NULL, op_upload_part_copy},
     {"UploadPart", "PUT", LEVEL_OBJECT, "uploadId", NULL, NULL, 0, BLOB, op_upload_part_begin, op_upload_part},
-    {"CompleteMultipartUpload", "POST", LEVEL_OBJECT, "uploadId", NULL, NULL, 0, MEMORY, NULL, op_complete_multipart_upload},
+    {"CompleteMultipartUpload", "POST", LEVEL_OBJECT, "uploadId", NULL, NULL, ROUTE_OWN_SUM, MEMORY, NULL, op_complete_multipart_upload},
     {"AbortMultipartUpload", "DELETE", LEVEL_OBJECT, "uploadId", NULL, NULL, 0, DISCARD, NULL, op_abort_multipart_upload},
     {"ListParts", "GET", LEVEL_OBJECT, "uploadId", NULL, NULL, 0, DISCARD, NULL, op_list_parts},
-    {"CreateMultipartUpload", "POST", LEVEL_OBJECT, "uploads", NULL, NULL, 0, MEMORY, op_create_multipart_upload_begin, op_create_multipart_upload},
+    {"CreateMultipartUpload", "POST", LEVEL_OBJECT, "uploads", NULL, NULL, ROUTE_OWN_SUM, MEMORY, NULL, op_create_multipart_upload},
     {"GetObjectAttributes", "GET", LEVEL_OBJECT, "attributes", NULL, NULL, READ, DISCARD, NULL, op_get_object_attributes},
     {"RestoreObject", "POST", LEVEL_OBJECT, "restore", NULL, NULL, 0, MEMORY, NULL, op_restore_object},
 
@@ -61,7 +61,7 @@ static const struct route routes[] = {
 
     {"GetObject", "GET", LEVEL_OBJECT, NULL, NULL, NULL, READ, DISCARD, NULL, op_get_object},
     {"HeadObject", "HEAD", LEVEL_OBJECT, NULL, NULL, NULL, READ, DISCARD, NULL, op_get_object},
-    {"CopyObject", "PUT", LEVEL_OBJECT, NULL, NULL, COPY, 0, MEMORY, NULL, op_copy_object},
+    {"CopyObject", "PUT", LEVEL_OBJECT, NULL, NULL, COPY, ROUTE_OWN_SUM, MEMORY, NULL, op_copy_object},
     {"PutObject", "PUT", LEVEL_OBJECT, NULL, NULL, NULL, 0, BLOB, op_put_object_begin, op_put_object},
     {"DeleteObject", "DELETE", LEVEL_OBJECT, NULL, NULL, NULL, 0, DISCARD, NULL, op_delete_object},
 };

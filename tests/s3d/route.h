@@ -18,6 +18,7 @@ enum route_level {
 enum route_flags {
     ROUTE_READ = 1,      /* allowed to --anonymous-read */
     ROUTE_NO_BUCKET = 2, /* the bucket need not exist */
+    ROUTE_OWN_SUM = 4,   /* x-amz-checksum-* is not about the request's body */
 };
 
 struct route {

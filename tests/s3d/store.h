@@ -130,9 +130,9 @@ struct bucket {
     char region[32];
     int64_t created_ns;
     pthread_rwlock_t lock;
+    _Atomic enum versioning versioning; /* changed under lock */
     /* all below: protected by lock */
     bool deleted;
-    enum versioning versioning;
     struct skiplist keys;    /* key -> struct entry */
     struct skiplist uploads; /* (key, upload.seq) -> struct upload */
     struct completed *completed;
@@ -197,6 +197,8 @@ int upload_add_part_quiet(struct upload *u, struct part *p, struct part **ret_ol
 
 struct version *version_new(void);
 struct version *version_ref(struct version *v);
+/* A private copy that may be changed until it is published; shares the blobs. NULL: no memory. */
+struct version *version_clone(const struct version *v);
 /* Removes the blobs that nothing else refers to. NULL is fine. */
 void version_unref(struct store *st, struct version *v);
 void version_make_id(char out[STORE_VERSION_ID_MAX], int64_t now_ns);
@@ -220,6 +222,9 @@ void blob_unref(struct store *st, struct blob *b);
 /* Appends the bytes [offset, offset + len) of a segment list to another; references are taken. */
 int segments_slice(const struct segment *from, unsigned n_from, uint64_t offset, uint64_t len,
                    struct segment **to, unsigned *n_to);
+/* Reads the segments through; md5 (16 bytes) and sum may be NULL. */
+int segments_digest(struct store *st, const struct segment *list, unsigned n, uint8_t *md5,
+                    struct checksum *sum, enum checksum_algo algo);
 void segments_free(struct store *st, struct segment *list, unsigned n);
 
 #endif
