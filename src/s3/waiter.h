@@ -11,8 +11,8 @@
 enum s3_waiter_state { S3_WAITER_SUCCESS, S3_WAITER_RETRY, S3_WAITER_FAILURE };
 
 struct s3_waiter_acceptor {
-    int http_status;           /* 0 = matches by kind */
-    enum s3_error_kind kind;   /* S3_ERROR_NONE with status 0 = the operation succeeded */
+    int http_status;         /* 0 = matches by kind */
+    enum s3_error_kind kind; /* S3_ERROR_NONE with status 0 = the operation succeeded */
     enum s3_waiter_state state;
 };
 
@@ -33,9 +33,9 @@ extern const struct s3_waiter_def s3_waiter_object_not_exists;
 const struct s3_waiter_def *s3_waiter_find(const char *name);
 
 struct s3_waiter_options {
-    uint32_t delay_ms;     /* 0 = the definition's */
-    unsigned max_attempts; /* 0 = the definition's */
-    struct clock *clock;   /* NULL = clock_system() */
+    uint32_t delay_ms;            /* 0 = the definition's */
+    unsigned max_attempts;        /* 0 = the definition's */
+    struct clock *clock;          /* NULL = clock_system() */
     bool (*cancelled)(void *ctx); /* asked before each sleep; NULL = never */
     void *cancelled_ctx;
 };

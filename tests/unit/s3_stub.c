@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "s3/session.h"
 
 struct s3_call {
     struct s3_call *next; /* older */
@@ -144,6 +145,34 @@ const struct s3_client_meta *s3_client_meta(const struct s3_client *c ATTR_UNUSE
         .profile = "default",
     };
     return &meta;
+}
+
+/* ---- a session that knows one client ---- */
+
+static struct s3_client *session_client; /* borrowed from the test */
+
+void s3_stub_set_session_client(struct s3_client *c)
+{
+    session_client = c;
+}
+
+int s3_session_default(struct s3_session **ret, struct s3_error *reterr)
+{
+    if (!session_client)
+        return s3_error_set(reterr, S3_ERROR_CONFIG, "the stub has no session");
+    *ret = (struct s3_session *)session_client;
+    return 0;
+}
+
+void s3_session_unref(struct s3_session *s ATTR_UNUSED)
+{
+}
+
+int s3_session_client_new(struct s3_session *s, const struct s3_client_options *opts ATTR_UNUSED,
+                          struct s3_client **ret, struct s3_error *reterr ATTR_UNUSED)
+{
+    *ret = s3_client_ref((struct s3_client *)s);
+    return 0;
 }
 
 /* ---- calls ---- */

@@ -18,6 +18,9 @@ void s3_stub_done(struct s3_client *c);
  * Without it they run inside submit. */
 void s3_stub_set_threaded(struct s3_client *c);
 
+/* The default session's clients are references to this one; NULL = there is no session. */
+void s3_stub_set_session_client(struct s3_client *c);
+
 unsigned s3_stub_calls(const struct s3_client *c);
 unsigned s3_stub_calls_of(const struct s3_client *c, enum s3_op op);
 unsigned s3_stub_cancels(const struct s3_client *c);
