@@ -62,7 +62,9 @@ int s3_error_errno(enum s3_error_kind kind);
 /* Fills *e (NULL ok) and returns -s3_error_errno(kind). Clears the other fields. */
 int s3_error_set(struct s3_error *e, enum s3_error_kind kind, const char *fmt, ...)
     ATTR_PRINTF(3, 4);
-/* Kind for an S3 error code (may be "") and HTTP status. One table. */
+/* Kind for an S3 error code and HTTP status. One table. An empty code means an answer that has no
+ * body by nature (HEAD), where 404 is "no such key"; a caller that got a body without a code in it
+ * (a proxy's page) must not come here with 404, for that says nothing about the key. */
 enum s3_error_kind s3_error_kind_from_s3(const char *code, int http_status);
 /* "GetObject: NoSuchKey (404), request ABC: message" into buf; returns buf. */
 const char *s3_error_describe(const struct s3_error *e, char *buf, unsigned size);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <malloc.h>
 #include <string.h>
 
 #include "alloc_fail.h"
@@ -88,6 +89,8 @@ static void test_out_of_memory(void **state)
 
 int main(void)
 {
+    /* malloc gives memory that is not zero. */
+    mallopt(M_PERTURB, 0xa5);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_alloc_is_zeroed_and_aligned),
         cmocka_unit_test(test_pointers_stay),

@@ -134,17 +134,24 @@ static void test_level_names(void **state)
     }
 }
 
-static void test_context_and_errno(void **state)
+static void test_context(void **state)
 {
     log_context_set("read ino 17");
-    errno = EXDEV;
     log_info("with");
-    assert_int_equal(errno, EXDEV);
     log_context_set(NULL);
     log_info("without");
     CLEANUP_FREE char *text = content(path);
     assert_non_null(strstr(text, "info: read ino 17: with\n"));
     assert_non_null(strstr(text, "info: without\n"));
+}
+
+/* Callers log between a failure and `return -errno`. */
+static void test_errno_survives_a_full_disk(void **state)
+{
+    assert_int_equal(log_open(LOG_TARGET_FILE, "/dev/full"), 0);
+    errno = EXDEV;
+    log_info("lost");
+    assert_int_equal(errno, EXDEV);
 }
 
 static void test_outside_bytes_cannot_forge_lines(void **state)
@@ -284,7 +291,8 @@ int main(void)
         cmocka_unit_test_setup(test_line_form, fresh_file),
         cmocka_unit_test_setup(test_levels, fresh_file),
         cmocka_unit_test(test_level_names),
-        cmocka_unit_test_setup(test_context_and_errno, fresh_file),
+        cmocka_unit_test_setup(test_context, fresh_file),
+        cmocka_unit_test_setup(test_errno_survives_a_full_disk, fresh_file),
         cmocka_unit_test_setup(test_outside_bytes_cannot_forge_lines, fresh_file),
         cmocka_unit_test_setup(test_long_lines_are_cut, fresh_file),
         cmocka_unit_test_setup(test_reopen_follows_the_path, fresh_file),

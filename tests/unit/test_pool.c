@@ -12,7 +12,8 @@
 #include <string.h>
 
 #include "alloc_fail.h"
-#include "base/cleanup.h"
+#include "base/attr.h"
+#include "base/clock.h"
 #include "base/pool.h"
 
 static atomic_int counter;
@@ -50,6 +51,29 @@ static void test_free_runs_what_is_queued(void **state)
     threadpool_free(p);
     assert_int_equal(atomic_load(&counter), 500);
     threadpool_free(NULL);
+}
+
+static pthread_barrier_t taken;
+
+/* Slow once it has left the queue, so that waiting for an empty queue alone is not enough. */
+static void count_late(void *arg)
+{
+    pthread_barrier_wait(&taken);
+    clock_sleep_ns(clock_system(), 20 * NS_PER_MS);
+    count(NULL);
+}
+
+static void test_drain_waits_for_what_is_running(void **state)
+{
+    struct threadpool *p = NULL;
+    pthread_barrier_init(&taken, NULL, 2);
+    assert_int_equal(threadpool_new(2, "test", &p), 0);
+    assert_int_equal(threadpool_submit(p, count_late, NULL), 0);
+    pthread_barrier_wait(&taken);
+    threadpool_drain(p);
+    assert_int_equal(atomic_load(&counter), 1);
+    threadpool_free(p);
+    pthread_barrier_destroy(&taken);
 }
 
 static int order[100], n_order;
@@ -163,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_each_task_runs_once, reset),
         cmocka_unit_test_setup(test_free_runs_what_is_queued, reset),
+        cmocka_unit_test_setup(test_drain_waits_for_what_is_running, reset),
         cmocka_unit_test_setup(test_first_in_first_out, reset),
         cmocka_unit_test_setup(test_threads_work_side_by_side, reset),
         cmocka_unit_test_setup(test_submit_after_free_began, reset),
