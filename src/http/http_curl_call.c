@@ -107,14 +107,63 @@ int http_call_build_headers(struct http_call *c)
     return 0;
 }
 
+/* Phases */
+
+/* The limit that applies in the present phase. */
+struct limit {
+    uint64_t since;
+    uint32_t ms; /* 0 = none */
+    const char *what;
+};
+
+static struct limit phase_limit(const struct http_call *c)
+{
+    const struct http_deadlines *d = &c->req.deadlines;
+
+    switch (c->phase) {
+    case PHASE_CONNECT:
+        return (struct limit){c->started_ns, d->connect_ms, "no connection to"};
+    case PHASE_WAIT:
+        if (d->first_byte_ms)
+            return (struct limit){c->sent_ns, d->first_byte_ms, "no answer from"};
+        return (struct limit){c->active_ns, d->stall_ms, "no byte to or from"};
+    case PHASE_SEND:
+    case PHASE_RECEIVE:
+    default:
+        return (struct limit){c->active_ns, d->stall_ms, "no byte to or from"};
+    }
+}
+
+/* While a body is on its way, the send queue is looked at so often in the time that it may stall.
+ */
+#define LOOKS_PER_LIMIT 4
+
+static uint64_t look_interval(const struct limit *limit)
+{
+    return MAX(limit->ms * (uint64_t)NS_PER_MS / LOOKS_PER_LIMIT, (uint64_t)NS_PER_MS);
+}
+
+/* A phase begins: its limit may end before the next planned look at this call. */
+static void enter_phase(struct http_call *c, enum call_phase phase)
+{
+    c->phase = phase;
+    struct limit limit = phase_limit(c);
+    if (limit.ms)
+        http_loop_check_at(c->loop, c,
+                           limit.since + (phase == PHASE_SEND ? look_interval(&limit)
+                                                              : limit.ms * (uint64_t)NS_PER_MS));
+}
+
 /* What libcurl calls. Each returns what makes it stop after the answer was found bad. */
 
 static void note_answer_byte(struct http_call *c)
 {
     c->active_ns = http_curl_now();
+    if (c->phase == PHASE_RECEIVE)
+        return;
     if (c->answer.resp.first_byte_ns == 0)
         c->answer.resp.first_byte_ns = c->active_ns - c->submit_ns;
-    c->phase = PHASE_RECEIVE;
+    enter_phase(c, PHASE_RECEIVE);
 }
 
 /* The server has said no while we are still sending. libcurl would go on where the answer also says
@@ -139,8 +188,8 @@ static size_t on_header(char *line, size_t size, size_t n, void *userp)
     if (http_answer_line(&c->answer, line, len) < 0)
         return 0;
     if (c->answer.resp.status == 0) { /* the end of an interim answer: the wait begins anew */
-        c->phase = c->sent < c->body_len ? PHASE_SEND : PHASE_WAIT;
         c->sent_ns = c->active_ns;
+        enter_phase(c, c->sent < c->body_len ? PHASE_SEND : PHASE_WAIT);
     }
     note_refusal(c);
     return len;
@@ -213,7 +262,7 @@ static int on_progress(void *userp, curl_off_t dl_total, curl_off_t dl_now, curl
         c->sent = (uint64_t)ul_now;
         c->sent_ns = c->active_ns;
         if (c->phase == PHASE_SEND && c->sent == c->body_len)
-            c->phase = PHASE_WAIT;
+            enter_phase(c, PHASE_WAIT);
     }
     return 0;
 }
@@ -248,7 +297,7 @@ static int on_connected(void *userp, char *peer_ip, char *local_ip, int peer_por
     c->fd = s ? s->fd : -1;
     c->unacked = 0;
     c->active_ns = c->sent_ns = http_curl_now();
-    c->phase = c->body_len > 0 ? PHASE_SEND : PHASE_WAIT;
+    enter_phase(c, c->body_len > 0 ? PHASE_SEND : PHASE_WAIT);
     c->answer.resp.reused_connection = !fresh;
     c->answer.resp.resent = c->answer.resp.request_sent;
     c->answer.resp.request_sent = true;
@@ -421,31 +470,6 @@ static void time_out(struct http_call *c, const char *what, uint32_t ms)
                      http_url_where(c->req.url, where, sizeof(where)), ms);
 }
 
-/* The limit that applies in the present phase. */
-struct limit {
-    uint64_t since;
-    uint32_t ms; /* 0 = none */
-    const char *what;
-};
-
-static struct limit phase_limit(const struct http_call *c)
-{
-    const struct http_deadlines *d = &c->req.deadlines;
-
-    switch (c->phase) {
-    case PHASE_CONNECT:
-        return (struct limit){c->started_ns, d->connect_ms, "no connection to"};
-    case PHASE_WAIT:
-        if (d->first_byte_ms)
-            return (struct limit){c->sent_ns, d->first_byte_ms, "no answer from"};
-        return (struct limit){c->active_ns, d->stall_ms, "no byte to or from"};
-    case PHASE_SEND:
-    case PHASE_RECEIVE:
-    default:
-        return (struct limit){c->active_ns, d->stall_ms, "no byte to or from"};
-    }
-}
-
 uint64_t http_call_check(struct http_call *c, uint64_t now, bool *ret_over)
 {
     uint64_t next = UINT64_MAX;
@@ -485,7 +509,7 @@ uint64_t http_call_check(struct http_call *c, uint64_t now, bool *ret_over)
     next = MIN(next, limit.since + span);
     if (sending && c->body_len > 0 && (draining || c->phase == PHASE_SEND))
         /* Looked at often enough to see the send queue move. */
-        next = MIN(next, now + MAX(span / 4, (uint64_t)NS_PER_MS));
+        next = MIN(next, now + look_interval(&limit));
     return next;
 }
 
@@ -574,6 +598,7 @@ static void fail_by_code(struct http_call *c, CURLcode code)
         http_answer_fail(a, S3_ERROR_OUT_OF_MEMORY, "out of memory for a request to %s", where);
         break;
     case CURLE_URL_MALFORMAT:
+    case CURLE_LOGIN_DENIED: /* user info in the URL */
         http_answer_fail(a, S3_ERROR_INVALID, "the URL for %s cannot be used: %s", where, detail);
         break;
     case CURLE_UNSUPPORTED_PROTOCOL: /* a foreign scheme, or an answer without a status line */

@@ -185,7 +185,8 @@ static void call_end(struct http_call *c)
     if (c->easy) {
         curl_multi_remove_handle(l->multi, c->easy);
         /* Connections belong to the multi handle and stay. A handle that has failed is not used
-         * again: what libcurl left in it (a receive buffer of the old size) is not worth knowing. */
+         * again: what libcurl left in it (a receive buffer of the old size) is not worth knowing.
+         */
         if (c->answer.resp.kind == S3_ERROR_NONE && l->n_idle < l->slots) {
             curl_easy_reset(c->easy);
             l->idle[l->n_idle++] = c->easy;
