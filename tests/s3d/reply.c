@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/encode.h"
 #include "base/log.h"
 #include "request.h"
 #include "xmlout.h"
@@ -82,7 +83,7 @@ static void write_error(struct request *r, const char *code, const char *message
         strbuf_append_str(sb, extra);
     if (r->bucket_name[0])
         xml_text(sb, "BucketName", r->bucket_name);
-    if (r->key)
+    if (r->key && utf8_valid(r->key, r->key_len))
         xml_bytes(sb, "Key", r->key, r->key_len);
     xml_text(sb, "RequestId", r->id);
     xml_text(sb, "HostId", "s3d");

@@ -238,6 +238,8 @@ static enum MHD_Result finish(struct request *r)
         else
             run(r);
     }
+    /* Before the answer, so that a client that has it finds a refused upload's file gone. */
+    body_drop(r);
     if (f->after && f->action == FAULT_STATUS)
         reply_error_raw(r, f->status, f->code, "Injected by a fault rule.");
     if (f->after && f->action == FAULT_200_ERROR)
