@@ -217,7 +217,7 @@ struct s3_put_object_in {
     enum s3_checksum_algo checksum_algo; /* computed by the funnel and sent */
 };
 struct s3_put_object_out {
-    char etag[S3_ETAG_SIZE];
+    char etag[S3_ETAG_SIZE]; /* "" when not told (Ceph 16 after Complete) */
     char version_id[S3_VERSION_ID_SIZE];
     int64_t date_ns; /* the answer's Date: an upper bound for LastModified; 0 when not told */
 };
