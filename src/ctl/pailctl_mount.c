@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands that ask a running mount. */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/parse.h"
+#include "ctl/ctl.h"
+#include "ctl/pailctl.h"
+
+#define STATUS_TIMEOUT_MS 10000u
+#define POLL_NS           (200 * (uint64_t)NS_PER_MS)
+
+struct mount_list {
+    struct ctl_mount *mounts;
+    size_t n;
+};
+
+static void mount_list_done(struct mount_list *l)
+{
+    ctl_mounts_free(l->mounts, l->n);
+}
+
+/* An absolute path without touching the last component, which may be a mount that hangs. */
+static int absolute_path(const char *path, char *buf, size_t size)
+{
+    char folder[PATH_MAX], resolved[PATH_MAX];
+    const char *name;
+    char *slash;
+    int n = snprintf(folder, sizeof(folder), "%s", path);
+
+    if (n <= 0 || (size_t)n >= sizeof(folder))
+        return -ENAMETOOLONG;
+    while (n > 1 && folder[n - 1] == '/')
+        folder[--n] = '\0';
+    slash = strrchr(folder, '/');
+    name = slash ? slash + 1 : folder;
+    if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return realpath(path, buf) ? 0 : -errno;
+    if (slash == folder)
+        n = snprintf(buf, size, "/%s", name);
+    else {
+        char kept[NAME_MAX + 1];
+
+        (void)snprintf(kept, sizeof(kept), "%s", name);
+        if (slash)
+            *slash = '\0';
+        if (!realpath(slash ? folder : ".", resolved))
+            return -errno;
+        n = snprintf(buf, size, "%s/%s", strcmp(resolved, "/") == 0 ? "" : resolved, kept);
+    }
+    return n > 0 && (size_t)n < size ? 0 : -ENAMETOOLONG;
+}
+
+/* The mount that holds `path`; prints why there is none. Borrowed from list. */
+static const struct ctl_mount *find_mount(struct mount_list *list, const char *path)
+{
+    char absolute[PATH_MAX];
+    const struct ctl_mount *m;
+    int r = ctl_mounts_list(&list->mounts, &list->n);
+
+    if (r == 0)
+        r = absolute_path(path, absolute, sizeof(absolute));
+    if (r < 0) {
+        fprintf(stderr, "pailctl: '%s': %s\n", path, strerror(-r));
+        return NULL;
+    }
+    m = ctl_mounts_find(list->mounts, list->n, absolute);
+    if (!m)
+        fprintf(stderr, "pailctl: '%s' is not on a pailfs mount (see 'pailctl status')\n", path);
+    return m;
+}
+
+static int ask(const struct ctl_mount *m, const char *verb, unsigned timeout_ms,
+               struct strbuf *answer)
+{
+    struct s3_error err = {0};
+
+    if (ctl_request(m->mountpoint, m->uid, verb, timeout_ms, answer, &err) < 0) {
+        fprintf(stderr, "pailctl: %s: %s\n", m->mountpoint, err.message);
+        return PAILCTL_FAILED;
+    }
+    return PAILCTL_OK;
+}
+
+int pailctl_status(struct pailctl *p, int argc, char **argv)
+{
+    CLEANUP(mount_list_done) struct mount_list list = {0};
+    const struct ctl_mount *only = NULL;
+    int status = PAILCTL_OK;
+
+    if (argc == 1) {
+        only = find_mount(&list, argv[0]);
+        if (!only)
+            return PAILCTL_FAILED;
+    } else if (ctl_mounts_list(&list.mounts, &list.n) < 0) {
+        fputs("pailctl: cannot read /proc/self/mountinfo\n", stderr);
+        return PAILCTL_FAILED;
+    }
+    for (size_t i = 0; i < list.n; i++) {
+        CLEANUP_STRBUF struct strbuf answer = STRBUF_INIT(2 * LIMIT_CTL_MESSAGE);
+
+        if (only && only != &list.mounts[i])
+            continue;
+        if (ask(&list.mounts[i], "status", STATUS_TIMEOUT_MS, &answer) == PAILCTL_OK)
+            pailctl_out_lines(p->out, list.mounts[i].mountpoint, strbuf_str(&answer));
+        else
+            status = PAILCTL_FAILED;
+    }
+    return status;
+}
+
+int pailctl_flush(struct pailctl *p, int argc, char **argv)
+{
+    CLEANUP(mount_list_done) struct mount_list list = {0};
+    CLEANUP_STRBUF struct strbuf answer = STRBUF_INIT(2 * LIMIT_CTL_MESSAGE);
+    const struct ctl_mount *m = find_mount(&list, argv[0]);
+
+    return m ? ask(m, "flush", 0, &answer) : PAILCTL_FAILED;
+}
+
+/* "name: number" from a status answer; 0 when it is not there. */
+static uint64_t status_number(const char *answer, const char *name)
+{
+    char label[64], value[32];
+    const char *at;
+    uint64_t n = 0;
+    int len = snprintf(label, sizeof(label), "%s: ", name);
+
+    for (at = answer; at; at = strchr(at, '\n')) {
+        at += *at == '\n';
+        if (strncmp(at, label, (size_t)len) == 0) {
+            (void)snprintf(value, sizeof(value), "%.*s", (int)strcspn(at + len, "\n"), at + len);
+            (void)parse_u64(value, &n);
+            return n;
+        }
+    }
+    return 0;
+}
+
+/* On a terminal: one line that is written over. */
+static void show_progress(const struct ctl_mount *m)
+{
+    CLEANUP_STRBUF struct strbuf answer = STRBUF_INIT(2 * LIMIT_CTL_MESSAGE);
+
+    if (ctl_request(m->mountpoint, m->uid, "status", STATUS_TIMEOUT_MS, &answer, NULL) < 0)
+        return;
+    fprintf(stderr, "\r%s: %llu bytes to go, %llu requests under way \033[K", m->mountpoint,
+            (unsigned long long)status_number(strbuf_str(&answer), "dirty_bytes"),
+            (unsigned long long)status_number(strbuf_str(&answer), "uploads"));
+}
+
+/* Runs `umount` or `fusermount3 -u`; its messages go to our standard error. */
+static int run_unmount(const char *mountpoint)
+{
+    const char *args_root[] = {"umount", mountpoint, NULL};
+    const char *args_user[] = {"fusermount3", "-u", mountpoint, NULL};
+    const char **args = geteuid() == 0 ? args_root : args_user;
+    int wait_status;
+    pid_t pid = fork();
+
+    if (pid < 0)
+        return -errno;
+    if (pid == 0) {
+        execvp(args[0], (char *const *)args);
+        fprintf(stderr, "pailctl: cannot run %s: %s\n", args[0], strerror(errno));
+        _exit(127);
+    }
+    while (waitpid(pid, &wait_status, 0) < 0)
+        if (errno != EINTR)
+            return -errno;
+    return WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0 ? 0 : -EBUSY;
+}
+
+static bool daemon_runs(pid_t pid)
+{
+    return pid > 0 && (kill(pid, 0) == 0 || errno == EPERM);
+}
+
+int pailctl_unmount(struct pailctl *p, int argc, char **argv)
+{
+    CLEANUP(mount_list_done) struct mount_list list = {0};
+    CLEANUP_STRBUF struct strbuf answer = STRBUF_INIT(2 * LIMIT_CTL_MESSAGE);
+    const struct ctl_mount *m = find_mount(&list, argv[0]);
+    struct clock *clock = clock_system();
+    bool terminal = isatty(STDERR_FILENO);
+    pid_t pid;
+    int status;
+
+    if (!m)
+        return PAILCTL_FAILED;
+    if (terminal)
+        show_progress(m);
+    status = ask(m, "status", STATUS_TIMEOUT_MS, &answer);
+    if (status != PAILCTL_OK)
+        return status;
+    pid = (pid_t)status_number(strbuf_str(&answer), "pid");
+    strbuf_reset(&answer);
+    /* What is open stays open: flush first, so that an error is told while the mount still is. */
+    status = ask(m, "flush", 0, &answer);
+    if (status != PAILCTL_OK) {
+        fputs("pailctl: not unmounted, nothing is lost: mend the cause and try again\n", stderr);
+        return status;
+    }
+    if (run_unmount(m->mountpoint) < 0)
+        return PAILCTL_FAILED;
+    while (daemon_runs(pid)) {
+        if (terminal)
+            show_progress(m);
+        clock_sleep_ns(clock, POLL_NS);
+    }
+    if (terminal)
+        fprintf(stderr, "\r%s: everything is in S3\033[K\n", m->mountpoint);
+    return PAILCTL_OK;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "ctl/pailctl.h"
+
+struct pailctl_out {
+    json_t *array; /* NULL = text */
+    bool failed;   /* memory ran out, or standard output broke */
+};
+
+int pailctl_out_new(bool json, struct pailctl_out **ret)
+{
+    struct pailctl_out *o = calloc(1, sizeof(*o));
+
+    if (!o)
+        return -ENOMEM;
+    if (json) {
+        o->array = json_array();
+        if (!o->array) {
+            free(o);
+            return -ENOMEM;
+        }
+    }
+    *ret = o;
+    return 0;
+}
+
+/* Keys may hold any byte: a line feed in one must not look like another row. */
+static void print_escaped(const char *s)
+{
+    for (; *s; s++) {
+        if ((unsigned char)*s < ' ' || *s == 0x7f)
+            printf("\\x%02x", (unsigned char)*s);
+        else
+            putchar(*s);
+    }
+}
+
+static json_t *field_value(const struct pailctl_field *f)
+{
+    json_t *text;
+
+    if (!f->value)
+        return json_null();
+    if (f->number)
+        return json_integer(strtoll(f->value, NULL, 10));
+    text = json_string(f->value);
+    if (text)
+        return text;
+    /* Not UTF-8: JSON cannot hold it as it is. */
+    return json_sprintf("(%zu bytes that are not UTF-8)", strlen(f->value));
+}
+
+void pailctl_out_row(struct pailctl_out *o, const struct pailctl_field *fields, size_t n)
+{
+    json_t *row;
+
+    if (!o->array) {
+        for (size_t i = 0; i < n; i++) {
+            if (i)
+                fputs("  ", stdout);
+            print_escaped(fields[i].value ? fields[i].value : "-");
+        }
+        putchar('\n');
+        return;
+    }
+    row = json_object();
+    for (size_t i = 0; row && i < n; i++)
+        if (json_object_set_new(row, fields[i].name, field_value(&fields[i])) < 0)
+            o->failed = true;
+    if (!row || json_array_append_new(o->array, row) < 0)
+        o->failed = true;
+}
+
+void pailctl_out_lines(struct pailctl_out *o, const char *mountpoint, const char *lines)
+{
+    CLEANUP_FREE char *copy = NULL;
+    char *save = NULL;
+    json_t *row;
+
+    if (!o->array) {
+        printf("%s\n", mountpoint);
+        while (*lines) {
+            size_t len = strcspn(lines, "\n");
+
+            printf("  %.*s\n", (int)len, lines);
+            lines += len + (lines[len] == '\n');
+        }
+        return;
+    }
+    row = json_object();
+    copy = strdup(lines);
+    if (!row || !copy || json_object_set_new(row, "mountpoint", json_string(mountpoint)) < 0)
+        o->failed = true;
+    for (char *line = copy ? strtok_r(copy, "\n", &save) : NULL; line;
+         line = strtok_r(NULL, "\n", &save)) {
+        char *colon = strstr(line, ": ");
+        char *end;
+        long long number;
+
+        if (!colon)
+            continue;
+        *colon = '\0';
+        number = strtoll(colon + 2, &end, 10);
+        if (json_object_set_new(
+                row, line, colon[2] && !*end ? json_integer(number) : json_string(colon + 2)) < 0)
+            o->failed = true;
+    }
+    if (row && json_array_append_new(o->array, row) < 0)
+        o->failed = true;
+}
+
+int pailctl_out_free(struct pailctl_out *o)
+{
+    int r = 0;
+
+    if (!o)
+        return 0;
+    if (o->array) {
+        if (json_dumpf(o->array, stdout, JSON_INDENT(2)) < 0)
+            o->failed = true;
+        putchar('\n');
+        json_decref(o->array);
+    }
+    if (fflush(stdout) != 0 || ferror(stdout) || o->failed)
+        r = -EIO;
+    free(o);
+    return r;
+}
