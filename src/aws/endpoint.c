@@ -267,6 +267,10 @@ static int resolve_custom(const struct aws_config *config, const char *bucket,
 {
     struct http_url url;
 
+    /* Said without quoting it, and before anything else does. */
+    if (strchr(config->endpoint_url, '@'))
+        return s3_error_set(reterr, S3_ERROR_CONFIG,
+                            "endpoint_url: there must be no user name or password in it");
     if (config->use_fips || config->use_dualstack)
         return s3_error_set(reterr, S3_ERROR_CONFIG,
                             "%s cannot be combined with endpoint_url '%.200s'",

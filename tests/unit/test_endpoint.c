@@ -187,7 +187,7 @@ static void test_refusals(void **state)
          "use_fips_endpoint cannot be combined with endpoint_url"},
         {{NULL, "h:1", "bbb"}, "endpoint_url 'h:1' is not understood"},
         {{NULL, "ftp://h", "bbb"}, "is not understood"},
-        {{NULL, "http://user:secret@h", "bbb"}, "endpoint_url"},
+        {{NULL, "http://user:secret@h", "bbb"}, "there must be no user name or password in it"},
         {{NULL, "http://h/%zz", "bbb"}, "broken %-escape"},
         {{NULL, NULL, "a/b"}, "'a/b' is not a bucket's name"},
         {{NULL, NULL, "bbb?x"}, "is not a bucket's name"},
@@ -211,6 +211,7 @@ static void test_refusals(void **state)
         if (aws_endpoint_resolve(&config, bad[i].row.bucket, NULL, &e, &error) >= 0)
             fail_msg("row %zu (%s) was not refused", i, bad[i].message);
         assert_int_equal(error.kind, S3_ERROR_CONFIG);
+        assert_null(strstr(error.message, "secret"));
         if (!strstr(error.message, bad[i].message))
             fail_msg("'%s' does not say '%s'", error.message, bad[i].message);
     }

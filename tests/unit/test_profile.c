@@ -125,7 +125,7 @@ static const struct row rows[] = {
     {"UTF-8", CFG, "[profile \xc3\xa4]\na = \xe2\x82\xac\n", "\xc3\xa4", NULL, "a", "\xe2\x82\xac"},
     {"indented keys", CFG, "[default]\n  a = 1\n  b = 2\n", "default", NULL, "b", "2"},
     {"indented section", CFG, "  [default]\na = 1\n", "default", NULL, "a", "1"},
-    {"dedented key", CFG, "[default]\n  a = 1\nb = 2\n", "default", NULL, "b", "2"},
+    {"key with less indentation", CFG, "[default]\n  a = 1\nb = 2\n", "default", NULL, "b", "2"},
     {"continued value", CFG, "[default]\na = 1\n  2\n\t3 \nb = 4\n", "default", NULL, "a",
      "1\n2\n3"},
     {"continued value looks like a key", CFG, "[default]\na = 1\n  b = 2\n", "default", NULL, "a",

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "alloc_fail.h"
 #include "aws/credentials.h"
 #include "aws/sigv4.h"
 #include "base/attr.h"
@@ -691,6 +692,31 @@ static void test_key_cache_threads(void **state)
     }
 }
 
+static void test_out_of_memory(void **state)
+{
+    const struct vector v = {
+        .path = "/a/../b", .params = {{"a", "b"}}, .headers = {S3_HOST, S3_DATE, S3_EMPTY}};
+    struct sigv4_input in = s3_input(&v);
+    long n;
+    int r;
+
+    in.normalize_path = true;
+    for (unsigned presigned = 0; presigned < 2; presigned++) {
+        for (n = 0;; n++) {
+            CLEANUP_STRBUF struct strbuf sb = STRBUF_INIT(1 << 16);
+
+            sigv4_forget_keys();
+            alloc_fail_begin(n);
+            r = presigned ? sigv4_presign_query(&in, 60, &sb) : sigv4_authorization(&in, &sb);
+            if (!alloc_fail_end())
+                break;
+            assert_int_equal(r, -ENOMEM);
+        }
+        assert_int_equal(r, 0);
+        assert_true(n > 5);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -707,6 +733,7 @@ int main(void)
         cmocka_unit_test(test_refuses_what_cannot_be_signed),
         cmocka_unit_test(test_result_too_long_is_an_error),
         cmocka_unit_test(test_key_cache_threads),
+        cmocka_unit_test(test_out_of_memory),
     };
 
     return cmocka_run_group_tests_name("sigv4", tests, NULL, NULL);
