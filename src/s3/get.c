@@ -197,8 +197,10 @@ static int get_begin(void *ctx, const struct http_response *resp)
     if (r || call->get.begun)
         return r;
     call->get.begun = true;
-    if (!sink->begin)
-        return 0;
+    if (input(call)->head)
+        call->get.sink_error = input(call)->head(sink->ctx, call->tmp);
+    if (call->get.sink_error || !sink->begin)
+        return call->get.sink_error;
     seen = *resp;
     seen.content_length = call->get.remaining;
     call->get.sink_error = sink->begin(sink->ctx, &seen);
@@ -293,7 +295,7 @@ bool s3_get_resume(struct s3_call *call)
     struct s3_build *b = &call->build;
     struct s3_get *g = &call->get;
 
-    if (g->delivered == 0 && !(g->begun && input(call)->sink->begin)) {
+    if (g->delivered == 0 && !(g->begun && (input(call)->sink->begin || input(call)->head))) {
         g->known = g->begun = false; /* the caller knows nothing of the object yet: start afresh */
         return true;
     }

@@ -205,6 +205,9 @@ struct s3_get_object_in {
     /* Receives the bytes in order, each once, also across retries (the funnel goes on after what
      * was delivered, by a Range and If-Match). NULL is not allowed. */
     const struct http_sink *sink;
+    /* Called with sink->ctx before the first byte, with what the headers said (borrowed); 0, or
+     * -errno to end the call. NULL = not wanted. */
+    int (*head)(void *ctx, const struct s3_head_object_out *head);
 };
 
 struct s3_put_object_in {
