@@ -51,7 +51,7 @@ static int absolute_path(const char *path, char *buf, size_t size)
     else {
         char kept[NAME_MAX + 1];
 
-        (void)snprintf(kept, sizeof(kept), "%s", name);
+        (void)snprintf(kept, sizeof(kept), "%.*s", NAME_MAX, name);
         if (slash)
             *slash = '\0';
         if (!realpath(slash ? folder : ".", resolved))

@@ -24,7 +24,7 @@
 
 #define STORE_ETAG_SIZE      96u
 #define STORE_UPLOAD_ID_SIZE 1024u
-#define STORE_CHECKSUM_SIZE  64u
+#define STORE_CHECKSUM_SIZE  80u
 
 enum store_op {
     STORE_LIST,

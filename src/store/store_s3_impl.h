@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the S3 store share: one struct per request, filled by a prepare function,
+ * turned back by a finish function. Private. */
+#ifndef PAILFS_STORE_STORE_S3_IMPL_H
+#define PAILFS_STORE_STORE_S3_IMPL_H
+
+#include "store/store_s3.h"
+
+struct store_s3 {
+    struct store store; /* first */
+    struct s3_client *client;
+    char *bucket;
+    char *prefix;
+    size_t prefix_len;
+    char *storage_class;
+    enum s3_checksum_algo checksum;
+    struct clock *clock;
+};
+
+/* A request under way. Everything it needs lives in its arena until it is done. */
+struct store_s3_request {
+    struct store_s3 *s;
+    enum store_op op;
+    const void *in; /* of the port; borrowed */
+    void *out;
+    store_done_fn done;
+    void *ctx;
+    struct arena arena;
+    struct http_sink sink; /* STORE_GET */
+    struct s3_error err;   /* STORE_UPLOAD_PARTS goes on over several pages */
+    union {
+        struct s3_list_objects_v2_in list;
+        struct s3_head_object_in head;
+        struct s3_get_object_in get;
+        struct s3_put_object_in put;
+        struct s3_copy_object_in copy;
+        struct s3_delete_object_in remove;
+        struct s3_delete_objects_in remove_many;
+        struct s3_create_multipart_upload_in create;
+        struct s3_upload_part_in part;
+        struct s3_upload_part_copy_in part_copy;
+        struct s3_complete_multipart_upload_in complete;
+        struct s3_abort_multipart_upload_in abort;
+        struct s3_list_multipart_uploads_in uploads;
+        struct s3_list_parts_in parts;
+    } s3_in;
+    union {
+        struct s3_list_objects_v2_out list;
+        struct s3_head_object_out head;
+        struct s3_put_object_out put;
+        struct s3_copy_object_out copy;
+        struct s3_delete_object_out remove;
+        struct s3_delete_objects_out remove_many;
+        struct s3_create_multipart_upload_out create;
+        struct s3_upload_part_out part;
+        struct s3_list_multipart_uploads_out uploads;
+        struct s3_list_parts_out parts;
+    } s3_out;
+};
+
+/* One row per operation of the port. */
+struct store_s3_row {
+    enum s3_op op;
+    bool has_out;
+    /* Port's input to S3's; 0 or -ENOMEM / -EINVAL. */
+    int (*prepare)(struct store_s3_request *r);
+    /* S3's output to the port's; frees S3's. result is S3's; returns the final one. NULL = as is.
+     */
+    int (*finish)(struct store_s3_request *r, int result);
+};
+extern const struct store_s3_row store_s3_rows[STORE_OP_MAX];
+
+/* The whole key in the request's arena; NULL when memory is out. */
+const char *store_s3_key(struct store_s3_request *r, const char *key);
+/* The part behind the mount's prefix. */
+const char *store_s3_relative(const struct store_s3 *s, const char *key);
+/* S3's attributes from the port's. */
+int store_s3_attrs(struct store_s3_request *r, const struct store_attrs *in,
+                   struct s3_object_attrs *ret);
+/* Sends the request anew with its changed s3_in (next page); r is gone on failure. */
+void store_s3_send(struct store_s3_request *r);
+
+/* store_s3_object.c */
+int store_s3_prepare_head(struct store_s3_request *r);
+int store_s3_finish_head(struct store_s3_request *r, int result);
+int store_s3_prepare_get(struct store_s3_request *r);
+int store_s3_prepare_put(struct store_s3_request *r);
+int store_s3_finish_put(struct store_s3_request *r, int result);
+int store_s3_prepare_copy(struct store_s3_request *r);
+int store_s3_finish_copy(struct store_s3_request *r, int result);
+int store_s3_prepare_delete(struct store_s3_request *r);
+int store_s3_finish_delete(struct store_s3_request *r, int result);
+int store_s3_prepare_delete_many(struct store_s3_request *r);
+int store_s3_finish_delete_many(struct store_s3_request *r, int result);
+/* store_s3_upload.c */
+int store_s3_prepare_create(struct store_s3_request *r);
+int store_s3_finish_create(struct store_s3_request *r, int result);
+int store_s3_prepare_part(struct store_s3_request *r);
+int store_s3_finish_part(struct store_s3_request *r, int result);
+int store_s3_prepare_part_copy(struct store_s3_request *r);
+int store_s3_finish_part_copy(struct store_s3_request *r, int result);
+int store_s3_prepare_complete(struct store_s3_request *r);
+int store_s3_prepare_abort(struct store_s3_request *r);
+int store_s3_finish_abort(struct store_s3_request *r, int result);
+int store_s3_prepare_uploads(struct store_s3_request *r);
+int store_s3_finish_uploads(struct store_s3_request *r, int result);
+int store_s3_prepare_parts(struct store_s3_request *r);
+int store_s3_finish_parts(struct store_s3_request *r, int result);
+
+#endif
