@@ -390,7 +390,8 @@ void conf_kernel_options(const struct conf_options *o, struct strbuf *sb)
 {
     strbuf_append_str(sb, "subtype=pailfs,fsname=");
     append_escaped(sb, o->source ? o->source : "pailfs");
-    strbuf_append_str(sb, o->read_only ? ",ro" : ",rw");
+    /* The kernel checks modes and owners: we answer with attributes and trust it. */
+    strbuf_append_str(sb, o->read_only ? ",ro,default_permissions" : ",rw,default_permissions");
     if (o->allow_other)
         strbuf_append_str(sb, ",allow_other");
     if (o->allow_root)

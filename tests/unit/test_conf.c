@@ -553,13 +553,13 @@ static void test_kernel_options(void **state)
 {
     CLEANUP_STRBUF struct strbuf sb = STRBUF_INIT(4096);
     conf_kernel_options(&o, &sb);
-    assert_string_equal(strbuf_str(&sb), "subtype=pailfs,fsname=pailfs,rw");
+    assert_string_equal(strbuf_str(&sb), "subtype=pailfs,fsname=pailfs,rw,default_permissions");
     strbuf_reset(&sb);
     assert_int_equal(
         conf_set_list(&o, "ro,allow_other,max_read=131072,fsname=a\\,b\\\\c,nosuid", &err), 0);
     o.source = strdup("b:/x,y");
     conf_kernel_options(&o, &sb);
-    assert_string_equal(strbuf_str(&sb), "subtype=pailfs,fsname=b:/x\\,y,ro,allow_other,"
+    assert_string_equal(strbuf_str(&sb), "subtype=pailfs,fsname=b:/x\\,y,ro,default_permissions,allow_other,"
                                          "max_read=131072,fsname=a\\,b\\\\c,nosuid");
 }
 
