@@ -21,10 +21,11 @@
 #define ADVISORY_WINDOW_NS  (15 * 60 * NS_PER_S)
 #define MANDATORY_WINDOW_NS (10 * 60 * NS_PER_S)
 
-/* After a refresh that brought nothing better: how long the old keys are used without another
- * try, and how long its error is repeated when there are none. */
+/* After a refresh that failed: how long the old keys are used without another try, and how long
+ * its error is repeated when there are none. */
 #define RETRY_WITH_KEYS_NS    ((uint64_t)(10 * NS_PER_S))
 #define RETRY_WITHOUT_KEYS_NS ((uint64_t)(1 * NS_PER_S))
+#define SHORT_LIVED_PAUSE_NS  ((uint64_t)(60 * NS_PER_S))
 
 /* ---- keys ---- */
 
@@ -219,13 +220,13 @@ static int run_chain(const struct aws_credentials_source *s, struct aws_credenti
     return nothing_found(s, reterr);
 }
 
-static bool same_keys(const struct aws_credentials *a, const struct aws_credentials *b)
+/* New keys that are due for a refresh at once: a role's shortest session lasts 15 minutes, and an
+ * environment variable stays what it is. They are used for a while all the same. */
+static uint64_t pause_ns(const struct aws_credentials *c, int64_t now)
 {
-    return a->expiry_ns == b->expiry_ns && a->anonymous == b->anonymous &&
-           strcmp(a->access_key_id ? a->access_key_id : "",
-                  b->access_key_id ? b->access_key_id : "") == 0 &&
-           strcmp(a->session_token ? a->session_token : "",
-                  b->session_token ? b->session_token : "") == 0;
+    int64_t left = c->expiry_ns - now;
+
+    return left > 0 ? MIN((uint64_t)left / 4, SHORT_LIVED_PAUSE_NS) : 0;
 }
 
 /* Takes fresh (NULL when r < 0) into the source. */
@@ -239,14 +240,11 @@ static void finish_refresh_locked(struct aws_credentials_source *s, int r,
     s->last_r = r;
     s->not_before = 0;
     if (r == 0) {
-        bool same = s->current && same_keys(s->current, fresh);
-
         aws_credentials_unref(s->current);
         s->current = fresh;
         s->refused = false;
-        /* A provider that repeats itself (a file nobody has renewed) is not asked at every call. */
-        if (same)
-            s->not_before = now + RETRY_WITH_KEYS_NS;
+        if (judge_locked(s) != FRESH)
+            s->not_before = now + pause_ns(fresh, clock_realtime_ns(s->clock));
     } else if (judge_locked(s) == STALE) {
         s->not_before = now + RETRY_WITHOUT_KEYS_NS;
     } else {

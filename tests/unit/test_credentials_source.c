@@ -199,17 +199,30 @@ static void test_failing_refresh_keeps_good_keys(void **state)
     assert_get(s, "KEY6");
 }
 
-/* Keys without a longer life than the window, over and over, as from an environment variable. */
+/* Keys that are inside a window from the start do not make every request a refresh. */
 static void test_short_lived_keys(void **state)
 {
     struct aws_world *w = *state;
-    CLEANUP_SOURCE struct aws_credentials_source *s = script_source(w, 5 * MINUTE);
+    CLEANUP_SOURCE struct aws_credentials_source *s = script_source(w, 15 * MINUTE - NS_PER_S);
 
+    for (unsigned i = 0; i < 10; i++)
+        assert_get(s, "KEY1");
+    clock_fake_advance(&w->clock, 59 * NS_PER_S);
     assert_get(s, "KEY1");
+    clock_fake_advance(&w->clock, NS_PER_S);
     assert_get(s, "KEY2");
+    script.lifetime_ns = 20 * NS_PER_S; /* mandatory from the start: a quarter of what is left */
+    clock_fake_advance(&w->clock, MINUTE);
     assert_get(s, "KEY3");
-    clock_fake_advance(&w->clock, 6 * MINUTE);
+    clock_fake_advance(&w->clock, 4 * NS_PER_S);
+    assert_get(s, "KEY3");
+    assert_try_get(s, "KEY3");
+    clock_fake_advance(&w->clock, NS_PER_S);
+    assert_try_get(s, NULL);
     assert_get(s, "KEY4");
+    clock_fake_advance(&w->clock, 21 * NS_PER_S);
+    assert_get(s, "KEY5");
+    assert_int_equal(script.loads, 5);
 }
 
 static void test_expired_on_arrival(void **state)
