@@ -10,6 +10,7 @@
 #include "aws/config.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -23,14 +24,13 @@
 #include "base/parse.h"
 #include "base/strbuf.h"
 
-#define PATH_TEXT_MAX 4096u
-
 #define PASSWD_BUFFER 16384 /* one passwd entry; _SC_GETPW_R_SIZE_MAX is a hint of 1,024 */
 
 DEFINE_CLEANUP(cleanup_config, struct aws_config *, aws_config_free)
 
 enum setting_type {
     TYPE_STRING,
+    TYPE_PATH, /* string, made absolute */
     TYPE_BOOL,
     TYPE_COUNT,      /* int, 1 and up */
     TYPE_SIZE,       /* uint64_t, bytes, 1 and up */
@@ -38,87 +38,57 @@ enum setting_type {
     TYPE_RETRY_MODE, /* checked and not kept: there is one mode */
 };
 
-struct setting {
-    const char *name; /* for messages, when an argument is wrong */
-    enum setting_type type;
-    size_t field;       /* in struct aws_config */
-    size_t arg;         /* a string in struct aws_config_args, or NO_ARG */
-    const char *env[2]; /* in order */
-    const char *key;    /* in the profile */
-    const char *s3_key; /* in the profile's "s3 =" block */
-    bool s3_key_first;  /* the block is the more special place */
-    bool services;      /* also s3_key in the profile's services section, before both */
-    bool is_endpoint;   /* switched off by ignore_configured_endpoint_urls */
+/* Places in the profile; of several the one further down here counts, being the more special. */
+enum setting_places {
+    PLAIN = 1,    /* the profile's own keys */
+    S3_BLOCK = 2, /* the keys below "s3 =" */
+    SERVICES = 4, /* the keys below "s3 =" in the section that "services = NAME" refers to */
+    ENDPOINT = PLAIN | S3_BLOCK | SERVICES,
 };
 
-#define NO_ARG   SIZE_MAX
-#define NO_FIELD SIZE_MAX
+struct setting {
+    const char *name; /* the key in the profile */
+    enum setting_type type;
+    size_t field;       /* in struct aws_config, or NONE */
+    size_t arg;         /* a string in struct aws_config_args, or NONE */
+    const char *env[2]; /* in order */
+    unsigned places;    /* of enum setting_places */
+};
+
+#define NONE     SIZE_MAX
 #define FIELD(f) offsetof(struct aws_config, f)
 #define ARG(f)   offsetof(struct aws_config_args, f)
 
 /* https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html and
  * https://docs.aws.amazon.com/cli/latest/topic/s3-config.html */
+/* clang-format off */
 static const struct setting settings[] = {
-    {"region",
-     TYPE_STRING,
-     FIELD(region),
-     ARG(region),
-     {"AWS_REGION", "AWS_DEFAULT_REGION"},
-     .key = "region"},
-    {"endpoint_url",
-     TYPE_STRING,
-     FIELD(endpoint_url),
-     ARG(endpoint_url),
-     {"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"},
-     .key = "endpoint_url",
-     .s3_key = "endpoint_url",
-     .s3_key_first = true,
-     .services = true,
-     .is_endpoint = true},
-    {"ca_bundle",
-     TYPE_STRING,
-     FIELD(ca_bundle),
-     ARG(ca_bundle),
-     {"AWS_CA_BUNDLE"},
-     .key = "ca_bundle"},
-    {"max_attempts",
-     TYPE_COUNT,
-     FIELD(max_attempts),
-     NO_ARG,
-     {"AWS_MAX_ATTEMPTS"},
-     .key = "max_attempts"},
-    {"retry_mode", TYPE_RETRY_MODE, NO_FIELD, NO_ARG, {"AWS_RETRY_MODE"}, .key = "retry_mode"},
-    {"use_dualstack_endpoint",
-     TYPE_BOOL,
-     FIELD(use_dualstack),
-     NO_ARG,
-     {"AWS_USE_DUALSTACK_ENDPOINT"},
-     .key = "use_dualstack_endpoint",
-     .s3_key = "use_dualstack_endpoint"},
-    {"use_fips_endpoint",
-     TYPE_BOOL,
-     FIELD(use_fips),
-     NO_ARG,
-     {"AWS_USE_FIPS_ENDPOINT"},
-     .key = "use_fips_endpoint"},
-    {"addressing_style",
-     TYPE_ADDRESSING,
-     FIELD(addressing_style),
-     NO_ARG,
-     {NULL},
-     .s3_key = "addressing_style"},
-    {"multipart_threshold",
-     TYPE_SIZE,
-     FIELD(multipart_threshold),
-     NO_ARG,
-     {NULL},
-     .s3_key = "multipart_threshold"},
-    {"multipart_chunksize",
-     TYPE_SIZE,
-     FIELD(multipart_chunksize),
-     NO_ARG,
-     {NULL},
-     .s3_key = "multipart_chunksize"},
+    {"region", TYPE_STRING, FIELD(region), ARG(region),
+        {"AWS_REGION", "AWS_DEFAULT_REGION"}, PLAIN},
+    {"endpoint_url", TYPE_STRING, FIELD(endpoint_url), ARG(endpoint_url),
+        {"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"}, ENDPOINT},
+    {"ca_bundle", TYPE_PATH, FIELD(ca_bundle), ARG(ca_bundle), {"AWS_CA_BUNDLE"}, PLAIN},
+    {"max_attempts", TYPE_COUNT, FIELD(max_attempts), NONE, {"AWS_MAX_ATTEMPTS"}, PLAIN},
+    {"retry_mode", TYPE_RETRY_MODE, NONE, NONE, {"AWS_RETRY_MODE"}, PLAIN},
+    {"use_dualstack_endpoint", TYPE_BOOL, FIELD(use_dualstack), NONE,
+        {"AWS_USE_DUALSTACK_ENDPOINT"}, PLAIN | S3_BLOCK},
+    {"use_fips_endpoint", TYPE_BOOL, FIELD(use_fips), NONE, {"AWS_USE_FIPS_ENDPOINT"}, PLAIN},
+    {"addressing_style", TYPE_ADDRESSING, FIELD(addressing_style), NONE, {0}, S3_BLOCK},
+    {"multipart_threshold", TYPE_SIZE, FIELD(multipart_threshold), NONE, {0}, S3_BLOCK},
+    {"multipart_chunksize", TYPE_SIZE, FIELD(multipart_chunksize), NONE, {0}, S3_BLOCK},
+};
+static const struct setting ignore_endpoints = {
+    "ignore_configured_endpoint_urls", TYPE_BOOL, NONE, NONE,
+        {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"}, PLAIN};
+/* clang-format on */
+
+/* What loading needs and the result does not keep. */
+struct loader {
+    const struct aws_config_args *args;
+    struct aws_config *config;
+    struct aws_profile_file *files; /* owned; holds secrets */
+    char *home;                     /* owned; "" when unknown */
+    struct s3_error *reterr;
 };
 
 static const char *process_getenv(void *ctx, const char *name)
@@ -150,48 +120,87 @@ struct origin {
     const char *name;
 };
 
-static const char *profile_value(const struct aws_config *c, const struct setting *s)
+static const char *profile_value(const struct loader *l, const struct setting *s)
 {
-    const char *services = not_empty(aws_profile_get(c->files, c->profile, NULL, "services"));
-    const char *plain = NULL, *block = NULL, *service = NULL;
+    const char *profile = l->config->profile;
+    const char *services = not_empty(aws_profile_get(l->files, profile, NULL, "services"));
+    const char *v = NULL;
 
-    if (s->key)
-        plain = not_empty(aws_profile_get(c->files, c->profile, NULL, s->key));
-    if (s->s3_key)
-        block = not_empty(aws_profile_get(c->files, c->profile, "s3", s->s3_key));
-    if (s->services && services)
-        service = not_empty(aws_profile_get_service(c->files, services, "s3", s->s3_key));
-    if (service)
-        return service;
-    if (s->s3_key_first && block)
-        return block;
-    return plain ? plain : block;
+    if ((s->places & SERVICES) && services)
+        v = not_empty(aws_profile_get_service(l->files, services, "s3", s->name));
+    if (!v && (s->places & S3_BLOCK))
+        v = not_empty(aws_profile_get(l->files, profile, "s3", s->name));
+    if (!v && (s->places & PLAIN))
+        v = not_empty(aws_profile_get(l->files, profile, NULL, s->name));
+    return v;
 }
 
-static const char *find_value(const struct aws_config *c, const struct aws_config_args *args,
-                              const struct setting *s, bool ignore_endpoints, struct origin *origin)
+static const char *find_value(const struct loader *l, const struct setting *s, bool no_endpoint,
+                              struct origin *origin)
 {
     const char *v;
 
     *origin = (struct origin){"", s->name};
-    if (s->arg != NO_ARG) {
-        v = not_empty(*(const char *const *)((const char *)args + s->arg));
+    if (s->arg != NONE) {
+        v = not_empty(*(const char *const *)((const char *)l->args + s->arg));
         if (v)
             return v;
     }
-    if (s->is_endpoint && ignore_endpoints)
+    if (s->places == ENDPOINT && no_endpoint)
         return NULL;
     for (size_t i = 0; i < ARRAY_SIZE(s->env) && s->env[i]; i++) {
-        v = env(c, s->env[i]);
+        v = env(l->config, s->env[i]);
         if (v) {
             *origin = (struct origin){"environment variable ", s->env[i]};
             return v;
         }
     }
-    v = profile_value(c, s);
+    v = profile_value(l, s);
     if (v)
         *origin = (struct origin){"profile, setting ", s->name};
     return v;
+}
+
+/* ---- paths ---- */
+
+/* HOME, or the user's entry in the password database: systemd and mount(8) give no HOME. Empty
+ * when there is neither. */
+static int find_home(struct loader *l)
+{
+    const char *home = env(l->config, "HOME");
+    CLEANUP_FREE char *buf = NULL;
+    struct passwd pw, *found = NULL;
+
+    if (!home) {
+        buf = malloc(PASSWD_BUFFER);
+        if (!buf)
+            return out_of_memory(l->reterr);
+        if (getpwuid_r(geteuid(), &pw, buf, PASSWD_BUFFER, &found) == 0 && found)
+            home = pw.pw_dir;
+    }
+    l->home = strdup(home ? home : "");
+    return l->home ? 0 : out_of_memory(l->reterr);
+}
+
+/* "~/" is replaced in what an option or a variable says, too: neither fstab nor a systemd unit
+ * expands it. */
+static int absolute_path(const struct loader *l, const char *p, char **ret)
+{
+    CLEANUP_STRBUF struct strbuf path = STRBUF_INIT(PATH_MAX - 1);
+    char cwd[PATH_MAX];
+
+    if (strncmp(p, "~/", 2) == 0) {
+        strbuf_append_str(&path, l->home);
+        p++;
+    } else if (p[0] != '/' && getcwd(cwd, sizeof(cwd))) {
+        strbuf_append_str(&path, cwd);
+        strbuf_append_char(&path, '/');
+    }
+    strbuf_append_str(&path, p);
+    if (path.error == -E2BIG)
+        return s3_error_set(l->reterr, S3_ERROR_CONFIG, "the path %.100s... is too long", p);
+    *ret = strbuf_take(&path);
+    return *ret ? 0 : out_of_memory(l->reterr);
 }
 
 /* ---- converting it ---- */
@@ -219,16 +228,19 @@ static int bad_value(const struct origin *origin, const char *v, const char *exp
                         origin->name, v, expected);
 }
 
-static int set_value(struct aws_config *c, const struct setting *s, const char *v,
-                     const struct origin *origin, struct s3_error *reterr)
+static int set_value(const struct loader *l, const struct setting *s, const char *v,
+                     const struct origin *origin)
 {
-    void *field = s->field == NO_FIELD ? NULL : (char *)c + s->field;
+    void *field = s->field == NONE ? NULL : (char *)l->config + s->field;
+    struct s3_error *reterr = l->reterr;
     uint64_t number = 0;
 
     switch (s->type) {
     case TYPE_STRING:
         *(char **)field = strdup(v);
         return *(char **)field ? 0 : out_of_memory(reterr);
+    case TYPE_PATH:
+        return absolute_path(l, v, field);
     case TYPE_BOOL:
         if (parse_bool(v, field) < 0)
             return bad_value(origin, v, "true or false", reterr);
@@ -256,28 +268,21 @@ static int set_value(struct aws_config *c, const struct setting *s, const char *
     return 0;
 }
 
-static int load_settings(struct aws_config *c, const struct aws_config_args *args,
-                         struct s3_error *reterr)
+static int load_settings(const struct loader *l)
 {
-    static const struct setting ignore_row = {"ignore_configured_endpoint_urls",
-                                              TYPE_BOOL,
-                                              NO_FIELD,
-                                              NO_ARG,
-                                              {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"},
-                                              .key = "ignore_configured_endpoint_urls"};
     struct origin origin;
-    bool ignore = false;
+    bool no_endpoint = false;
     const char *v;
     int r;
 
-    v = find_value(c, args, &ignore_row, false, &origin);
-    if (v && parse_bool(v, &ignore) < 0)
-        return bad_value(&origin, v, "true or false", reterr);
+    v = find_value(l, &ignore_endpoints, false, &origin);
+    if (v && parse_bool(v, &no_endpoint) < 0)
+        return bad_value(&origin, v, "true or false", l->reterr);
     for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
-        v = find_value(c, args, &settings[i], ignore, &origin);
+        v = find_value(l, &settings[i], no_endpoint, &origin);
         if (!v)
             continue;
-        r = set_value(c, &settings[i], v, &origin, reterr);
+        r = set_value(l, &settings[i], v, &origin);
         if (r < 0)
             return r;
     }
@@ -286,79 +291,32 @@ static int load_settings(struct aws_config *c, const struct aws_config_args *arg
 
 /* ---- files ---- */
 
-/* HOME, or the user's entry in the password database: systemd and mount(8) give no HOME. Empty
- * when there is neither. */
-static int home_directory(const struct aws_config *c, char **ret)
+static int load_files(struct loader *l)
 {
-    const char *home = env(c, "HOME");
-    CLEANUP_FREE char *buf = NULL;
-    struct passwd pw, *found = NULL;
-
-    if (!home) {
-        buf = malloc(PASSWD_BUFFER);
-        if (!buf)
-            return -ENOMEM;
-        if (getpwuid_r(geteuid(), &pw, buf, PASSWD_BUFFER, &found) == 0 && found)
-            home = pw.pw_dir;
-    }
-    *ret = strdup(home ? home : "");
-    return *ret ? 0 : -ENOMEM;
-}
-
-/* "~/" is replaced in what the variable says, too: a systemd unit does not expand it. */
-static int config_path(const char *home, const char *p, char **ret)
-{
-    CLEANUP_STRBUF struct strbuf path = STRBUF_INIT(PATH_TEXT_MAX);
-
-    if (strncmp(p, "~/", 2) == 0) {
-        strbuf_append_str(&path, home);
-        p++;
-    }
-    strbuf_append_str(&path, p);
-    if (path.error == -E2BIG)
-        return -ENAMETOOLONG;
-    *ret = strbuf_take(&path);
-    return *ret ? 0 : -ENOMEM;
-}
-
-static int load_files(struct aws_config *c, struct s3_error *reterr)
-{
-    int r;
-
-    if (aws_profile_new(&c->files) < 0)
-        return out_of_memory(reterr);
-    /* Credentials first: what is already there wins. */
-    r = aws_profile_read(c->files, AWS_PROFILE_CREDENTIALS, c->credentials_path, reterr);
-    if (r < 0)
-        return r;
-    return aws_profile_read(c->files, AWS_PROFILE_CONFIG, c->config_path, reterr);
-}
-
-static int find_files(struct aws_config *c, struct s3_error *reterr)
-{
+    struct aws_config *c = l->config;
     const char *credentials = env(c, "AWS_SHARED_CREDENTIALS_FILE");
     const char *config = env(c, "AWS_CONFIG_FILE");
-    CLEANUP_FREE char *home = NULL;
     int r;
 
-    r = home_directory(c, &home);
+    if (aws_profile_new(&l->files) < 0)
+        return out_of_memory(l->reterr);
+    r = absolute_path(l, credentials ? credentials : "~/.aws/credentials", &c->credentials_path);
     if (r == 0)
-        r = config_path(home, credentials ? credentials : "~/.aws/credentials",
-                        &c->credentials_path);
+        r = absolute_path(l, config ? config : "~/.aws/config", &c->config_path);
+    if (r == 0 && l->home[0])
+        r = absolute_path(l, "~/.passwd-s3fs", &c->home_passwd_file);
+    /* Credentials first: what is already there wins. */
     if (r == 0)
-        r = config_path(home, config ? config : "~/.aws/config", &c->config_path);
-    if (r == 0 && home[0])
-        r = config_path(home, "~/.passwd-s3fs", &c->home_passwd_file);
-    if (r == -ENAMETOOLONG)
-        return s3_error_set(reterr, S3_ERROR_CONFIG,
-                            "the path of ~/.aws/config or "
-                            "~/.aws/credentials is too long");
-    return r < 0 ? out_of_memory(reterr) : 0;
+        r = aws_profile_read(l->files, AWS_PROFILE_CREDENTIALS, c->credentials_path, l->reterr);
+    if (r == 0)
+        r = aws_profile_read(l->files, AWS_PROFILE_CONFIG, c->config_path, l->reterr);
+    return r;
 }
 
-static int choose_profile(struct aws_config *c, const char *given, struct s3_error *reterr)
+static int choose_profile(const struct loader *l)
 {
-    const char *name = not_empty(given);
+    struct aws_config *c = l->config;
+    const char *name = not_empty(l->args->profile);
     const char *where = "given as an option";
 
     c->profile_explicit = name != NULL;
@@ -372,10 +330,10 @@ static int choose_profile(struct aws_config *c, const char *given, struct s3_err
     }
     c->profile = strdup(name ? name : "default");
     if (!c->profile)
-        return out_of_memory(reterr);
+        return out_of_memory(l->reterr);
     /* "default" need not exist, even when it is named. */
-    if (strcmp(c->profile, "default") != 0 && !aws_profile_exists(c->files, c->profile))
-        return s3_error_set(reterr, S3_ERROR_CONFIG,
+    if (strcmp(c->profile, "default") != 0 && !aws_profile_exists(l->files, c->profile))
+        return s3_error_set(l->reterr, S3_ERROR_CONFIG,
                             "profile '%.100s' (%s) is neither in %.150s nor in %.150s", c->profile,
                             where, c->credentials_path, c->config_path);
     return 0;
@@ -391,54 +349,69 @@ static int copy_string(char **to, const char *from)
     return *to ? 0 : -ENOMEM;
 }
 
-static int copy_args(struct aws_config *c, const struct aws_config_args *args,
-                     struct s3_error *reterr)
+static int copy_args(const struct loader *l)
 {
+    const struct aws_config_args *args = l->args;
+    struct aws_config *c = l->config;
+
     if (copy_string(&c->access_key_id, args->access_key_id) < 0 ||
         copy_string(&c->secret_access_key, args->secret_access_key) < 0 ||
         copy_string(&c->session_token, args->session_token) < 0 ||
-        copy_string(&c->passwd_file, args->passwd_file) < 0 ||
         copy_string(&c->bucket, args->bucket) < 0)
-        return out_of_memory(reterr);
-    c->no_sign_request = args->no_sign_request;
-    c->getenv = args->getenv ? args->getenv : process_getenv;
-    c->getenv_ctx = args->getenv ? args->getenv_ctx : NULL;
+        return out_of_memory(l->reterr);
+    if (not_empty(args->passwd_file))
+        return absolute_path(l, args->passwd_file, &c->passwd_file);
     return 0;
 }
 
 /* Arguments that are not strings, over what the table found. */
-static int apply_args(struct aws_config *c, const struct aws_config_args *args,
-                      struct s3_error *reterr)
+static int apply_args(const struct loader *l)
 {
+    const struct aws_config_args *args = l->args;
+    struct aws_config *c = l->config;
+
+    c->no_sign_request = args->no_sign_request;
     if (args->path_style >= 0)
         c->addressing_style = args->path_style ? AWS_ADDRESSING_PATH : AWS_ADDRESSING_VIRTUAL;
     if (args->max_attempts < 0)
-        return s3_error_set(reterr, S3_ERROR_CONFIG, "max_attempts: %d is less than 1",
+        return s3_error_set(l->reterr, S3_ERROR_CONFIG, "max_attempts: %d is less than 1",
                             args->max_attempts);
     if (args->max_attempts > 0)
         c->max_attempts = args->max_attempts;
     return 0;
 }
 
+static int load(struct loader *l)
+{
+    int r = find_home(l);
+
+    if (r == 0)
+        r = copy_args(l);
+    if (r == 0)
+        r = load_files(l);
+    if (r == 0)
+        r = choose_profile(l);
+    if (r == 0)
+        r = load_settings(l);
+    if (r == 0)
+        r = apply_args(l);
+    return r;
+}
+
 int aws_config_load(const struct aws_config_args *args, struct aws_config **ret,
                     struct s3_error *reterr)
 {
     CLEANUP(cleanup_config) struct aws_config *c = calloc(1, sizeof(*c));
+    struct loader l = {.args = args, .config = c, .reterr = reterr};
     int r;
 
     if (!c)
         return out_of_memory(reterr);
-    r = copy_args(c, args, reterr);
-    if (r == 0)
-        r = find_files(c, reterr);
-    if (r == 0)
-        r = load_files(c, reterr);
-    if (r == 0)
-        r = choose_profile(c, args->profile, reterr);
-    if (r == 0)
-        r = load_settings(c, args, reterr);
-    if (r == 0)
-        r = apply_args(c, args, reterr);
+    c->getenv = args->getenv ? args->getenv : process_getenv;
+    c->getenv_ctx = args->getenv ? args->getenv_ctx : NULL;
+    r = load(&l);
+    aws_profile_free(l.files);
+    free(l.home);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(c);
@@ -468,6 +441,5 @@ void aws_config_free(struct aws_config *c)
     free(c->bucket);
     free(c->credentials_path);
     free(c->config_path);
-    aws_profile_free(c->files);
     free(c);
 }

@@ -3,6 +3,8 @@
  * in boto3's order. One table (config.c) maps each setting to its argument, environment variables
  * and profile keys.
  * https://boto3.amazonaws.com/v1/documentation/api/latest/guide/configuration.html
+ * Paths become absolute ("~/" is the home folder), because a daemon leaves its working directory
+ * and reads credentials again later. The files' contents are not kept: there are secrets in them.
  * Life: aws_config_load -> fields are read -> aws_config_free. Immutable in between. */
 #ifndef PAILFS_AWS_CONFIG_H
 #define PAILFS_AWS_CONFIG_H
@@ -11,8 +13,6 @@
 #include <stdint.h>
 
 #include "base/error.h"
-
-struct aws_profile_file;
 
 /* Given by the caller; NULL / 0 / false = not given. All copied. */
 struct aws_config_args {
@@ -55,7 +55,6 @@ struct aws_config {
     int max_attempts;             /* 0 = default */
     uint64_t multipart_threshold; /* s3 = block; 0 = not set; bytes */
     uint64_t multipart_chunksize;
-    struct aws_profile_file *files; /* parsed, owned */
     const char *(*getenv)(void *ctx, const char *name);
     void *getenv_ctx;
 };

@@ -28,9 +28,8 @@
 
 struct entry {
     UT_hash_handle hh;
-    char *value;     /* owned, wiped when freed; NULL for a section itself */
-    unsigned source; /* number of the parse that set it: later parses do not touch it */
-    enum aws_profile_kind kind;
+    char *value;        /* owned, wiped when freed; NULL for a section itself */
+    unsigned source;    /* number of the parse that set it: later parses do not touch it */
     bool plain_default; /* from "[default]" in a config file */
     size_t id_len;
     char id[];
@@ -156,14 +155,6 @@ const char *aws_profile_get(const struct aws_profile_file *f, const char *profil
     return e ? e->value : NULL;
 }
 
-const char *aws_profile_get_kind(const struct aws_profile_file *f, enum aws_profile_kind kind,
-                                 const char *profile, const char *key)
-{
-    const struct entry *e = lookup(f, KIND_PROFILE, profile, NULL, key);
-
-    return e && e->kind == kind ? e->value : NULL;
-}
-
 const char *aws_profile_get_service(const struct aws_profile_file *f, const char *services,
                                     const char *nested, const char *key)
 {
@@ -264,7 +255,6 @@ static int store(struct parser *p, const char *nested, const char *key, const ch
     if (!e)
         return out_of_memory(p);
     e->source = p->file->parses;
-    e->kind = p->kind;
     e->plain_default = p->plain_default;
     e->id_len = id.len;
     memcpy(e->id, id.data, id.len);

@@ -42,10 +42,6 @@ int aws_profile_read(struct aws_profile_file *f, enum aws_profile_kind kind, con
 /* Borrowed, NULL = no such profile or key. nested NULL = a plain key; "s3" looks into its block. */
 const char *aws_profile_get(const struct aws_profile_file *f, const char *profile,
                             const char *nested, const char *key);
-/* The same for a plain key, but only when the value came from a file of that kind: a key pair is
- * never put together from two files. */
-const char *aws_profile_get_kind(const struct aws_profile_file *f, enum aws_profile_kind kind,
-                                 const char *profile, const char *key);
 /* From "[services NAME]", which profiles refer to by "services = NAME". */
 const char *aws_profile_get_service(const struct aws_profile_file *f, const char *services,
                                     const char *nested, const char *key);

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,6 +155,31 @@ static void test_other_places(void **state)
 
     assert_string_equal(c->region, "other");
     assert_string_equal(c->credentials_path, "/dev/null");
+}
+
+/* A daemon leaves its working directory and reads some of these later. */
+static void test_paths_become_absolute(void **state)
+{
+    struct aws_world *w = *state;
+    char before[PATH_MAX], expected[PATH_MAX + 100];
+
+    assert_non_null(getcwd(before, sizeof(before)));
+    aws_world_put_file(w, "other", 0600, "[default]\nca_bundle = ~/ca\n");
+    aws_world_put_env(w, "AWS_CONFIG_FILE", "other");
+    aws_world_put_env(w, "AWS_SHARED_CREDENTIALS_FILE", "no/such");
+    w->args.passwd_file = "passwd";
+    assert_int_equal(chdir(w->home), 0);
+    CLEANUP_CONFIG struct aws_config *c = aws_world_config(w);
+    assert_int_equal(chdir(before), 0);
+
+    snprintf(expected, sizeof(expected), "%s/other", w->home);
+    assert_string_equal(c->config_path, expected);
+    snprintf(expected, sizeof(expected), "%s/no/such", w->home);
+    assert_string_equal(c->credentials_path, expected);
+    snprintf(expected, sizeof(expected), "%s/passwd", w->home);
+    assert_string_equal(c->passwd_file, expected);
+    snprintf(expected, sizeof(expected), "%s/ca", w->home);
+    assert_string_equal(c->ca_bundle, expected);
 }
 
 static void test_profile_that_does_not_exist(void **state)
@@ -463,6 +489,7 @@ int main(void)
         AWS_WORLD_TEST(test_real_environment),
         AWS_WORLD_TEST(test_files),
         AWS_WORLD_TEST(test_other_places),
+        AWS_WORLD_TEST(test_paths_become_absolute),
         AWS_WORLD_TEST(test_profile_that_does_not_exist),
         AWS_WORLD_TEST(test_malformed_file),
         AWS_WORLD_TEST(test_path_too_long),

@@ -230,11 +230,6 @@ static void test_credentials_win_per_key(void **state)
     assert_value(f, "x", NULL, "output", "json");
     assert_value(f, "x", "s3", "a", "1");
     assert_value(f, "x", "s3", "b", "3");
-    /* who asks by kind cannot mix a pair */
-    assert_string_equal(aws_profile_get_kind(f, CRD, "x", "aws_access_key_id"), "A");
-    assert_null(aws_profile_get_kind(f, CRD, "x", "aws_secret_access_key"));
-    assert_null(aws_profile_get_kind(f, CFG, "x", "aws_access_key_id"));
-    assert_string_equal(aws_profile_get_kind(f, CFG, "x", "aws_secret_access_key"), "S");
 }
 
 static void test_default_rules_survive_merging(void **state)
