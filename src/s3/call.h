@@ -108,8 +108,6 @@ int s3_call_new(struct s3_client *c, enum s3_op op, const void *in, void *out, s
                 void *ctx, struct s3_call **ret);
 /* Begins; done will run. 0 or -errno (then it will not, and the call is freed). */
 int s3_call_start(struct s3_call *call, struct s3_call **ret_call);
-struct s3_call *s3_call_ref(struct s3_call *call);
-void s3_call_unref(struct s3_call *call); /* NULL ok */
 /* Ends the call with call->err (result < 0) or with call->tmp as its output. */
 void s3_call_finish(struct s3_call *call, int result);
 int s3_call_fail_memory(struct s3_call *call);
@@ -129,6 +127,7 @@ int s3_call_receive(struct s3_call *call, const struct http_response *resp);
 void s3_call_receive_done(struct s3_call *call); /* releases tmp and the parser */
 
 /* ---- get.c ---- */
+int s3_get_check(struct s3_call *call); /* before the first try; a presigned GET needs no sink */
 void s3_get_begin_try(struct s3_call *call);
 int s3_get_receive(struct s3_call *call, const struct http_response *resp);
 /* Whether the rest may be asked for after a failure; then arranges Range and If-Match. */

@@ -72,7 +72,11 @@ void s3_client_bucket_region(struct s3_client *c, const char *bucket, char *buf,
 typedef void (*s3_done_fn)(void *ctx, int result, const struct s3_error *err);
 int s3_client_submit(struct s3_client *c, enum s3_op op, const void *in, void *out,
                      s3_done_fn done, void *ctx, struct s3_call **ret_call);
+/* done may run inside (then hold no lock that it takes), on another thread, or have run before. */
 void s3_call_cancel(struct s3_call *call);
+/* Keeps a call valid beyond done, for who cancels it from another thread. */
+struct s3_call *s3_call_ref(struct s3_call *call);
+void s3_call_unref(struct s3_call *call); /* NULL ok */
 
 /* The funnel's blocking form; the typed functions below are wrappers. */
 int s3_client_call(struct s3_client *c, enum s3_op op, const void *in, void *out,

@@ -145,13 +145,19 @@ static struct s3_part *wait_part(struct s3_parts_run *run, bool *ret_busy)
     return part;
 }
 
+/* A cancel may end the call at once, on this thread: not under the lock that part_done takes. */
 static void cancel_all(struct s3_parts_run *run)
 {
-    pthread_mutex_lock(&run->lock);
-    for (unsigned i = 0; i < run->n_parts; i++)
+    for (unsigned i = 0; i < run->n_parts; i++) {
+        struct s3_call *call = NULL;
+        pthread_mutex_lock(&run->lock);
         if (run->parts[i].call)
-            s3_call_cancel(run->parts[i].call);
-    pthread_mutex_unlock(&run->lock);
+            call = s3_call_ref(run->parts[i].call);
+        pthread_mutex_unlock(&run->lock);
+        if (call)
+            s3_call_cancel(call);
+        s3_call_unref(call);
+    }
 }
 
 /* ---- the run ---- */

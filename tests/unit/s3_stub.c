@@ -11,6 +11,7 @@
 #include "s3/session.h"
 
 struct s3_call {
+    unsigned refs;        /* atomic; one until done has returned */
     struct s3_call *next; /* older */
     enum s3_op op;
     const void *in;
@@ -27,7 +28,6 @@ struct s3_client {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     unsigned calls[S3_OP_MAX]; /* protected by lock, as all below */
-    unsigned cancels;
     bool threaded;
     bool stop;
     struct s3_call *newest;
@@ -123,11 +123,6 @@ unsigned s3_stub_calls(const struct s3_client *c)
     return n;
 }
 
-unsigned s3_stub_cancels(const struct s3_client *c)
-{
-    return c->cancels;
-}
-
 int s3_stub_fail(struct s3_error *err, int http_status, const char *code)
 {
     int r = s3_error_set(err, s3_error_kind_from_s3(code, http_status), "the stub says %s", code);
@@ -220,7 +215,7 @@ static void finish(struct s3_client *c, struct s3_call *call)
     else
         r = s3_client_call(c, call->op, call->in, call->out, &err);
     call->done(call->ctx, r, r < 0 ? &err : NULL);
-    free(call);
+    s3_call_unref(call);
 }
 
 static void *serve(void *arg)
@@ -255,7 +250,7 @@ int s3_client_submit(struct s3_client *c, enum s3_op op, const void *in, void *o
     struct s3_call *call = calloc(1, sizeof(*call));
     if (!call)
         return -ENOMEM;
-    *call = (struct s3_call){.op = op, .in = in, .out = out, .done = done, .ctx = ctx};
+    *call = (struct s3_call){.refs = 1, .op = op, .in = in, .out = out, .done = done, .ctx = ctx};
     if (ret_call)
         *ret_call = call;
     if (!c->threaded) {
@@ -268,6 +263,18 @@ int s3_client_submit(struct s3_client *c, enum s3_op op, const void *in, void *o
     pthread_cond_signal(&c->changed);
     pthread_mutex_unlock(&c->lock);
     return 0;
+}
+
+struct s3_call *s3_call_ref(struct s3_call *call)
+{
+    __atomic_add_fetch(&call->refs, 1, __ATOMIC_RELAXED);
+    return call;
+}
+
+void s3_call_unref(struct s3_call *call)
+{
+    if (call && __atomic_sub_fetch(&call->refs, 1, __ATOMIC_ACQ_REL) == 0)
+        free(call);
 }
 
 void s3_call_cancel(struct s3_call *call)

@@ -23,7 +23,6 @@ void s3_stub_set_session_client(struct s3_client *c);
 
 unsigned s3_stub_calls(const struct s3_client *c);
 unsigned s3_stub_calls_of(const struct s3_client *c, enum s3_op op);
-unsigned s3_stub_cancels(const struct s3_client *c);
 unsigned s3_stub_refs(const struct s3_client *c);
 
 /* An error as S3 would answer it. */
