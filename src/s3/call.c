@@ -466,6 +466,8 @@ int s3_call_start(struct s3_call *call, struct s3_call **ret_call)
     if (ret_call)
         *ret_call = call;
     r = s3_call_prepare(call);
+    if (r == 0 && call->op == S3_OP_GET_OBJECT)
+        r = s3_get_check(call);
     if (r == 0) {
         get_credentials(call);
         return 0;

@@ -231,6 +231,15 @@ static int get_write(void *ctx, const void *data, size_t len)
     return g->cut_short && g->skip == 0 && g->remaining == 0 ? -ECANCELED : 0;
 }
 
+int s3_get_check(struct s3_call *call)
+{
+    const struct http_sink *sink = input(call)->sink;
+
+    if (sink && sink->write)
+        return 0;
+    return s3_error_set(&call->err, S3_ERROR_INVALID, "there is no sink for the object's bytes");
+}
+
 void s3_get_begin_try(struct s3_call *call)
 {
     struct s3_get *g = &call->get;
