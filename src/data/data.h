@@ -13,12 +13,17 @@
 struct data;
 
 struct data_options {
-    struct store *store;      /* borrowed */
-    struct clock *clock;      /* borrowed; NULL = clock_system() */
-    uint64_t memory_limit;    /* bytes of all buffers together; 0 = 512 MiB; at least 64 MiB */
-    uint64_t write_part_size; /* first part's size, grows with the index; 0 = 8 MiB */
-    uint64_t read_part_size;  /* prefetch request; 0 = 8 MiB */
-    unsigned parallel;        /* requests under way of one reader or writer; 0 = 8 */
+    struct store *store; /* borrowed */
+    struct clock *clock; /* borrowed; NULL = clock_system() */
+    /* Bytes of all buffers together; 0 = 512 MiB, at least 64 MiB. Beyond it go only the first part
+     * of each open writer and what reads under way are asking for: refusing those would deadlock.
+     */
+    uint64_t memory_limit;
+    /* First part's size, grows with the index; 0 = 8 MiB. 5 MiB to a quarter of memory_limit, which
+     * also ends the growth. */
+    uint64_t write_part_size;
+    uint64_t read_part_size; /* prefetch request; 0 = 8 MiB */
+    unsigned parallel;       /* requests under way of one reader or writer; 0 = 8 */
 };
 
 int data_new(const struct data_options *opts, struct data **ret);
@@ -30,12 +35,14 @@ struct data_stats {
     uint64_t memory_peak;
     unsigned readers;
     unsigned writers;
-    uint64_t dirty_bytes;    /* accepted, not yet in the store */
-    unsigned uploads;        /* requests with data under way */
+    uint64_t dirty_bytes; /* accepted, not yet in the store */
+    unsigned uploads;     /* requests with data under way */
 };
 void data_stats(struct data *d, struct data_stats *ret);
 
-/* Size of part `index` (0-based) so that 10,000 parts reach 48.8 TiB. Pure. */
+/* Size of part `index` (0-based): 117 GiB have parts of 64 MiB at most, 10,000 parts together 23
+ * TiB from a first part of 8 MiB. (S3's 48.8 TiB are 10,000 parts of 5 GiB: all but five would have
+ * to be of that size.) Not over 5 GiB, not under 5 MiB. Pure. */
 uint64_t data_part_size(uint64_t first, uint32_t index);
 
 #endif

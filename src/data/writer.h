@@ -24,11 +24,13 @@ struct writer;
 struct writer_options {
     const char *key; /* copied */
     /* The version that the content begins with: NULL etag = empty (new file or truncated). Small
-     * ones are read into memory on first need, large ones are copied inside the store. */
+     * ones (up to the first part) are read into memory on first need, large ones are copied inside
+     * the store; of those the end (up to the first part's size) can be rewritten. */
     const char *base_etag;
     uint64_t base_size;
-    /* Attributes for the object, asked for when an upload begins or a PUT is made. The result is
-     * borrowed until the next call with the same ctx. */
+    /* Attributes for the object, asked for when an upload begins or a PUT is made, from inside a
+     * write or commit: it must not call the writer. The result is borrowed until the next call with
+     * the same ctx. May be NULL: none. */
     int (*attrs)(void *ctx, struct store_attrs *ret);
     void *attrs_ctx;
     /* Conditions on the first commit; later ones carry If-Match of the version before. */
@@ -44,7 +46,8 @@ int writer_truncate(struct writer *w, uint64_t size, struct s3_error *reterr);
 int writer_read(struct writer *w, uint64_t offset, void *buf, size_t len, size_t *ret_len,
                 struct s3_error *reterr);
 uint64_t writer_size(struct writer *w);
-/* Written or truncated (or never committed and new) since the last commit. */
+/* Written or truncated (or never committed and new) since the last commit. Neither this nor the
+ * size waits for a call that is under way. */
 bool writer_dirty(struct writer *w);
 
 struct writer_result {
@@ -53,7 +56,10 @@ struct writer_result {
     bool attrs_stale; /* the upload began with attributes that may have changed since */
 };
 /* Everything is in the store under the key when this returns 0. Nothing to do is 0 with the last
- * result. */
+ * result. Where a condition does not hold: -EEXIST with if_absent, else -ESTALE (the object was
+ * replaced or removed); the kind is S3_ERROR_PRECONDITION or S3_ERROR_NO_SUCH_KEY. After a failure
+ * that no part has caused, another commit tries again. An answer that was lost on the way is
+ * recognised by the ETag of what is stored. */
 int writer_commit(struct writer *w, struct writer_result *ret, struct s3_error *reterr);
 /* The object was renamed in the store (rename of an open file): later commits go to this key. Only
  * while nothing is under way: commit first. */

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "data/buffer.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SMALL_MIN (4 * KIB)
+#define SMALL_MAX (DATA_BLOCK_SIZE / 2)
+
+void buffer_init(struct buffer *b, struct data_share *share)
+{
+    *b = (struct buffer){.share = share};
+}
+
+static uint64_t block_cost(const struct buffer *b, size_t i)
+{
+    if (b->blocks[i] == b->share->d->zero_block)
+        return 0;
+    return i == 0 && b->small ? b->small : DATA_BLOCK_SIZE;
+}
+
+static void free_block(struct buffer *b, size_t i)
+{
+    struct data *d = b->share->d;
+    char *block = b->blocks[i];
+    if (block == d->zero_block)
+        return;
+    uint64_t cost = block_cost(b, i);
+    if (i == 0 && b->small) {
+        free(block);
+        b->small = 0;
+    } else {
+        data_block_put(d, block);
+    }
+    data_share_release(b->share, cost);
+}
+
+void buffer_done(struct buffer *b)
+{
+    while (b->n_blocks)
+        free_block(b, --b->n_blocks);
+    free(b->blocks);
+    *b = (struct buffer){.share = b->share};
+}
+
+void buffer_move(struct buffer *to, struct buffer *from)
+{
+    *to = *from;
+    *from = (struct buffer){.share = from->share};
+}
+
+static int reserve_slots(struct buffer *b, size_t n)
+{
+    if (n <= b->alloc_blocks)
+        return 0;
+    size_t alloc = MAX(n, b->alloc_blocks * 2);
+    char **bigger = realloc(b->blocks, alloc * sizeof(*bigger));
+    if (!bigger)
+        return -ENOMEM;
+    b->blocks = bigger;
+    b->alloc_blocks = alloc;
+    return 0;
+}
+
+/* A full block in place of what slot i has (nothing, the zero block or a small one); the content
+ * is kept. slot i may be the one after the last. */
+static int fill_slot(struct buffer *b, size_t i, enum data_reserve_mode mode)
+{
+    struct data *d = b->share->d;
+    int r = reserve_slots(b, i + 1);
+    if (r)
+        return r;
+    bool fresh = i == b->n_blocks;
+    uint64_t old_cost = fresh ? 0 : block_cost(b, i);
+    r = data_share_reserve(b->share, DATA_BLOCK_SIZE - old_cost, mode);
+    if (r)
+        return r;
+    char *block = data_block_get(d);
+    if (!block) {
+        data_share_release(b->share, DATA_BLOCK_SIZE - old_cost);
+        return -ENOMEM;
+    }
+    if (fresh) {
+        b->n_blocks++;
+    } else if (i == 0 && b->small) {
+        memcpy(block, b->blocks[0], b->small);
+        free(b->blocks[0]);
+        b->small = 0;
+    } else {
+        memset(block, 0, DATA_BLOCK_SIZE);
+    }
+    b->blocks[i] = block;
+    return 0;
+}
+
+/* Block 0 with a capacity of at least `need` <= SMALL_MAX, the content kept. */
+static int fill_small(struct buffer *b, size_t need, enum data_reserve_mode mode)
+{
+    size_t capacity = MAX(b->small, (size_t)SMALL_MIN);
+    while (capacity < need)
+        capacity *= 2;
+    if (capacity == b->small)
+        return 0;
+    int r = reserve_slots(b, 1);
+    if (!r)
+        r = data_share_reserve(b->share, capacity - b->small, mode);
+    if (r)
+        return r;
+    char *block = realloc(b->small ? b->blocks[0] : NULL, capacity);
+    if (!block) {
+        data_share_release(b->share, capacity - b->small);
+        return -ENOMEM;
+    }
+    b->blocks[0] = block;
+    b->n_blocks = 1;
+    b->small = capacity;
+    return 0;
+}
+
+/* Makes block i writable for its first `end` bytes. */
+static int prepare(struct buffer *b, size_t i, size_t end, enum data_reserve_mode mode)
+{
+    struct data *d = b->share->d;
+    if (i == 0 && end <= SMALL_MAX && (b->n_blocks == 0 || b->small))
+        return fill_small(b, end, mode);
+    if (b->small && (i > 0 || end > b->small)) {
+        int r = fill_slot(b, 0, mode);
+        if (r)
+            return r;
+    }
+    if (i < b->n_blocks && b->blocks[i] != d->zero_block)
+        return 0;
+    return fill_slot(b, i, mode);
+}
+
+int buffer_allocate(struct buffer *b, uint64_t len, enum data_reserve_mode mode)
+{
+    int r = 0;
+    if (len <= SMALL_MAX) {
+        r = len ? fill_small(b, len, mode) : 0;
+        if (!r)
+            b->len = len;
+        return r;
+    }
+    size_t n = (len + DATA_BLOCK_SIZE - 1) / DATA_BLOCK_SIZE;
+    /* One decision of the budget for all of it, then blocks within what was granted. */
+    r = data_share_reserve(b->share, n * DATA_BLOCK_SIZE, mode);
+    if (r)
+        return r;
+    r = reserve_slots(b, n);
+    while (!r && b->n_blocks < n) {
+        char *block = data_block_get(b->share->d);
+        if (block)
+            b->blocks[b->n_blocks++] = block;
+        else
+            r = -ENOMEM;
+    }
+    if (r) {
+        data_share_release(b->share, (n - b->n_blocks) * DATA_BLOCK_SIZE);
+        buffer_done(b);
+        return r;
+    }
+    b->len = len;
+    return 0;
+}
+
+int buffer_write(struct buffer *b, uint64_t offset, const void *data, size_t len,
+                 enum data_reserve_mode mode, size_t *ret_done)
+{
+    const char *from = data;
+    size_t done = 0;
+    int r = 0;
+    while (done < len) {
+        size_t i = (offset + done) / DATA_BLOCK_SIZE;
+        size_t at = (offset + done) % DATA_BLOCK_SIZE;
+        size_t n = MIN(len - done, DATA_BLOCK_SIZE - at);
+        r = prepare(b, i, at + n, mode);
+        if (r)
+            break;
+        memcpy(b->blocks[i] + at, from + done, n);
+        done += n;
+        b->len = MAX(b->len, offset + done);
+    }
+    *ret_done = done;
+    return r;
+}
+
+int buffer_append_zeros(struct buffer *b, uint64_t len, enum data_reserve_mode mode,
+                        uint64_t *ret_done)
+{
+    uint64_t done = 0;
+    int r = 0;
+    while (done < len) {
+        size_t i = b->len / DATA_BLOCK_SIZE;
+        size_t at = b->len % DATA_BLOCK_SIZE;
+        size_t n = MIN(len - done, (uint64_t)(DATA_BLOCK_SIZE - at));
+        bool whole_free = at == 0 && i == b->n_blocks;
+        if (whole_free && (i > 0 || n > SMALL_MAX)) {
+            r = reserve_slots(b, i + 1);
+            if (r)
+                break;
+            b->blocks[b->n_blocks++] = b->share->d->zero_block;
+        } else if (i >= b->n_blocks || b->blocks[i] != b->share->d->zero_block) {
+            r = prepare(b, i, at + n, mode);
+            if (r)
+                break;
+            memset(b->blocks[i] + at, 0, n);
+        }
+        done += n;
+        b->len += n;
+    }
+    *ret_done = done;
+    return r;
+}
+
+void buffer_read(const struct buffer *b, uint64_t offset, void *data, size_t len)
+{
+    char *to = data;
+    while (len) {
+        size_t at = offset % DATA_BLOCK_SIZE;
+        size_t n = MIN(len, DATA_BLOCK_SIZE - at);
+        memcpy(to, b->blocks[offset / DATA_BLOCK_SIZE] + at, n);
+        to += n;
+        offset += n;
+        len -= n;
+    }
+}
+
+void buffer_truncate(struct buffer *b, uint64_t len)
+{
+    size_t keep = (len + DATA_BLOCK_SIZE - 1) / DATA_BLOCK_SIZE;
+    while (b->n_blocks > keep)
+        free_block(b, --b->n_blocks);
+    b->len = len;
+}
+
+int buffer_iov(const struct buffer *b, struct iovec **ret, int *ret_n)
+{
+    size_t n = (b->len + DATA_BLOCK_SIZE - 1) / DATA_BLOCK_SIZE;
+    *ret = NULL;
+    *ret_n = 0;
+    if (!n)
+        return 0;
+    if (n > INT_MAX)
+        return -EFBIG;
+    struct iovec *iov = malloc(n * sizeof(*iov));
+    if (!iov)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        iov[i] = (struct iovec){b->blocks[i], MIN(b->len - i * DATA_BLOCK_SIZE, DATA_BLOCK_SIZE)};
+    *ret = iov;
+    *ret_n = (int)n;
+    return 0;
+}

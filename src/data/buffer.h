@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bytes in blocks of DATA_BLOCK_SIZE from the pool, charged to a share. Content that fits half a
+ * block has one smaller block, so that many small files cost what they hold; holes are the shared
+ * zero block and cost nothing.
+ *
+ * Life:    buffer_init -> ... -> buffer_done (may be used again). buffer_move hands over content.
+ * Threads: one at a time; different blocks of a buffer filled by buffer_allocate may be written
+ *          and read by different threads. */
+#ifndef PAILFS_DATA_BUFFER_H
+#define PAILFS_DATA_BUFFER_H
+
+#include <sys/uio.h>
+
+#include "data/data_impl.h"
+
+struct buffer {
+    struct data_share *share;
+    char **blocks; /* owned, or d->zero_block */
+    size_t n_blocks, alloc_blocks;
+    size_t small; /* capacity of block 0 while it is smaller than a block, else 0 */
+    uint64_t len;
+};
+
+void buffer_init(struct buffer *b, struct data_share *share);
+void buffer_done(struct buffer *b);
+/* to is empty and gets the content and its share; from stays usable. */
+void buffer_move(struct buffer *to, struct buffer *from);
+
+/* Makes len bytes of undefined content (from an empty buffer). 0, -EAGAIN (refused by the budget;
+ * nothing changed) or -ENOMEM. */
+int buffer_allocate(struct buffer *b, uint64_t len, enum data_reserve_mode mode);
+/* Writes at offset <= len. *ret_done counts the bytes written, also on -EAGAIN and -ENOMEM. */
+int buffer_write(struct buffer *b, uint64_t offset, const void *data, size_t len,
+                 enum data_reserve_mode mode, size_t *ret_done);
+/* Appends zeros, as holes where a whole block is free. As buffer_write. */
+int buffer_append_zeros(struct buffer *b, uint64_t len, enum data_reserve_mode mode,
+                        uint64_t *ret_done);
+/* [offset, offset + len) lies inside the content. */
+void buffer_read(const struct buffer *b, uint64_t offset, void *data, size_t len);
+/* Cuts to len <= b->len and gives back the memory behind it. */
+void buffer_truncate(struct buffer *b, uint64_t len);
+/* The content as an array for a request body; *ret is owned by the caller and points into the
+ * buffer. Empty content gives NULL and 0. */
+int buffer_iov(const struct buffer *b, struct iovec **ret, int *ret_n);
+
+#endif

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "data/data.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "data/data_impl.h"
+#include "s3/s3_limits.h"
+
+#define MEMORY_LIMIT_DEFAULT (512 * MIB)
+#define MEMORY_LIMIT_MIN     (64 * MIB)
+#define PART_SIZE_DEFAULT    (8 * MIB)
+#define READ_PART_SIZE_MIN   (256 * KIB)
+#define PARALLEL_DEFAULT     8u
+/* A part waits for its answer in memory, so one may take this share of the limit. */
+#define PART_MEMORY_SHARE 4u
+/* Freed blocks kept for the next request: page faults would cost a tenth of the throughput. */
+#define FREE_BLOCKS_MAX (64 * MIB / DATA_BLOCK_SIZE)
+
+struct data_block {
+    struct data_block *next;
+};
+
+struct data_waiter {
+    struct data_waiter *next;
+    struct data_share *share;
+    uint64_t bytes;
+    bool granted; /* protected by the lock */
+    pthread_cond_t cond;
+};
+
+/* ---- part sizes ---- */
+
+/* The size doubles at each of these indexes. A stream's length is not known ahead, so parts stay
+ * small while a file is of common size (117 GiB at 64 MiB and less, from 8 MiB) and only then race
+ * to S3's maximum. */
+static const uint32_t PART_SIZE_DOUBLES[] = {1000, 2000, 3000, 4000, 4250,
+                                             4500, 4750, 5000, 5250, 5500};
+
+uint64_t data_part_size(uint64_t first, uint32_t index)
+{
+    uint64_t size = MAX(MIN(first, S3_PART_SIZE_MAX), S3_PART_SIZE_MIN);
+    for (size_t i = 0; i < ARRAY_SIZE(PART_SIZE_DOUBLES) && index >= PART_SIZE_DOUBLES[i]; i++)
+        size *= 2;
+    return MIN(size, S3_PART_SIZE_MAX);
+}
+
+/* ---- budget ---- */
+
+static bool fits_locked(const struct data *d, const struct data_share *s, uint64_t bytes)
+{
+    if (s->used + bytes <= s->guaranteed)
+        return true;
+    uint64_t after = d->used + bytes;
+    if (after > d->memory_limit)
+        return false;
+    unsigned holders = d->holders + (s->used ? 0 : 1);
+    return after <= d->memory_limit / 2 || s->used + bytes <= d->memory_limit / holders;
+}
+
+static void charge_locked(struct data *d, struct data_share *s, uint64_t bytes)
+{
+    if (!s->used && bytes)
+        d->holders++;
+    s->used += bytes;
+    d->used += bytes;
+    d->peak = MAX(d->peak, d->used);
+}
+
+static void grant_locked(struct data *d)
+{
+    struct data_waiter **link = &d->waiters;
+    while (*link) {
+        struct data_waiter *w = *link;
+        if (!fits_locked(d, w->share, w->bytes)) {
+            link = &w->next;
+            continue;
+        }
+        charge_locked(d, w->share, w->bytes);
+        w->share->credit += w->bytes;
+        w->granted = true;
+        pthread_cond_signal(&w->cond);
+        *link = w->next;
+    }
+    d->waiters_tail = link;
+}
+
+static void release_locked(struct data *d, struct data_share *s, uint64_t bytes)
+{
+    s->used -= bytes;
+    d->used -= bytes;
+    if (!s->used && bytes)
+        d->holders--;
+    grant_locked(d);
+}
+
+void data_share_init(struct data_share *s, struct data *d, uint64_t guaranteed)
+{
+    *s = (struct data_share){.d = d, .guaranteed = guaranteed};
+}
+
+struct data_share *data_share_new(struct data *d, uint64_t guaranteed)
+{
+    struct data_share *s = malloc(sizeof(*s));
+    if (s) {
+        data_share_init(s, d, guaranteed);
+        s->refs = 1;
+    }
+    return s;
+}
+
+struct data_share *data_share_ref(struct data_share *s)
+{
+    SCOPE_LOCK(&s->d->lock);
+    s->refs++;
+    return s;
+}
+
+void data_share_unref(struct data_share *s)
+{
+    pthread_mutex_lock(&s->d->lock);
+    bool last = --s->refs == 0;
+    pthread_mutex_unlock(&s->d->lock);
+    if (last)
+        free(s);
+}
+
+void data_share_set_guaranteed(struct data_share *s, uint64_t guaranteed)
+{
+    SCOPE_LOCK(&s->d->lock);
+    s->guaranteed = guaranteed;
+    grant_locked(s->d);
+}
+
+int data_share_reserve(struct data_share *s, uint64_t bytes, enum data_reserve_mode mode)
+{
+    struct data *d = s->d;
+    SCOPE_LOCK(&d->lock);
+    uint64_t credit = MIN(s->credit, bytes);
+    uint64_t more = bytes - credit;
+    bool within = s->used + more <= s->guaranteed;
+    /* Who comes later does not overtake who waits. */
+    if (more && mode == DATA_TRY && !within && (d->waiters || !fits_locked(d, s, more)))
+        return -EAGAIN;
+    s->credit -= credit;
+    charge_locked(d, s, more);
+    return 0;
+}
+
+void data_share_wait(struct data_share *s, uint64_t bytes)
+{
+    struct data *d = s->d;
+    struct data_waiter w = {.share = s, .bytes = bytes};
+    pthread_cond_init(&w.cond, NULL);
+    pthread_mutex_lock(&d->lock);
+    *d->waiters_tail = &w;
+    d->waiters_tail = &w.next;
+    grant_locked(d);
+    while (!w.granted)
+        pthread_cond_wait(&w.cond, &d->lock);
+    pthread_mutex_unlock(&d->lock);
+    pthread_cond_destroy(&w.cond);
+}
+
+void data_share_release(struct data_share *s, uint64_t bytes)
+{
+    SCOPE_LOCK(&s->d->lock);
+    release_locked(s->d, s, bytes);
+}
+
+bool data_is_tight(struct data *d)
+{
+    SCOPE_LOCK(&d->lock);
+    return d->used > d->memory_limit || d->waiters;
+}
+
+void data_share_drop_credit(struct data_share *s)
+{
+    SCOPE_LOCK(&s->d->lock);
+    uint64_t credit = s->credit;
+    s->credit = 0;
+    release_locked(s->d, s, credit);
+}
+
+/* ---- blocks ---- */
+
+void *data_block_get(struct data *d)
+{
+    pthread_mutex_lock(&d->lock);
+    struct data_block *b = d->free_blocks;
+    if (b) {
+        d->free_blocks = b->next;
+        d->n_free_blocks--;
+    }
+    pthread_mutex_unlock(&d->lock);
+    if (b)
+        return b;
+    void *fresh = NULL;
+    return posix_memalign(&fresh, 4096, DATA_BLOCK_SIZE) == 0 ? fresh : NULL;
+}
+
+void data_block_put(struct data *d, void *block)
+{
+    pthread_mutex_lock(&d->lock);
+    bool keep = d->n_free_blocks < FREE_BLOCKS_MAX &&
+                d->used + (d->n_free_blocks + 1) * DATA_BLOCK_SIZE <= d->memory_limit;
+    if (keep) {
+        struct data_block *b = block;
+        b->next = d->free_blocks;
+        d->free_blocks = b;
+        d->n_free_blocks++;
+    }
+    pthread_mutex_unlock(&d->lock);
+    if (!keep)
+        free(block);
+}
+
+/* ---- life and figures ---- */
+
+void data_pin(struct data *d)
+{
+    SCOPE_LOCK(&d->lock);
+    d->pins++;
+}
+
+void data_unpin(struct data *d)
+{
+    SCOPE_LOCK(&d->lock);
+    if (--d->pins == 0)
+        pthread_cond_broadcast(&d->unpinned);
+}
+
+void data_count(struct data *d, int readers, int writers)
+{
+    SCOPE_LOCK(&d->lock);
+    d->readers += (unsigned)readers;
+    d->writers += (unsigned)writers;
+}
+
+void data_count_dirty(struct data *d, int64_t bytes, int uploads)
+{
+    SCOPE_LOCK(&d->lock);
+    d->dirty_bytes += (uint64_t)bytes;
+    d->uploads += (unsigned)uploads;
+}
+
+void data_stats(struct data *d, struct data_stats *ret)
+{
+    SCOPE_LOCK(&d->lock);
+    *ret = (struct data_stats){
+        .memory_used = d->used,
+        .memory_limit = d->memory_limit,
+        .memory_peak = d->peak,
+        .readers = d->readers,
+        .writers = d->writers,
+        .dirty_bytes = d->dirty_bytes,
+        .uploads = d->uploads,
+    };
+}
+
+int data_new(const struct data_options *opts, struct data **ret)
+{
+    struct data *d = calloc(1, sizeof(*d));
+    if (!d)
+        return -ENOMEM;
+    d->zero_block = calloc(1, DATA_BLOCK_SIZE);
+    if (!d->zero_block) {
+        free(d);
+        return -ENOMEM;
+    }
+    d->store = opts->store;
+    d->clock = opts->clock ? opts->clock : clock_system();
+    d->memory_limit =
+        MAX(opts->memory_limit ? opts->memory_limit : MEMORY_LIMIT_DEFAULT, MEMORY_LIMIT_MIN);
+    d->write_part_max = MIN(d->memory_limit / PART_MEMORY_SHARE, S3_PART_SIZE_MAX);
+    d->write_part_size = opts->write_part_size ? opts->write_part_size : PART_SIZE_DEFAULT;
+    d->write_part_size = MAX(MIN(d->write_part_size, d->write_part_max), S3_PART_SIZE_MIN);
+    d->read_part_size = opts->read_part_size ? opts->read_part_size : PART_SIZE_DEFAULT;
+    d->read_part_size =
+        MAX(MIN(d->read_part_size, d->memory_limit / PART_MEMORY_SHARE), READ_PART_SIZE_MIN);
+    d->parallel = opts->parallel ? opts->parallel : PARALLEL_DEFAULT;
+    d->waiters_tail = &d->waiters;
+    pthread_mutex_init(&d->lock, NULL);
+    pthread_cond_init(&d->unpinned, NULL);
+    *ret = d;
+    return 0;
+}
+
+void data_free(struct data *d)
+{
+    if (!d)
+        return;
+    pthread_mutex_lock(&d->lock);
+    while (d->pins)
+        pthread_cond_wait(&d->unpinned, &d->lock);
+    pthread_mutex_unlock(&d->lock);
+
+    while (d->free_blocks) {
+        struct data_block *next = d->free_blocks->next;
+        free(d->free_blocks);
+        d->free_blocks = next;
+    }
+    pthread_cond_destroy(&d->unpinned);
+    pthread_mutex_destroy(&d->lock);
+    free(d->zero_block);
+    free(d);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside of the data layer: the memory budget that readers and writers share.
+ *
+ * A share is one reader's or writer's account. What lies within its guarantee is always granted,
+ * even over the limit: a writer that could be refused its first part would wait for memory that
+ * only its own next write would free, and 64 such writers for each other. All else is granted
+ * while the sum stays within the limit and, once half of it is in use, within an equal share.
+ *
+ * Locks: data's lock is the last one taken: readers and uploads call in here with their own held.
+ */
+#ifndef PAILFS_DATA_DATA_IMPL_H
+#define PAILFS_DATA_DATA_IMPL_H
+
+#include <pthread.h>
+
+#include "base/attr.h"
+#include "data/data.h"
+
+#define DATA_BLOCK_SIZE (128 * KIB)
+
+struct data_waiter;
+struct data_block;
+
+struct data {
+    struct store *store;
+    struct clock *clock;
+    uint64_t memory_limit;
+    uint64_t write_part_size;
+    uint64_t write_part_max; /* growth stops here: parts wait for their answer in memory */
+    uint64_t read_part_size;
+    unsigned parallel;
+    char *zero_block; /* DATA_BLOCK_SIZE zeros; stands for holes in bodies, never written */
+
+    pthread_mutex_t lock;
+    pthread_cond_t unpinned;
+    uint64_t used, peak;                         /* protected by lock, as all below */
+    unsigned holders;                            /* shares with memory */
+    struct data_waiter *waiters, **waiters_tail; /* first come, first served */
+    struct data_block *free_blocks;
+    size_t n_free_blocks;
+    unsigned pins; /* objects that a request under way may still reach */
+    unsigned readers, writers, uploads;
+    uint64_t dirty_bytes;
+};
+
+struct data_share {
+    struct data *d;
+    unsigned refs;       /* of one made by data_share_new; protected by d->lock */
+    uint64_t guaranteed; /* protected by d->lock, as all below */
+    uint64_t used;
+    uint64_t credit; /* of used: granted by data_share_wait, not yet taken */
+};
+
+enum data_reserve_mode {
+    DATA_TRY,   /* -EAGAIN when it does not fit */
+    DATA_FORCE, /* always granted: bounded by the caller in another way */
+};
+
+void data_share_init(struct data_share *s, struct data *d, uint64_t guaranteed);
+/* For a share that requests under way use after its owner is gone. NULL = out of memory. */
+struct data_share *data_share_new(struct data *d, uint64_t guaranteed);
+struct data_share *data_share_ref(struct data_share *s);
+void data_share_unref(struct data_share *s);
+void data_share_set_guaranteed(struct data_share *s, uint64_t guaranteed);
+int data_share_reserve(struct data_share *s, uint64_t bytes, enum data_reserve_mode mode);
+/* Blocks until `bytes` are granted; the next reservation takes them. The caller has more in its
+ * share than the guarantee, and all above it under way to the store: so it ends. */
+void data_share_wait(struct data_share *s, uint64_t bytes);
+void data_share_release(struct data_share *s, uint64_t bytes);
+/* More than the limit is in use: what is not needed should go. */
+bool data_is_tight(struct data *d);
+/* Gives back what was granted and not taken. */
+void data_share_drop_credit(struct data_share *s);
+
+/* DATA_BLOCK_SIZE bytes aligned to a page, content undefined; reserve first. NULL = no memory. */
+void *data_block_get(struct data *d);
+void data_block_put(struct data *d, void *block);
+
+/* data_free waits for the last unpin. */
+void data_pin(struct data *d);
+void data_unpin(struct data *d);
+
+void data_count(struct data *d, int readers, int writers);
+/* An upload request began (+1) or ended (-1) and the bytes not yet stored changed. */
+void data_count_dirty(struct data *d, int64_t bytes, int uploads);
+
+#endif

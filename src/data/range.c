@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/reader_impl.h"
+
+/* Kept of what random reads fetched, for the neighbours they may read next. */
+#define IDLE_MAX (2 * MIB)
+
+static void range_free(struct range *g)
+{
+    buffer_done(&g->buffer);
+    free(g);
+}
+
+static void free_if_unused_locked(struct range *g)
+{
+    if (!g->listed && g->done && !g->pins)
+        range_free(g);
+}
+
+void range_pin_locked(struct range *g)
+{
+    g->pins++;
+    g->last_use = ++g->reader->tick;
+}
+
+void range_unpin_locked(struct range *g)
+{
+    g->pins--;
+    free_if_unused_locked(g);
+}
+
+void range_cut_locked(struct range *g)
+{
+    if (!g->listed)
+        return;
+    for (struct range **link = &g->reader->ranges; *link; link = &(*link)->next)
+        if (*link == g) {
+            *link = g->next;
+            break;
+        }
+    g->listed = false;
+    free_if_unused_locked(g);
+}
+
+struct range *range_new_locked(struct reader *r, uint64_t offset, uint64_t length, bool demand)
+{
+    struct range *g = calloc(1, sizeof(*g));
+    if (!g)
+        return NULL;
+    buffer_init(&g->buffer, &r->share);
+    /* What is asked for now is granted always: it is bounded by the threads that ask. */
+    if (buffer_allocate(&g->buffer, length, demand ? DATA_FORCE : DATA_TRY)) {
+        range_free(g);
+        return NULL;
+    }
+    g->reader = r;
+    g->offset = offset;
+    g->length = length;
+    g->demand = demand;
+    g->listed = true;
+    g->last_use = ++r->tick;
+    g->next = r->ranges;
+    r->ranges = g;
+    return g;
+}
+
+struct range *range_find_locked(struct reader *r, uint64_t pos)
+{
+    for (struct range *g = r->ranges; g; g = g->next)
+        if (pos >= g->offset && pos - g->offset < g->length)
+            return g;
+    return NULL;
+}
+
+uint64_t range_end_before_locked(const struct reader *r, uint64_t pos)
+{
+    uint64_t best = 0;
+    for (const struct range *g = r->ranges; g; g = g->next)
+        if (g->offset + g->length <= pos)
+            best = MAX(best, g->offset + g->length);
+    return best;
+}
+
+uint64_t range_start_after_locked(const struct reader *r, uint64_t pos)
+{
+    uint64_t best = UINT64_MAX;
+    for (const struct range *g = r->ranges; g; g = g->next)
+        if (g->offset > pos)
+            best = MIN(best, g->offset);
+    return best;
+}
+
+uint64_t range_available_locked(const struct range *g, uint64_t pos)
+{
+    uint64_t end = g->offset + g->filled;
+    if (g->whole && !(g->done && !g->result))
+        return 0;
+    return pos < end ? end - pos : 0;
+}
+
+void range_trim_locked(struct reader *r)
+{
+    bool tight = data_is_tight(r->d);
+    uint64_t idle_max = tight ? 0 : IDLE_MAX;
+    for (;;) {
+        uint64_t idle = 0;
+        struct range *oldest = NULL;
+        for (struct range *g = r->ranges; g; g = g->next) {
+            if (g->pins || (g->demand && !g->done) ||
+                prefetch_wants(&r->prefetch, g->offset, g->length, tight))
+                continue;
+            idle += g->length;
+            if (!oldest || g->last_use < oldest->last_use)
+                oldest = g;
+        }
+        if (idle <= idle_max)
+            return;
+        range_cut_locked(oldest);
+    }
+}
+
+/* ---- the request; these run on an I/O thread and do not block ---- */
+
+/* -errno ends the transfer. */
+static int check_version_locked(struct range *g, const struct store_object *o)
+{
+    struct reader *r = g->reader;
+    if (r->state != READER_KNOWN) {
+        reader_set_version_locked(r, o);
+    } else if (strcmp(r->etag, o->etag) != 0 || r->size != o->size) {
+        /* A server that ignores If-Match. */
+        r->stale = true;
+        return -ESTALE;
+    }
+    /* Such a range is answered with 416. */
+    return g->offset > o->size ? -EIO : 0;
+}
+
+static int range_begin(void *ctx, const struct store_object *o)
+{
+    struct range *g = ctx;
+    struct reader *r = g->reader;
+    SCOPE_LOCK(&r->lock);
+    int result = check_version_locked(g, o);
+    if (!result && g->whole && o->size > g->length) {
+        /* It grew since it was listed. */
+        if (o->size > READER_WHOLE_MAX) {
+            g->too_large = true;
+            result = -EFBIG;
+        } else {
+            buffer_done(&g->buffer);
+            result = buffer_allocate(&g->buffer, o->size, DATA_FORCE);
+            g->length = o->size;
+        }
+    }
+    if (!result)
+        g->length = MIN(g->length, o->size - g->offset);
+    pthread_cond_broadcast(&r->cond);
+    return result;
+}
+
+static int range_write(void *ctx, const void *data, size_t len)
+{
+    struct range *g = ctx;
+    struct reader *r = g->reader;
+    /* filled and length change on this thread only once the transfer has begun. */
+    if (len > g->length - g->filled)
+        return -EIO;
+    size_t done;
+    int result = buffer_write(&g->buffer, g->filled, data, len, DATA_FORCE, &done);
+    if (result)
+        return result;
+    SCOPE_LOCK(&r->lock);
+    g->filled += len;
+    pthread_cond_broadcast(&r->cond);
+    return 0;
+}
+
+static void finish_locked(struct range *g, int result, const struct s3_error *err)
+{
+    struct reader *r = g->reader;
+    if (!result && g->filled != g->length)
+        result = s3_error_set(&g->err, S3_ERROR_BAD_RESPONSE, "'%s' ended after %llu of %llu bytes",
+                              r->key, (unsigned long long)g->filled, (unsigned long long)g->length);
+    else if (err)
+        g->err = *err;
+    bool gone = err && (err->kind == S3_ERROR_PRECONDITION || err->kind == S3_ERROR_NO_SUCH_KEY);
+    if (result && gone && r->state == READER_KNOWN)
+        r->stale = true;
+    g->result = result;
+    g->done = true;
+    r->in_flight--;
+    pthread_cond_broadcast(&r->cond);
+    free_if_unused_locked(g);
+}
+
+static void range_done(void *ctx, int result, const struct s3_error *err)
+{
+    struct range *g = ctx;
+    struct reader *r = g->reader;
+    if (!result)
+        store_object_done(&g->out);
+    pthread_mutex_lock(&r->lock);
+    finish_locked(g, result, err);
+    pthread_mutex_unlock(&r->lock);
+    reader_unref(r);
+}
+
+void range_submit(struct range *g)
+{
+    struct reader *r = g->reader;
+    g->sink = (struct store_sink){.begin = range_begin, .write = range_write, .ctx = g};
+    g->in = (struct store_get_in){.key = r->key, .sink = &g->sink};
+    pthread_mutex_lock(&r->lock);
+    if (!g->whole) {
+        g->in.offset = g->offset;
+        g->in.length = g->length;
+    }
+    /* The reader's ETag does not change once it is known. */
+    if (r->state == READER_KNOWN && r->etag[0])
+        g->in.if_match = r->etag;
+    r->refs++;
+    r->in_flight++;
+    pthread_mutex_unlock(&r->lock);
+
+    int result = store_submit(r->d->store, STORE_GET, &g->in, &g->out, range_done, g);
+    if (result) {
+        struct s3_error err;
+        result = s3_error_set(&err, result == -ENOMEM ? S3_ERROR_OUT_OF_MEMORY : S3_ERROR_CANCELLED,
+                              "the request for '%s' was not sent", r->key);
+        range_done(g, result, &err);
+    }
+}

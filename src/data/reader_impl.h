@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside of a reader: its ranges. A range is one GET and the bytes it brought; the reader has a
+ * short list of them, each byte of the object in at most a few.
+ *
+ * A range is in the list (findable) or cut loose; it is freed when it is loose, its request has
+ * ended and nobody copies from it. The request holds a reference to the reader. */
+#ifndef PAILFS_DATA_READER_IMPL_H
+#define PAILFS_DATA_READER_IMPL_H
+
+#include "data/buffer.h"
+#include "data/prefetch.h"
+#include "data/reader.h"
+
+/* Objects up to this size are fetched whole, without a range: then the store can check the
+ * checksum of the whole, and the bytes are served when it has. */
+#define READER_WHOLE_MAX MIB
+
+enum reader_state {
+    READER_UNKNOWN, /* no answer yet: which version is not decided */
+    READER_ASKING,  /* one thread has sent the request that decides */
+    READER_KNOWN,
+};
+
+struct range {
+    struct range *next; /* in reader->ranges */
+    struct reader *reader;
+    /* Set before the request and constant, but for length, which begin cuts at the object's end. */
+    uint64_t offset;
+    bool whole;  /* GET without a range */
+    bool demand; /* somebody waits for it from the start; else prefetched */
+
+    /* Protected by the reader's lock: */
+    uint64_t length;
+    uint64_t filled; /* bytes [0, filled) of the buffer are valid and never change */
+    bool done;
+    bool too_large; /* whole: the object turned out to be too large for that */
+    bool listed;
+    unsigned pins;
+    uint64_t last_use;
+    int result; /* when done */
+
+    struct buffer buffer;
+    struct s3_error err; /* when done with result < 0 */
+    struct store_get_in in;
+    struct store_sink sink;
+    struct store_object out;
+};
+
+struct reader {
+    struct data *d;
+    char *key;
+    uint64_t hint_size;
+    char hint_etag[STORE_ETAG_SIZE]; /* "" = none */
+    void (*version_changed)(void *ctx, const struct store_object *o);
+    void *ctx;
+    struct data_share share;
+
+    pthread_mutex_t lock;
+    pthread_cond_t cond; /* something arrived */
+    unsigned refs;       /* protected by lock, as all below */
+    enum reader_state state;
+    bool stale; /* the store has another version by now */
+    uint64_t size;
+    char etag[STORE_ETAG_SIZE];
+    struct store_object changed; /* for version_changed, until it was called */
+    bool has_changed;
+    struct prefetch prefetch;
+    struct range *ranges;
+    unsigned in_flight;
+    uint64_t tick;
+};
+
+/* Cut the reader's reference; frees it with the last one. Not locked. */
+void reader_unref(struct reader *r);
+void reader_set_version_locked(struct reader *r, const struct store_object *o);
+
+/* Allocates a range within the budget and lists it; NULL when refused or out of memory. */
+struct range *range_new_locked(struct reader *r, uint64_t offset, uint64_t length, bool demand);
+struct range *range_find_locked(struct reader *r, uint64_t pos);
+/* End of the nearest range at or before pos / start of the nearest behind it. */
+uint64_t range_end_before_locked(const struct reader *r, uint64_t pos);
+uint64_t range_start_after_locked(const struct reader *r, uint64_t pos);
+/* Sends the request. Without the lock: it may complete before this returns. */
+void range_submit(struct range *g);
+void range_pin_locked(struct range *g);
+void range_unpin_locked(struct range *g);
+/* Takes it out of the list; freed at once or when its request ends. */
+void range_cut_locked(struct range *g);
+/* Bytes from pos on that can be copied now. */
+uint64_t range_available_locked(const struct range *g, uint64_t pos);
+/* Gives up what no run is about to read, oldest first. */
+void range_trim_locked(struct reader *r);
+
+#endif

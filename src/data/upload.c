@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "data/upload.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "base/log.h"
+#include "s3/s3_limits.h"
+
+struct upload {
+    struct data *d;
+    struct data_share *share; /* a reference */
+    char *key;
+    struct store_upload id;
+
+    pthread_mutex_t lock;
+    pthread_cond_t cond; /* a request ended */
+    unsigned refs;       /* protected by lock, as all below */
+    unsigned in_flight;
+    bool completed;
+    bool uncertain; /* a completion was sent whose effect is not known */
+    int result;     /* of the first failed part */
+    struct s3_error err;
+    struct store_part *parts;
+    uint32_t n_parts, alloc_parts;
+};
+
+/* A part under way. */
+struct part {
+    struct upload *upload;
+    uint32_t number;
+    uint64_t size;
+    bool copy;
+    struct buffer buffer; /* owned content, or empty */
+    struct iovec *iov;
+    struct store_upload_part_in in;
+    struct store_upload_part_copy_in copy_in;
+    struct store_part out;
+    char *source_key;
+    char source_etag[STORE_ETAG_SIZE];
+};
+
+static int no_memory(struct s3_error *reterr)
+{
+    return s3_error_set(reterr, S3_ERROR_OUT_OF_MEMORY, "no memory for an upload");
+}
+
+bool upload_error_is_uncertain(const struct s3_error *err)
+{
+    switch (err->kind) {
+    case S3_ERROR_SERVER:
+    case S3_ERROR_BAD_RESPONSE:
+    case S3_ERROR_CONNECT:
+    case S3_ERROR_TLS:
+    case S3_ERROR_TIMEOUT:
+    case S3_ERROR_CANCELLED:
+    case S3_ERROR_THROTTLED:
+        return true;
+    case S3_ERROR_NO_SUCH_UPLOAD:
+        return true; /* a completed upload is no more, too */
+    case S3_ERROR_PRECONDITION:
+    case S3_ERROR_NO_SUCH_KEY:
+    case S3_ERROR_CONFLICT:
+        /* The condition may have been broken by an earlier try of the same request. */
+        return err->tries > 1;
+    case S3_ERROR_NONE:
+    case S3_ERROR_NO_SUCH_BUCKET:
+    case S3_ERROR_ACCESS_DENIED:
+    case S3_ERROR_BAD_CREDENTIALS:
+    case S3_ERROR_EXPIRED_CREDENTIALS:
+    case S3_ERROR_NO_CREDENTIALS:
+    case S3_ERROR_CLOCK_SKEW:
+    case S3_ERROR_WRONG_REGION:
+    case S3_ERROR_NOT_MODIFIED:
+    case S3_ERROR_BUCKET_EXISTS:
+    case S3_ERROR_BUCKET_NOT_EMPTY:
+    case S3_ERROR_BAD_RANGE:
+    case S3_ERROR_TOO_LARGE:
+    case S3_ERROR_KEY_TOO_LONG:
+    case S3_ERROR_ARCHIVED:
+    case S3_ERROR_QUOTA:
+    case S3_ERROR_INVALID:
+    case S3_ERROR_UNSUPPORTED:
+    case S3_ERROR_CONFIG:
+    case S3_ERROR_OUT_OF_MEMORY:
+    case S3_ERROR_KIND_MAX:
+        break;
+    }
+    return false;
+}
+
+/* ---- life ---- */
+
+static void upload_destroy(struct upload *u)
+{
+    struct data *d = u->d;
+    pthread_cond_destroy(&u->cond);
+    pthread_mutex_destroy(&u->lock);
+    data_share_unref(u->share);
+    free(u->parts);
+    free(u->key);
+    free(u);
+    data_unpin(d);
+}
+
+struct abort_call {
+    struct upload *upload;
+    struct store_upload_abort_in in;
+};
+
+static void abort_done(void *ctx, int result, const struct s3_error *err)
+{
+    struct abort_call *c = ctx;
+    if (result && (!err || err->kind != S3_ERROR_NO_SUCH_UPLOAD)) {
+        char text[512];
+        log_warn("parts of an upload of '%s' that was given up stay in the bucket: %s",
+                 c->upload->key, err ? s3_error_describe(err, text, sizeof(text)) : "not sent");
+    }
+    upload_destroy(c->upload);
+    free(c);
+}
+
+/* Gives the reference to the request that aborts. */
+static void upload_abort(struct upload *u)
+{
+    struct abort_call *c = calloc(1, sizeof(*c));
+    if (!c) {
+        log_warn("out of memory: parts of an upload of '%s' that was given up stay in the bucket",
+                 u->key);
+        upload_destroy(u);
+        return;
+    }
+    c->upload = u;
+    c->in = (struct store_upload_abort_in){.key = u->key, .upload_id = u->id.id};
+    int r = store_submit(u->d->store, STORE_UPLOAD_ABORT, &c->in, NULL, abort_done, c);
+    if (r)
+        abort_done(c, r, NULL);
+}
+
+static void upload_unref(struct upload *u)
+{
+    pthread_mutex_lock(&u->lock);
+    bool last = --u->refs == 0;
+    pthread_mutex_unlock(&u->lock);
+    if (!last)
+        return;
+    if (u->completed)
+        upload_destroy(u);
+    else
+        upload_abort(u);
+}
+
+void upload_free(struct upload *u)
+{
+    if (u)
+        upload_unref(u);
+}
+
+int upload_begin(struct data_share *share, const char *key, const struct store_attrs *attrs,
+                 struct upload **ret, struct s3_error *reterr)
+{
+    struct upload *u = calloc(1, sizeof(*u));
+    if (u)
+        u->key = strdup(key);
+    if (!u || !u->key) {
+        free(u);
+        return no_memory(reterr);
+    }
+    struct data *d = share->d;
+    u->d = d;
+    u->share = data_share_ref(share);
+    u->refs = 1;
+    pthread_mutex_init(&u->lock, NULL);
+    pthread_cond_init(&u->cond, NULL);
+    data_pin(d);
+
+    struct store_upload_create_in in = {.key = u->key, .attrs = *attrs};
+    int r = store_call(d->store, STORE_UPLOAD_CREATE, &in, &u->id, reterr);
+    if (r) {
+        upload_destroy(u);
+        return r;
+    }
+    *ret = u;
+    return 0;
+}
+
+uint32_t upload_next_index(const struct upload *u)
+{
+    return u->n_parts;
+}
+
+/* ---- parts ---- */
+
+static void part_free(struct part *p)
+{
+    buffer_done(&p->buffer);
+    free(p->iov);
+    free(p->source_key);
+    free(p);
+}
+
+static void part_done(void *ctx, int result, const struct s3_error *err)
+{
+    struct part *p = ctx;
+    struct upload *u = p->upload;
+    if (!p->copy)
+        data_count_dirty(u->d, -(int64_t)p->size, -1);
+    pthread_mutex_lock(&u->lock);
+    if (!result) {
+        u->parts[p->number - 1] = p->out;
+        u->parts[p->number - 1].number = p->number;
+    } else if (!u->result) {
+        u->result = result;
+        if (err)
+            u->err = *err;
+    }
+    pthread_mutex_unlock(&u->lock);
+    /* Before the wake-up: who waited finds the memory free. */
+    part_free(p);
+    pthread_mutex_lock(&u->lock);
+    u->in_flight--;
+    pthread_cond_broadcast(&u->cond);
+    pthread_mutex_unlock(&u->lock);
+    upload_unref(u);
+}
+
+static int first_failure_locked(const struct upload *u, struct s3_error *reterr)
+{
+    if (u->result && reterr)
+        *reterr = u->err;
+    return u->result;
+}
+
+/* A free number and a place among the requests under way. */
+static int part_begin(struct upload *u, struct part *p, struct s3_error *reterr)
+{
+    SCOPE_LOCK(&u->lock);
+    while (!u->result && u->in_flight >= u->d->parallel)
+        pthread_cond_wait(&u->cond, &u->lock);
+    if (u->result)
+        return first_failure_locked(u, reterr);
+    if (u->n_parts == S3_PARTS_MAX) {
+        s3_error_set(reterr, S3_ERROR_TOO_LARGE, "'%s' would have more than %u parts", u->key,
+                     S3_PARTS_MAX);
+        return -EFBIG;
+    }
+    if (u->n_parts == u->alloc_parts) {
+        uint32_t alloc = MAX(u->alloc_parts * 2, 16u);
+        struct store_part *bigger = realloc(u->parts, alloc * sizeof(*bigger));
+        if (!bigger)
+            return no_memory(reterr);
+        u->parts = bigger;
+        u->alloc_parts = alloc;
+    }
+    p->upload = u;
+    p->number = ++u->n_parts;
+    u->parts[p->number - 1] = (struct store_part){0};
+    u->refs++;
+    u->in_flight++;
+    return 0;
+}
+
+/* A submit that was refused counts as a failed part. */
+static int part_submit(struct part *p, enum store_op op, const void *in, struct s3_error *reterr)
+{
+    struct upload *u = p->upload;
+    int r = store_submit(u->d->store, op, in, &p->out, part_done, p);
+    if (!r)
+        return 0;
+    struct s3_error err;
+    r = s3_error_set(&err, r == -ENOMEM ? S3_ERROR_OUT_OF_MEMORY : S3_ERROR_CANCELLED,
+                     "a part of '%s' was not sent", u->key);
+    part_done(p, r, &err);
+    if (reterr)
+        *reterr = err;
+    return r;
+}
+
+static int send_buffer(struct upload *u, struct buffer *b, bool keep, struct s3_error *reterr)
+{
+    struct part *p = calloc(1, sizeof(*p));
+    if (!p)
+        return no_memory(reterr);
+    buffer_init(&p->buffer, b->share);
+    int n_iov = 0;
+    int r = buffer_iov(b, &p->iov, &n_iov);
+    r = r ? no_memory(reterr) : part_begin(u, p, reterr);
+    if (r) {
+        part_free(p);
+        return r;
+    }
+    p->size = b->len;
+    if (!keep)
+        buffer_move(&p->buffer, b);
+    p->in = (struct store_upload_part_in){
+        .key = u->key, .upload_id = u->id.id, .number = p->number, .body = p->iov, .n_body = n_iov};
+    data_count_dirty(u->d, (int64_t)p->size, 1);
+    return part_submit(p, STORE_UPLOAD_PART, &p->in, reterr);
+}
+
+int upload_part(struct upload *u, struct buffer *b, struct s3_error *reterr)
+{
+    return send_buffer(u, b, false, reterr);
+}
+
+int upload_part_kept(struct upload *u, struct buffer *b, struct s3_error *reterr)
+{
+    return send_buffer(u, b, true, reterr);
+}
+
+int upload_copy(struct upload *u, const char *source_key, const char *source_etag, uint64_t offset,
+                uint64_t length, struct s3_error *reterr)
+{
+    struct part *p = calloc(1, sizeof(*p));
+    if (p)
+        p->source_key = strdup(source_key);
+    if (!p || !p->source_key) {
+        free(p);
+        return no_memory(reterr);
+    }
+    /* Nothing is ever in it; an owned buffer is released with the part. */
+    p->buffer = (struct buffer){0};
+    p->copy = true;
+    p->size = length;
+    snprintf(p->source_etag, sizeof(p->source_etag), "%s", source_etag);
+    int r = part_begin(u, p, reterr);
+    if (r) {
+        part_free(p);
+        return r;
+    }
+    p->copy_in = (struct store_upload_part_copy_in){.key = u->key,
+                                                    .upload_id = u->id.id,
+                                                    .number = p->number,
+                                                    .source_key = p->source_key,
+                                                    .source_if_match = p->source_etag,
+                                                    .offset = offset,
+                                                    .length = length};
+    return part_submit(p, STORE_UPLOAD_PART_COPY, &p->copy_in, reterr);
+}
+
+int upload_wait(struct upload *u, struct s3_error *reterr)
+{
+    SCOPE_LOCK(&u->lock);
+    while (u->in_flight)
+        pthread_cond_wait(&u->cond, &u->lock);
+    return first_failure_locked(u, reterr);
+}
+
+void upload_drop_last(struct upload *u)
+{
+    SCOPE_LOCK(&u->lock);
+    if (u->n_parts)
+        u->n_parts--;
+}
+
+/* ---- completion ---- */
+
+static int hex_byte(const char *s)
+{
+    unsigned v = 0;
+    for (int i = 0; i < 2; i++) {
+        char c = s[i];
+        if (c >= '0' && c <= '9')
+            v = v * 16 + (unsigned)(c - '0');
+        else if (c >= 'a' && c <= 'f')
+            v = v * 16 + (unsigned)(c - 'a') + 10;
+        else
+            return -1;
+    }
+    return (int)v;
+}
+
+/* The ETag that S3 gives the completed object: the MD5 of the parts' MD5s, and their number. False
+ * when a part's ETag is no MD5 (some encryptions, some servers): then there is no telling. */
+static bool expected_etag(const struct upload *u, char etag[STORE_ETAG_SIZE])
+{
+    struct digest *d = NULL;
+    uint8_t md5[DIGEST_MD5_SIZE];
+    bool ok = digest_new(DIGEST_MD5, &d) == 0;
+    for (uint32_t i = 0; ok && i < u->n_parts; i++) {
+        const char *text = u->parts[i].etag;
+        ok = strlen(text) == 2 * DIGEST_MD5_SIZE + 2 && text[0] == '"';
+        for (int k = 0; ok && k < DIGEST_MD5_SIZE; k++) {
+            int byte = hex_byte(text + 1 + 2 * k);
+            ok = byte >= 0;
+            md5[k] = (uint8_t)byte;
+        }
+        ok = ok && digest_update(d, md5, sizeof(md5)) == 0;
+    }
+    ok = ok && digest_final(d, md5) == 0;
+    digest_free(d);
+    if (!ok)
+        return false;
+    char hex[2 * DIGEST_MD5_SIZE + 1];
+    for (int k = 0; k < DIGEST_MD5_SIZE; k++)
+        snprintf(hex + 2 * k, 3, "%02x", md5[k]);
+    snprintf(etag, STORE_ETAG_SIZE, "\"%s-%u\"", hex, u->n_parts);
+    return true;
+}
+
+static bool is_stored(struct upload *u, struct store_version *ret)
+{
+    char etag[STORE_ETAG_SIZE];
+    struct store_object o;
+    if (!expected_etag(u, etag) || store_head(u->d->store, u->key, &o, NULL))
+        return false;
+    bool ours = strcmp(o.etag, etag) == 0;
+    if (ours) {
+        snprintf(ret->etag, sizeof(ret->etag), "%s", o.etag);
+        ret->mtime_ns = o.mtime_ns;
+    }
+    store_object_done(&o);
+    return ours;
+}
+
+int upload_complete(struct upload *u, const char *if_match, bool if_absent,
+                    struct store_version *ret, struct s3_error *reterr)
+{
+    struct store_upload_complete_in in = {.key = u->key,
+                                          .upload_id = u->id.id,
+                                          .parts = u->parts,
+                                          .n_parts = u->n_parts,
+                                          .if_match = if_match,
+                                          .if_absent = if_absent};
+    struct s3_error err = {0};
+    int r = store_call(u->d->store, STORE_UPLOAD_COMPLETE, &in, ret, &err);
+    if (r && (u->uncertain || upload_error_is_uncertain(&err)) && is_stored(u, ret))
+        r = 0;
+    if (r) {
+        u->uncertain = u->uncertain || upload_error_is_uncertain(&err);
+        if (reterr)
+            *reterr = err;
+        return r;
+    }
+    u->completed = true;
+    return 0;
+}

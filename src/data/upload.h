@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One multipart upload: parts go out in parallel, at most d->parallel at a time, and the first
+ * failure stays.
+ *
+ * Life:    upload_begin -> upload_part/upload_copy... -> upload_complete -> upload_free, which
+ *          aborts it in the store unless it was completed, once the parts under way have ended.
+ *          What is under way holds references; data_free waits for it.
+ * Threads: the functions are for one thread at a time (the writer serialises); parts end on any.
+ * Errors:  0 or -errno with *reterr filled. */
+#ifndef PAILFS_DATA_UPLOAD_H
+#define PAILFS_DATA_UPLOAD_H
+
+#include "data/buffer.h"
+
+struct upload;
+
+/* Sends the request that creates it, with the attributes (borrowed for the call). The share is the
+ * one of all buffers that are given to upload_part; a reference is kept. */
+int upload_begin(struct data_share *share, const char *key, const struct store_attrs *attrs,
+                 struct upload **ret, struct s3_error *reterr);
+/* Index of the next part, from 0. */
+uint32_t upload_next_index(const struct upload *u);
+/* Sends the buffer's content as the next part; the buffer is empty afterwards, its memory is given
+ * back when the part is stored. Waits while d->parallel requests are under way. */
+int upload_part(struct upload *u, struct buffer *b, struct s3_error *reterr);
+/* As upload_part, but the buffer is kept: unchanged until upload_wait has returned. */
+int upload_part_kept(struct upload *u, struct buffer *b, struct s3_error *reterr);
+/* The next part is a range of an object in the store, of that version. */
+int upload_copy(struct upload *u, const char *source_key, const char *source_etag, uint64_t offset,
+                uint64_t length, struct s3_error *reterr);
+/* Waits for all parts; the first failure. Also after a failure nothing is under way then. */
+int upload_wait(struct upload *u, struct s3_error *reterr);
+/* After upload_wait. A failure leaves the parts in place: it may be tried again, or after
+ * upload_drop_last go on. An answer that was lost is recognised by the ETag that this upload, and
+ * no other, results in. */
+int upload_complete(struct upload *u, const char *if_match, bool if_absent,
+                    struct store_version *ret, struct s3_error *reterr);
+/* Forgets the last part: the next one gets its number. */
+void upload_drop_last(struct upload *u);
+void upload_free(struct upload *u); /* NULL ok */
+
+/* True for errors after which the request may nevertheless have had its effect. */
+bool upload_error_is_uncertain(const struct s3_error *err);
+
+#endif

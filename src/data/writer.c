@@ -1,0 +1,780 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The content, from its start to w->size, is made of
+ *
+ *     [0, base_keep)        the first bytes of the version in the store, not in memory
+ *     [base_keep, start)    sent as parts of the upload under way; empty without one
+ *     [start, start + len)  the buffer
+ *     [start + len, size)   zeros that nobody has written: materialised when something follows
+ *
+ * Everything is in the buffer (base_keep = start = 0) as long as it fits the first part. */
+#include "data/writer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "data/buffer.h"
+#include "data/upload.h"
+#include "s3/s3_limits.h"
+
+/* A large base is copied in about this size, in parallel. */
+#define COPY_PIECE (64 * MIB)
+
+struct writer {
+    struct data *d;
+    struct data_share *share; /* a reference */
+    int (*attrs)(void *ctx, struct store_attrs *ret);
+    void *attrs_ctx;
+
+    pthread_mutex_t lock;
+    pthread_cond_t idle;
+    bool busy; /* protected by lock: one call at a time is inside */
+    /* Protected by lock; written by the one inside. */
+    uint64_t size;
+    bool dirty;
+    bool orphan;
+
+    /* For the one inside. */
+    char *key;
+    char base_etag[STORE_ETAG_SIZE]; /* the version that [0, base_keep) is of */
+    uint64_t base_keep;
+    uint64_t start;
+    struct buffer buffer;
+    uint64_t counted;      /* bytes of the buffer that data counts as dirty */
+    struct upload *upload; /* NULL = none under way */
+    bool put_uncertain;    /* a PUT was sent whose effect is not known */
+    char if_match[STORE_ETAG_SIZE];
+    bool if_absent;
+    int failed; /* stays */
+    struct s3_error failed_err;
+    struct writer_result last;
+};
+
+/* ---- one at a time ---- */
+
+static void enter(struct writer *w)
+{
+    pthread_mutex_lock(&w->lock);
+    while (w->busy)
+        pthread_cond_wait(&w->idle, &w->lock);
+    w->busy = true;
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void leave(struct writer *w)
+{
+    uint64_t now = w->dirty ? w->buffer.len : 0;
+    if (now != w->counted)
+        data_count_dirty(w->d, (int64_t)(now - w->counted), 0);
+    w->counted = now;
+    data_share_drop_credit(w->share);
+
+    pthread_mutex_lock(&w->lock);
+    w->busy = false;
+    pthread_cond_signal(&w->idle);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void set_size(struct writer *w, uint64_t size, bool dirty)
+{
+    SCOPE_LOCK(&w->lock);
+    w->size = size;
+    w->dirty = dirty;
+}
+
+uint64_t writer_size(struct writer *w)
+{
+    SCOPE_LOCK(&w->lock);
+    return w->size;
+}
+
+bool writer_dirty(struct writer *w)
+{
+    SCOPE_LOCK(&w->lock);
+    return w->dirty && !w->orphan;
+}
+
+static bool is_orphan(struct writer *w)
+{
+    SCOPE_LOCK(&w->lock);
+    return w->orphan;
+}
+
+/* ---- errors ---- */
+
+static int no_memory(struct s3_error *reterr)
+{
+    return s3_error_set(reterr, S3_ERROR_OUT_OF_MEMORY, "no memory to write into");
+}
+
+static int unsupported(const struct writer *w, const char *what, struct s3_error *reterr)
+{
+    s3_error_set(reterr, S3_ERROR_UNSUPPORTED, "'%s': %s", w->key, what);
+    return -EOPNOTSUPP;
+}
+
+static int keep_failure(struct writer *w, int result, const struct s3_error *err)
+{
+    w->failed = result;
+    w->failed_err = *err;
+    return result;
+}
+
+static int old_failure(const struct writer *w, struct s3_error *reterr)
+{
+    if (w->failed && reterr)
+        *reterr = w->failed_err;
+    return w->failed;
+}
+
+/* ---- life ---- */
+
+static void set_guarantee(struct writer *w, uint64_t bytes)
+{
+    data_share_set_guaranteed(w->share, bytes);
+}
+
+int writer_new(struct data *d, const struct writer_options *opts, struct writer **ret)
+{
+    struct writer *w = calloc(1, sizeof(*w));
+    if (!w)
+        return -ENOMEM;
+    w->key = strdup(opts->key);
+    w->share = data_share_new(d, d->write_part_size);
+    if (!w->key || !w->share) {
+        free(w->key);
+        free(w->share);
+        free(w);
+        return -ENOMEM;
+    }
+    w->d = d;
+    w->attrs = opts->attrs;
+    w->attrs_ctx = opts->attrs_ctx;
+    w->dirty = true;
+    if (opts->base_etag) {
+        snprintf(w->base_etag, sizeof(w->base_etag), "%s", opts->base_etag);
+        w->base_keep = w->start = w->size = opts->base_size;
+        w->dirty = false;
+        snprintf(w->last.version.etag, sizeof(w->last.version.etag), "%s", opts->base_etag);
+        w->last.size = opts->base_size;
+    }
+    if (opts->if_match)
+        snprintf(w->if_match, sizeof(w->if_match), "%s", opts->if_match);
+    w->if_absent = opts->if_absent;
+    buffer_init(&w->buffer, w->share);
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->idle, NULL);
+    data_pin(d);
+    data_count(d, 0, 1);
+    *ret = w;
+    return 0;
+}
+
+void writer_free(struct writer *w)
+{
+    if (!w)
+        return;
+    struct data *d = w->d;
+    enter(w);
+    upload_free(w->upload);
+    buffer_done(&w->buffer);
+    leave(w);
+    pthread_cond_destroy(&w->idle);
+    pthread_mutex_destroy(&w->lock);
+    data_share_unref(w->share);
+    free(w->key);
+    free(w);
+    data_count(d, 0, -1);
+    data_unpin(d);
+}
+
+/* ---- the base version ---- */
+
+struct base_sink {
+    struct buffer *buffer; /* into one of these */
+    char *to;
+    uint64_t left;
+};
+
+static int base_write(void *ctx, const void *data, size_t len)
+{
+    struct base_sink *s = ctx;
+    if (len > s->left)
+        return -EIO;
+    s->left -= len;
+    if (s->to) {
+        memcpy(s->to, data, len);
+        s->to += len;
+        return 0;
+    }
+    size_t done;
+    return buffer_write(s->buffer, s->buffer->len, data, len, DATA_FORCE, &done);
+}
+
+/* Reads [offset, offset + length) of the base into sink. */
+static int get_base(struct writer *w, uint64_t offset, uint64_t length, struct base_sink *target,
+                    struct s3_error *reterr)
+{
+    struct s3_error err = {0};
+    target->left = length;
+    struct store_sink sink = {.write = base_write, .ctx = target};
+    struct store_get_in in = {
+        .key = w->key, .offset = offset, .length = length, .if_match = w->base_etag, .sink = &sink};
+    struct store_object o;
+    int r = store_get(w->d->store, &in, &o, &err);
+    if (!r) {
+        bool same = strcmp(o.etag, w->base_etag) == 0;
+        store_object_done(&o);
+        if (!same)
+            r = s3_error_set(&err, S3_ERROR_PRECONDITION, "'%s' was replaced", w->key);
+        else if (target->left)
+            r = s3_error_set(&err, S3_ERROR_BAD_RESPONSE, "'%s' ended too early", w->key);
+    } else if (err.kind == S3_ERROR_NO_SUCH_KEY) {
+        r = -ESTALE; /* the version that the content begins with is gone */
+    }
+    if (r && reterr)
+        *reterr = err;
+    return r;
+}
+
+/* Puts [from, until) of the base before the buffer's content; [until, base_keep) is about to be
+ * overwritten. */
+static int pull_base(struct writer *w, uint64_t from, uint64_t until, struct s3_error *reterr)
+{
+    struct buffer joined;
+    buffer_init(&joined, w->share);
+    if (until > from) {
+        struct base_sink target = {.buffer = &joined};
+        int r = get_base(w, from, until - from, &target, reterr);
+        if (r) {
+            buffer_done(&joined);
+            return r;
+        }
+    }
+    /* Between until and base_keep there is nothing to keep: zeros hold the place. */
+    uint64_t zeros;
+    size_t copied;
+    int r = buffer_append_zeros(&joined, w->base_keep - until, DATA_FORCE, &zeros);
+    for (uint64_t at = 0; !r && at < w->buffer.len; at += copied) {
+        size_t n = MIN(w->buffer.len - at, DATA_BLOCK_SIZE);
+        r = buffer_write(&joined, joined.len, w->buffer.blocks[at / DATA_BLOCK_SIZE], n, DATA_FORCE,
+                         &copied);
+    }
+    if (r) {
+        buffer_done(&joined);
+        return no_memory(reterr);
+    }
+    buffer_done(&w->buffer);
+    buffer_move(&w->buffer, &joined);
+    w->base_keep = w->start = from;
+    return 0;
+}
+
+/* Makes [from, ...) writable when it lies in the base; [from, until) must keep its content. */
+static int open_base(struct writer *w, uint64_t from, uint64_t until, struct s3_error *reterr)
+{
+    if (from >= w->base_keep)
+        return 0;
+    if (w->upload || w->start > w->base_keep)
+        return unsupported(w, "bytes that are already on their way cannot be rewritten", reterr);
+    uint64_t first = w->d->write_part_size;
+    until = MIN(until, w->base_keep);
+    if (w->base_keep <= first) {
+        /* A write over all of it needs nothing of it. */
+        bool all_new = from == 0 && until == 0;
+        return pull_base(w, 0, all_new ? 0 : w->base_keep, reterr);
+    }
+    /* What stays in the store becomes parts, and they have a minimum. */
+    if (from < S3_PART_SIZE_MIN)
+        from = 0;
+    if (w->base_keep - from > first + (from ? 0 : S3_PART_SIZE_MIN))
+        return unsupported(w, "only the end of a large file can be rewritten", reterr);
+    return pull_base(w, from, until, reterr);
+}
+
+/* Forgets the base from `size` on, with all that follows. */
+static void cut_base(struct writer *w, uint64_t size)
+{
+    buffer_done(&w->buffer);
+    w->base_keep = w->start = size;
+}
+
+/* ---- the upload ---- */
+
+/* The parts that the kept base takes. */
+static uint32_t copy_pieces(const struct writer *w)
+{
+    uint64_t fewest = (w->base_keep + S3_COPY_SIZE_MAX - 1) / S3_COPY_SIZE_MAX;
+    uint64_t wanted = MIN(w->base_keep / COPY_PIECE, (uint64_t)w->d->parallel);
+    return (uint32_t)MAX(MAX(fewest, wanted), 1u);
+}
+
+static uint64_t part_size(const struct writer *w, uint64_t first)
+{
+    uint32_t index = w->upload ? upload_next_index(w->upload) : copy_pieces(w);
+    return MIN(data_part_size(first, index), w->d->write_part_max);
+}
+
+/* Bytes that the buffer may take before it is sent. */
+static uint64_t buffer_capacity(const struct writer *w)
+{
+    if (!w->upload && !w->start)
+        return w->d->write_part_size;
+    return part_size(w, w->d->write_part_size);
+}
+
+/* Under pressure a part may go at this size; below, memory is granted always. Were it less, a long
+ * stream would run out of part numbers. The last number takes what comes. */
+static uint64_t early_size(const struct writer *w)
+{
+    bool last = w->upload && upload_next_index(w->upload) + 1 >= S3_PARTS_MAX;
+    return part_size(w, last ? w->d->write_part_size : S3_PART_SIZE_MIN);
+}
+
+static int copy_base(struct writer *w, struct s3_error *reterr)
+{
+    uint32_t pieces = copy_pieces(w);
+    uint64_t done = 0;
+    for (uint32_t i = 0; i < pieces && done < w->base_keep; i++) {
+        uint64_t n = (w->base_keep - done) / (pieces - i);
+        int r = upload_copy(w->upload, w->key, w->base_etag, done, n, reterr);
+        if (r)
+            return r;
+        done += n;
+    }
+    return 0;
+}
+
+static int get_attrs(struct writer *w, struct store_attrs *ret, struct s3_error *reterr)
+{
+    *ret = (struct store_attrs){0};
+    int r = w->attrs ? w->attrs(w->attrs_ctx, ret) : 0;
+    if (r)
+        s3_error_set(reterr, S3_ERROR_OUT_OF_MEMORY, "no attributes for '%s'", w->key);
+    return r;
+}
+
+/* Starts the upload and the copies of the base, if that has not been done. */
+static int need_upload(struct writer *w, struct s3_error *reterr)
+{
+    if (w->upload)
+        return 0;
+    struct store_attrs attrs;
+    int r = get_attrs(w, &attrs, reterr);
+    if (!r)
+        r = upload_begin(w->share, w->key, &attrs, &w->upload, reterr);
+    if (r)
+        return r;
+    set_guarantee(w, early_size(w));
+    return w->base_keep ? copy_base(w, reterr) : 0;
+}
+
+/* Nobody will see the content any more: what no longer fits the memory is dropped. */
+static void discard_buffer(struct writer *w)
+{
+    upload_free(TAKE_PTR(w->upload));
+    w->start += w->buffer.len;
+    buffer_done(&w->buffer);
+}
+
+/* Sends the buffer as a part, with more to follow it. */
+static int send_buffer(struct writer *w, struct s3_error *reterr)
+{
+    if (is_orphan(w)) {
+        discard_buffer(w);
+        return 0;
+    }
+    struct s3_error err = {0};
+    uint64_t len = w->buffer.len;
+    int r = need_upload(w, &err);
+    if (!r && upload_next_index(w->upload) + 1 >= S3_PARTS_MAX) {
+        /* The file is as large as it can be; what it has stays good. */
+        s3_error_set(reterr, S3_ERROR_TOO_LARGE, "'%s' has all the parts that S3 allows", w->key);
+        return -EFBIG;
+    }
+    if (!r)
+        r = upload_part(w->upload, &w->buffer, &err);
+    if (r) {
+        if (reterr)
+            *reterr = err;
+        return keep_failure(w, r, &err);
+    }
+    w->start += len;
+    set_guarantee(w, early_size(w));
+    return 0;
+}
+
+/* Room for the next bytes: the budget said no. */
+static int make_room(struct writer *w, struct s3_error *reterr)
+{
+    bool whole = !w->upload && !w->start && w->buffer.len < w->d->write_part_size;
+    if (!whole && w->buffer.len >= early_size(w)) {
+        int r = send_buffer(w, reterr);
+        if (r)
+            return r;
+    }
+    data_share_wait(w->share, DATA_BLOCK_SIZE);
+    return 0;
+}
+
+/* Appends zeros up to `end`. */
+static int fill_to(struct writer *w, uint64_t end, struct s3_error *reterr)
+{
+    while (w->start + w->buffer.len < end) {
+        uint64_t capacity = buffer_capacity(w), done = 0;
+        if (w->buffer.len >= capacity) {
+            int r = send_buffer(w, reterr);
+            if (r)
+                return r;
+            continue;
+        }
+        uint64_t n = MIN(end - w->start - w->buffer.len, capacity - w->buffer.len);
+        int r = buffer_append_zeros(&w->buffer, n, DATA_TRY, &done);
+        if (r == -EAGAIN)
+            r = make_room(w, reterr);
+        else if (r)
+            r = no_memory(reterr);
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+/* ---- calls ---- */
+
+static int write_bytes(struct writer *w, uint64_t offset, const char *from, size_t len,
+                       struct s3_error *reterr)
+{
+    uint64_t pos = offset;
+    while (len) {
+        uint64_t at = pos - w->start, capacity = buffer_capacity(w);
+        if (at >= capacity && at == w->buffer.len) {
+            int r = send_buffer(w, reterr);
+            if (r)
+                return r;
+            continue;
+        }
+        /* Bytes that are there are rewritten where they are, also in holes and beyond the
+         * capacity: they must not be sent while that is half done. */
+        bool rewrite = at < w->buffer.len;
+        size_t n = MIN(len, (rewrite ? w->buffer.len : capacity) - at), done = 0;
+        int r = buffer_write(&w->buffer, at, from, n, rewrite ? DATA_FORCE : DATA_TRY, &done);
+        pos += done;
+        from += done;
+        len -= done;
+        if (done)
+            set_size(w, MAX(w->size, pos), true);
+        if (r == -EAGAIN) {
+            r = make_room(w, reterr);
+        } else if (r) {
+            /* Half a write is in the content: it must not become the object. */
+            struct s3_error err;
+            r = keep_failure(w, no_memory(&err), &err);
+            old_failure(w, reterr);
+        }
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+/* With an upload under way a full part goes at once. */
+static int send_full(struct writer *w, struct s3_error *reterr)
+{
+    if (!w->upload || w->buffer.len < buffer_capacity(w) ||
+        upload_next_index(w->upload) + 1 >= S3_PARTS_MAX)
+        return 0;
+    return send_buffer(w, reterr);
+}
+
+static int write_inside(struct writer *w, uint64_t offset, const void *buf, size_t len,
+                        struct s3_error *reterr)
+{
+    int r = old_failure(w, reterr);
+    if (r || !len)
+        return r;
+    if (offset > S3_OBJECT_SIZE_MAX || len > S3_OBJECT_SIZE_MAX - offset) {
+        s3_error_set(reterr, S3_ERROR_TOO_LARGE, "'%s' would be larger than S3 allows", w->key);
+        return -EFBIG;
+    }
+    if (offset < w->base_keep) {
+        bool to_end = offset + len >= w->base_keep;
+        r = open_base(w, offset, to_end ? offset : w->base_keep, reterr);
+    } else if (offset < w->start) {
+        r = unsupported(w, "bytes that are already on their way cannot be rewritten", reterr);
+    } else if (w->base_keep && w->base_keep <= w->d->write_part_size && !w->upload) {
+        r = open_base(w, 0, w->base_keep, reterr);
+    }
+    if (!r)
+        r = fill_to(w, offset, reterr);
+    if (!r)
+        r = write_bytes(w, offset, buf, len, reterr);
+    if (!r)
+        r = send_full(w, reterr);
+    return r;
+}
+
+int writer_write(struct writer *w, uint64_t offset, const void *buf, size_t len,
+                 struct s3_error *reterr)
+{
+    enter(w);
+    int r = write_inside(w, offset, buf, len, reterr);
+    leave(w);
+    return r;
+}
+
+/* Back to empty; an upload under way is given up. */
+static void restart(struct writer *w)
+{
+    upload_free(TAKE_PTR(w->upload));
+    cut_base(w, 0);
+    set_guarantee(w, w->d->write_part_size);
+}
+
+static int truncate_inside(struct writer *w, uint64_t size, struct s3_error *reterr)
+{
+    int r = old_failure(w, reterr);
+    if (r || size == w->size)
+        return r;
+    if (size > S3_OBJECT_SIZE_MAX) {
+        s3_error_set(reterr, S3_ERROR_TOO_LARGE, "'%s' would be larger than S3 allows", w->key);
+        return -EFBIG;
+    }
+    if (size == 0) {
+        restart(w);
+    } else if (size < w->start) {
+        if (w->upload || w->start > w->base_keep)
+            return unsupported(w, "what is already on its way cannot be cut", reterr);
+        cut_base(w, size);
+    } else if (size < w->start + w->buffer.len) {
+        buffer_truncate(&w->buffer, size - w->start);
+    }
+    set_size(w, size, true);
+    return 0;
+}
+
+int writer_truncate(struct writer *w, uint64_t size, struct s3_error *reterr)
+{
+    enter(w);
+    int r = truncate_inside(w, size, reterr);
+    leave(w);
+    return r;
+}
+
+static int read_inside(struct writer *w, uint64_t offset, char *to, size_t len,
+                       struct s3_error *reterr)
+{
+    uint64_t pos = offset, end = offset + len;
+    uint64_t in_memory = w->start + w->buffer.len;
+    if (w->start > w->base_keep && pos < w->start && end > w->base_keep)
+        return unsupported(w, "bytes that are already on their way cannot be read", reterr);
+    if (pos < w->base_keep) {
+        if (!w->upload && w->base_keep <= w->d->write_part_size) {
+            int r = open_base(w, 0, w->base_keep, reterr);
+            if (r)
+                return r;
+            in_memory = w->start + w->buffer.len;
+        } else {
+            uint64_t n = MIN(end, w->base_keep) - pos;
+            struct base_sink target = {.to = to};
+            int r = get_base(w, pos, n, &target, reterr);
+            if (r)
+                return r;
+            to += n;
+            pos += n;
+        }
+    }
+    if (pos < end && pos < in_memory) {
+        size_t n = (size_t)(MIN(end, in_memory) - pos);
+        buffer_read(&w->buffer, pos - w->start, to, n);
+        to += n;
+        pos += n;
+    }
+    if (pos < end)
+        memset(to, 0, (size_t)(end - pos));
+    return 0;
+}
+
+int writer_read(struct writer *w, uint64_t offset, void *buf, size_t len, size_t *ret_len,
+                struct s3_error *reterr)
+{
+    *ret_len = 0;
+    enter(w);
+    size_t n = offset < w->size ? (size_t)MIN((uint64_t)len, w->size - offset) : 0;
+    int r = n ? read_inside(w, offset, buf, n, reterr) : 0;
+    leave(w);
+    if (!r)
+        *ret_len = n;
+    return r;
+}
+
+/* ---- commit ---- */
+
+static const char *condition(const struct writer *w)
+{
+    return w->if_match[0] ? w->if_match : NULL;
+}
+
+/* Whether the PUT whose answer is lost was ours. */
+static bool put_is_stored(struct writer *w, const struct store_put_in *in,
+                          struct store_version *ret)
+{
+    uint8_t md5[DIGEST_MD5_SIZE];
+    char etag[STORE_ETAG_SIZE] = "\"";
+    struct store_object o;
+    if (digest_iov(DIGEST_MD5, in->body, in->n_body, md5))
+        return false;
+    for (int i = 0; i < DIGEST_MD5_SIZE; i++)
+        snprintf(etag + 1 + 2 * i, 3, "%02x", md5[i]);
+    snprintf(etag + 1 + 2 * DIGEST_MD5_SIZE, 2, "\"");
+    if (store_head(w->d->store, w->key, &o, NULL))
+        return false;
+    bool ours = strcmp(o.etag, etag) == 0;
+    if (ours) {
+        snprintf(ret->etag, sizeof(ret->etag), "%s", o.etag);
+        ret->mtime_ns = o.mtime_ns;
+    }
+    store_object_done(&o);
+    return ours;
+}
+
+static int commit_put(struct writer *w, struct store_version *ret, struct s3_error *err)
+{
+    struct store_put_in in = {.key = w->key, .if_match = condition(w), .if_absent = w->if_absent};
+    int r = get_attrs(w, &in.attrs, err);
+    if (r)
+        return r;
+    CLEANUP_FREE struct iovec *iov = NULL;
+    if (buffer_iov(&w->buffer, &iov, &in.n_body))
+        return no_memory(err);
+    in.body = iov;
+
+    data_count_dirty(w->d, 0, 1);
+    r = store_put(w->d->store, &in, ret, err);
+    data_count_dirty(w->d, 0, -1);
+    if (!r) {
+        w->put_uncertain = false;
+        return 0;
+    }
+    bool condition_broken = err->kind == S3_ERROR_PRECONDITION || err->kind == S3_ERROR_NO_SUCH_KEY;
+    if (condition_broken && (w->put_uncertain || err->tries > 1) && put_is_stored(w, &in, ret)) {
+        w->put_uncertain = false;
+        return 0;
+    }
+    w->put_uncertain = w->put_uncertain || upload_error_is_uncertain(err);
+    return r;
+}
+
+static int commit_upload(struct writer *w, struct store_version *ret, struct s3_error *err)
+{
+    int r = need_upload(w, err);
+    if (r)
+        return w->upload ? keep_failure(w, r, err) : r;
+    bool tail = w->buffer.len > 0;
+    if (tail)
+        r = upload_part_kept(w->upload, &w->buffer, err);
+    if (r == -EFBIG)
+        return r;
+    int waited = upload_wait(w->upload, r ? NULL : err);
+    r = r ? r : waited;
+    if (r)
+        return keep_failure(w, r, err);
+    r = upload_complete(w->upload, condition(w), w->if_absent, ret, err);
+    if (r) {
+        /* The buffer may still grow; its part is then sent anew under the same number. */
+        if (tail)
+            upload_drop_last(w->upload);
+        if (err->kind == S3_ERROR_NO_SUCH_UPLOAD)
+            keep_failure(w, r, err);
+        return r;
+    }
+    upload_free(TAKE_PTR(w->upload));
+    cut_base(w, w->size);
+    set_guarantee(w, w->d->write_part_size);
+    return 0;
+}
+
+/* Brings everything into the store. */
+static int store_content(struct writer *w, struct store_version *ret, bool *ret_attrs_stale,
+                         struct s3_error *err)
+{
+    uint64_t first = w->d->write_part_size;
+    int r = 0;
+    *ret_attrs_stale = w->upload != NULL;
+    if (w->base_keep && w->base_keep <= first && !w->upload)
+        r = open_base(w, 0, w->base_keep, err);
+    if (!r)
+        r = fill_to(w, w->size, err);
+    if (r)
+        return r;
+    if (!w->upload && !w->base_keep && w->buffer.len <= first)
+        return commit_put(w, ret, err);
+    return commit_upload(w, ret, err);
+}
+
+static int commit_inside(struct writer *w, struct s3_error *reterr)
+{
+    int r = old_failure(w, reterr);
+    if (r || !w->dirty || is_orphan(w))
+        return is_orphan(w) ? 0 : r;
+    struct s3_error err = {0};
+    struct store_version version = {0};
+    bool attrs_stale = false;
+    r = store_content(w, &version, &attrs_stale, &err);
+    if (r) {
+        /* The conditions are ours, so we know what their failure means: created by somebody else,
+         * or replaced or removed since. */
+        if (err.kind == S3_ERROR_PRECONDITION)
+            r = w->if_absent ? -EEXIST : -ESTALE;
+        else if (err.kind == S3_ERROR_NO_SUCH_KEY && condition(w))
+            r = -ESTALE;
+        if (reterr)
+            *reterr = err;
+        return r;
+    }
+    snprintf(w->base_etag, sizeof(w->base_etag), "%s", version.etag);
+    snprintf(w->if_match, sizeof(w->if_match), "%s", version.etag);
+    w->if_absent = false;
+    w->last =
+        (struct writer_result){.version = version, .size = w->size, .attrs_stale = attrs_stale};
+    set_size(w, w->size, false);
+    return 0;
+}
+
+int writer_commit(struct writer *w, struct writer_result *ret, struct s3_error *reterr)
+{
+    enter(w);
+    int r = commit_inside(w, reterr);
+    if (!r && ret)
+        *ret = w->last;
+    leave(w);
+    return r;
+}
+
+int writer_set_key(struct writer *w, const char *key, const char *etag)
+{
+    char *copy = strdup(key);
+    if (!copy)
+        return -ENOMEM;
+    enter(w);
+    int r = w->dirty || w->upload ? -EBUSY : 0;
+    if (!r) {
+        free(w->key);
+        w->key = TAKE_PTR(copy);
+        snprintf(w->base_etag, sizeof(w->base_etag), "%s", etag);
+        snprintf(w->if_match, sizeof(w->if_match), "%s", etag);
+        w->if_absent = false;
+    }
+    leave(w);
+    free(copy);
+    return r;
+}
+
+void writer_orphan(struct writer *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->orphan = true;
+    pthread_mutex_unlock(&w->lock);
+}

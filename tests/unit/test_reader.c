@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Readers: exact requests, one version only, cut and failed transfers, several threads. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <pthread.h>
+
+#include "data_bed.h"
+
+#define SEED 11
+
+static struct reader *open_reader(struct bed *b, const char *key, const char *etag, uint64_t size)
+{
+    struct reader_options o = {.key = key, .size = size, .etag = etag};
+    struct reader *r = NULL;
+    assert_int_equal(reader_new(b->data, &o, &r), 0);
+    return r;
+}
+
+static int read_check(struct reader *r, uint64_t seed, uint64_t offset, size_t len, size_t expect)
+{
+    char *buf = malloc(len);
+    size_t n = 0;
+    int result = reader_read(r, offset, buf, len, &n, NULL);
+    if (!result) {
+        assert_int_equal(n, expect);
+        assert_true(content_is(seed, offset, buf, n));
+    }
+    free(buf);
+    return result;
+}
+
+static void small_object_is_one_get(void **state)
+{
+    for (unsigned threads = 0; threads < 2; threads++) {
+        struct bed b;
+        bed_open(&b, threads, NULL, NULL);
+        struct store_version v;
+        bed_put(&b, "f", SEED, 100000, &v);
+        struct reader *r = open_reader(&b, "f", v.etag, 100000);
+        assert_int_equal(read_check(r, SEED, 50000, 4096, 4096), 0);
+        for (uint64_t at = 0; at < 100000; at += 30000)
+            assert_int_equal(read_check(r, SEED, at, 30000, MIN(30000, 100000 - at)), 0);
+        assert_int_equal(read_check(r, SEED, 99999, 100, 1), 0);
+        assert_int_equal(read_check(r, SEED, 100000, 100, 0), 0);
+        assert_int_equal(read_check(r, SEED, 1ull << 60, 100, 0), 0);
+        bed_assert_requests(&b, "get 1");
+        reader_free(r);
+        bed_close(&b);
+    }
+}
+
+/* One request of 1 MiB to start with, the rest of the first part, then whole parts. */
+static void sequential_read_of_64_mib(void **state)
+{
+    for (unsigned threads = 0; threads < 5; threads += 2) {
+        static const size_t STEP[] = {4096 * 11, 128 * 1024, 1024 * 1024};
+        for (size_t s = 0; s < ARRAY_SIZE(STEP); s++) {
+            struct bed b;
+            bed_open(&b, threads, NULL, NULL);
+            struct store_version v;
+            bed_put(&b, "f", SEED, 64 * MIB, &v);
+            struct reader *r = open_reader(&b, "f", v.etag, 64 * MIB);
+            for (uint64_t at = 0; at < 64 * MIB; at += STEP[s])
+                assert_int_equal(read_check(r, SEED, at, STEP[s], MIN(STEP[s], 64 * MIB - at)), 0);
+            bed_assert_requests(&b, "get 9");
+            struct store_count_figures f;
+            store_count_get(b.store, STORE_GET, &f);
+            assert_int_equal(f.bytes, 64 * MIB);
+            assert_true(f.running_max <= 8);
+            reader_free(r);
+            bed_close(&b);
+        }
+    }
+}
+
+struct ranges {
+    struct {
+        uint64_t offset, length;
+        bool conditional;
+    } get[256];
+    unsigned n;
+};
+
+static void note_range(void *ctx, enum store_op op, const void *in)
+{
+    struct ranges *g = ctx;
+    if (op != STORE_GET)
+        return;
+    const struct store_get_in *get = in;
+    assert_true(g->n < ARRAY_SIZE(g->get));
+    g->get[g->n].offset = get->offset;
+    g->get[g->n].length = get->length;
+    g->get[g->n++].conditional = get->if_match != NULL;
+}
+
+static void random_read_is_right_sized(void **state)
+{
+    struct ranges g = {0};
+    struct store_count_options c = {.observe = note_range, .ctx = &g};
+    struct bed b;
+    bed_open(&b, 0, NULL, &c);
+    struct store_version v;
+    bed_put(&b, "f", SEED, 64 * MIB, &v);
+    static const uint64_t AT[] = {10 * MIB, 30 * MIB + 4096, 5 * MIB + 130000,
+                                  40 * MIB, 64 * MIB - 4096, 20 * MIB + 131072 - 100};
+    for (size_t i = 0; i < ARRAY_SIZE(AT); i++) {
+        struct reader *r = open_reader(&b, "f", v.etag, 64 * MIB);
+        store_count_reset(b.store);
+        assert_int_equal(read_check(r, SEED, AT[i], 4096, 4096), 0);
+        bed_assert_requests(&b, "get 1");
+        struct store_count_figures f;
+        store_count_get(b.store, STORE_GET, &f);
+        assert_true(f.bytes <= 128 * KIB);
+        reader_free(r);
+    }
+    /* Through one handle, and each after the first under the condition. */
+    struct reader *r = open_reader(&b, "f", v.etag, 64 * MIB);
+    store_count_reset(b.store);
+    g.n = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(AT); i++)
+        assert_int_equal(read_check(r, SEED, AT[i], 4096, 4096), 0);
+    bed_assert_requests(&b, "get 6");
+    for (unsigned i = 0; i < g.n; i++) {
+        assert_true(g.get[i].length <= 128 * KIB);
+        assert_true(g.get[i].conditional == (i > 0));
+    }
+    /* A large one gets what it asks for. */
+    assert_int_equal(read_check(r, SEED, 50 * MIB + 1000, MIB, MIB), 0);
+    assert_int_equal(g.get[g.n - 1].offset, 50 * MIB + 1000);
+    assert_int_equal(g.get[g.n - 1].length, MIB);
+    reader_free(r);
+    bed_close(&b);
+}
+
+/* The kernel's requests arrive in any order near the front. */
+static void reordered_readahead_is_sequential(void **state)
+{
+    struct bed b;
+    bed_open(&b, 2, NULL, NULL);
+    struct store_version v;
+    bed_put(&b, "f", SEED, 64 * MIB, &v);
+    struct reader *r = open_reader(&b, "f", v.etag, 64 * MIB);
+    for (uint64_t at = 0; at < 64 * MIB; at += 8 * 128 * KIB) {
+        static const int ORDER[8] = {1, 0, 3, 2, 6, 7, 4, 5};
+        for (int i = 0; i < 8; i++)
+            assert_int_equal(
+                read_check(r, SEED, at + (uint64_t)ORDER[i] * 128 * KIB, 128 * KIB, 128 * KIB), 0);
+    }
+    assert_true(store_count_requests(b.store, STORE_GET) <= 12);
+    reader_free(r);
+    bed_close(&b);
+}
+
+struct changed {
+    int calls;
+    uint64_t size;
+    char etag[STORE_ETAG_SIZE];
+};
+
+static void on_change(void *ctx, const struct store_object *o)
+{
+    struct changed *c = ctx;
+    c->calls++;
+    c->size = o->size;
+    snprintf(c->etag, sizeof(c->etag), "%s", o->etag);
+}
+
+/* The hint is wrong: the object grew, shrank, or was emptied since it was listed. */
+static void wrong_hints(void **state)
+{
+    static const uint64_t SIZES[] = {0, 1, 1000, 900000, 3 * MIB, 20 * MIB};
+    for (size_t hint = 0; hint < ARRAY_SIZE(SIZES); hint++)
+        for (size_t real = 0; real < ARRAY_SIZE(SIZES); real++)
+            for (int at_end = 0; at_end < 2; at_end++) {
+                struct bed b;
+                bed_open(&b, 1, NULL, NULL);
+                struct store_version v;
+                bed_put(&b, "f", SEED, SIZES[real], &v);
+                struct changed c = {0};
+                struct reader_options o = {.key = "f",
+                                           .size = SIZES[hint],
+                                           .etag = "\"old\"",
+                                           .version_changed = on_change,
+                                           .ctx = &c};
+                struct reader *r = NULL;
+                assert_int_equal(reader_new(b.data, &o, &r), 0);
+                uint64_t from = at_end && SIZES[hint] > 100 ? SIZES[hint] - 100 : 0;
+                uint64_t left = from < SIZES[real] ? SIZES[real] - from : 0;
+                assert_int_equal(read_check(r, SEED, from, 4096, MIN(left, 4096)), 0);
+                assert_int_equal(c.calls, 1);
+                assert_int_equal(c.size, SIZES[real]);
+                assert_string_equal(c.etag, v.etag);
+                assert_int_equal(read_check(r, SEED, 0, 25 * MIB, SIZES[real]), 0);
+                assert_int_equal(c.calls, 1);
+                reader_free(r);
+                bed_close(&b);
+            }
+}
+
+static void no_hint_at_all(void **state)
+{
+    static const uint64_t SIZES[] = {0, 1, 3 * MIB};
+    struct bed b;
+    bed_open(&b, 1, NULL, NULL);
+    for (size_t i = 0; i < ARRAY_SIZE(SIZES); i++) {
+        bed_put(&b, "f", SEED, SIZES[i], NULL);
+        struct changed c = {0};
+        struct reader_options o = {.key = "f", .version_changed = on_change, .ctx = &c};
+        struct reader *r = NULL;
+        assert_int_equal(reader_new(b.data, &o, &r), 0);
+        assert_int_equal(read_check(r, SEED, 0, 4096, MIN(SIZES[i], 4096)), 0);
+        assert_int_equal(c.calls, 1);
+        reader_free(r);
+    }
+    struct reader *r = open_reader(&b, "none", NULL, 0);
+    assert_int_equal(read_check(r, SEED, 0, 4096, 0), -ENOENT);
+    /* It may come into being. */
+    bed_put(&b, "none", SEED, 10, NULL);
+    assert_int_equal(read_check(r, SEED, 0, 4096, 10), 0);
+    reader_free(r);
+    r = open_reader(&b, "gone", "\"x\"", 10);
+    assert_int_equal(read_check(r, SEED, 0, 4096, 0), -ENOENT);
+    reader_free(r);
+    bed_close(&b);
+}
+
+/* Replaced before the first read: the new version. After it: ESTALE, never a mix. */
+static void replaced_object(void **state)
+{
+    for (int removed = 0; removed < 2; removed++) {
+        struct bed b;
+        bed_open(&b, 1, NULL, NULL);
+        struct store_version v;
+        bed_put(&b, "f", SEED, 30 * MIB, &v);
+        struct reader *r = open_reader(&b, "f", v.etag, 30 * MIB);
+        bed_put(&b, "f", SEED + 1, 31 * MIB, NULL);
+        assert_int_equal(read_check(r, SEED + 1, 0, 1000, 1000), 0);
+        if (removed)
+            assert_int_equal(store_delete(b.memory, "f", NULL, NULL), 0);
+        else
+            bed_put(&b, "f", SEED + 2, 31 * MIB, NULL);
+        struct s3_error err = {0};
+        char buf[100];
+        size_t n;
+        assert_int_equal(reader_read(r, 20 * MIB, buf, 100, &n, &err), -ESTALE);
+        assert_int_equal(n, 0);
+        assert_int_equal(err.kind, S3_ERROR_PRECONDITION);
+        /* Stays, without another request; what was read before is still that version. */
+        store_count_reset(b.store);
+        assert_int_equal(read_check(r, SEED + 1, 25 * MIB, 1000, 0), -ESTALE);
+        bed_assert_requests(&b, "");
+        assert_int_equal(read_check(r, SEED + 1, 0, 1000, 1000), 0);
+        reader_free(r);
+        bed_close(&b);
+    }
+}
+
+static void replaced_under_a_sequential_read(void **state)
+{
+    for (unsigned threads = 0; threads < 3; threads++) {
+        struct bed b;
+        bed_open(&b, threads, NULL, NULL);
+        struct store_version v;
+        bed_put(&b, "f", SEED, 100 * MIB, &v);
+        struct reader *r = open_reader(&b, "f", v.etag, 100 * MIB);
+        int result = 0;
+        for (uint64_t at = 0; at < 100 * MIB && !result; at += 128 * KIB) {
+            if (at == 20 * MIB)
+                bed_put(&b, "f", SEED + 1, 100 * MIB, NULL);
+            result = read_check(r, SEED, at, 128 * KIB, 128 * KIB);
+        }
+        assert_int_equal(result, -ESTALE);
+        reader_free(r);
+        bed_close(&b);
+    }
+}
+
+static void cut_transfers(void **state)
+{
+    for (unsigned threads = 0; threads < 2; threads++) {
+        struct bed b;
+        bed_open(&b, threads, NULL, NULL);
+        struct store_version v;
+        bed_put(&b, "f", SEED, 20 * MIB, &v);
+        /* Cut in the middle: what came is kept, the rest is asked for again. */
+        struct store_fault_rule rule = {.op = STORE_GET,
+                                        .every = 2,
+                                        .error = S3_ERROR_CONNECT,
+                                        .cut = true,
+                                        .cut_after = 700000};
+        assert_int_equal(store_fault_add(b.fault, &rule), 0);
+        struct reader *r = open_reader(&b, "f", v.etag, 20 * MIB);
+        for (uint64_t at = 0; at < 20 * MIB; at += 128 * KIB)
+            assert_int_equal(read_check(r, SEED, at, 128 * KIB, 128 * KIB), 0);
+        assert_true(store_fault_applied(b.fault) > 2);
+        reader_free(r);
+
+        /* Nothing comes at all: an error, and the next read tries again. */
+        store_fault_clear(b.fault);
+        rule = (struct store_fault_rule){.op = STORE_GET, .count = 1, .error = S3_ERROR_TIMEOUT};
+        assert_int_equal(store_fault_add(b.fault, &rule), 0);
+        r = open_reader(&b, "f", v.etag, 20 * MIB);
+        assert_int_equal(read_check(r, SEED, 0, 1000, 1000), -EIO);
+        assert_int_equal(read_check(r, SEED, 0, 1000, 1000), 0);
+        reader_free(r);
+
+        /* A whole small object is served when all of it came, or not at all. */
+        store_fault_clear(b.fault);
+        rule = (struct store_fault_rule){.op = STORE_GET,
+                                         .count = 1,
+                                         .error = S3_ERROR_BAD_RESPONSE,
+                                         .cut = true,
+                                         .cut_after = 90000};
+        assert_int_equal(store_fault_add(b.fault, &rule), 0);
+        bed_put(&b, "s", SEED, 100000, &v);
+        r = open_reader(&b, "s", v.etag, 100000);
+        assert_int_equal(read_check(r, SEED, 0, 1000, 1000), -EIO);
+        assert_int_equal(read_check(r, SEED, 0, 1000, 1000), 0);
+        assert_int_equal(read_check(r, SEED, 95000, 10000, 5000), 0);
+        reader_free(r);
+        bed_close(&b);
+    }
+}
+
+/* A failure of what was only fetched ahead is nobody's error. */
+static void failed_prefetch_is_tried_again(void **state)
+{
+    struct bed b;
+    bed_open(&b, 2, NULL, NULL);
+    struct store_version v;
+    bed_put(&b, "f", SEED, 64 * MIB, &v);
+    struct store_fault_rule rule = {
+        .op = STORE_GET, .after = 2, .every = 2, .error = S3_ERROR_SERVER};
+    assert_int_equal(store_fault_add(b.fault, &rule), 0);
+    struct reader *r = open_reader(&b, "f", v.etag, 64 * MIB);
+    unsigned failures = 0;
+    for (uint64_t at = 0; at < 64 * MIB;) {
+        int result = read_check(r, SEED, at, 128 * KIB, 128 * KIB);
+        if (result)
+            failures++;
+        else
+            at += 128 * KIB;
+        assert_true(failures < 10);
+    }
+    assert_true(store_fault_applied(b.fault) > 2);
+    reader_free(r);
+    bed_close(&b);
+}
+
+/* Bytes are served as they arrive, not when the request has ended; and a reader that goes away
+ * leaves nothing behind. */
+static void free_while_under_way(void **state)
+{
+    struct bed b;
+    bed_open(&b, 0, NULL, NULL);
+    struct store_version v;
+    bed_put(&b, "f", SEED, 64 * MIB, &v);
+    struct reader *r = open_reader(&b, "f", v.etag, 64 * MIB);
+    assert_int_equal(read_check(r, SEED, 0, 128 * KIB, 128 * KIB), 0);
+    struct store_fault_rule rule = {.op = STORE_GET, .hold = true};
+    assert_int_equal(store_fault_add(b.fault, &rule), 0);
+    assert_int_equal(read_check(r, SEED, 128 * KIB, 128 * KIB, 128 * KIB), 0);
+    assert_true(store_fault_held(b.fault) >= 2);
+    reader_free(r);
+    struct data_stats stats;
+    data_stats(b.data, &stats);
+    assert_true(stats.memory_used > 0);
+    store_fault_release(b.fault, 0);
+    bed_close(&b);
+}
+
+struct thread_read {
+    struct reader *r;
+    uint64_t from, until;
+    uint64_t seed;
+    int result;
+};
+
+static void *thread_read_run(void *arg)
+{
+    struct thread_read *t = arg;
+    char *buf = malloc(200000);
+    for (uint64_t at = t->from; at < t->until && !t->result;) {
+        size_t n = 0, want = MIN(t->until - at, 200000u);
+        t->result = reader_read(t->r, at, buf, want, &n, NULL);
+        if (!t->result && (n != want || !content_is(t->seed, at, buf, n)))
+            t->result = -EBADMSG;
+        at += n;
+    }
+    free(buf);
+    return NULL;
+}
+
+static void two_threads_on_one_handle(void **state)
+{
+    struct bed b;
+    bed_open(&b, 3, NULL, NULL);
+    struct store_version v;
+    bed_put(&b, "f", SEED, 48 * MIB, &v);
+    struct reader *r = open_reader(&b, "f", v.etag, 48 * MIB);
+    struct thread_read t[2] = {{.r = r, .from = 0, .until = 24 * MIB, .seed = SEED},
+                               {.r = r, .from = 24 * MIB, .until = 48 * MIB, .seed = SEED}};
+    pthread_t id[2];
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&id[i], NULL, thread_read_run, &t[i]), 0);
+    for (int i = 0; i < 2; i++) {
+        pthread_join(id[i], NULL);
+        assert_int_equal(t[i].result, 0);
+    }
+    /* Both are recognised as sequential: few requests, few bytes twice. */
+    struct store_count_figures f;
+    store_count_get(b.store, STORE_GET, &f);
+    assert_true(f.requests <= 14);
+    assert_true(f.bytes <= 60 * MIB);
+    reader_free(r);
+    bed_close(&b);
+}
+
+static void random_pattern(void **state)
+{
+    uint64_t seed = 20240607, random = seed;
+    print_message("seed %llu\n", (unsigned long long)seed);
+    for (unsigned threads = 0; threads < 3; threads += 2) {
+        struct data_options o = {.memory_limit = 64 * MIB, .read_part_size = MIB, .parallel = 4};
+        struct bed b;
+        bed_open(&b, threads, &o, NULL);
+        struct store_version v;
+        uint64_t size = 13 * MIB + 777;
+        bed_put(&b, "f", SEED, size, &v);
+        struct store_fault_rule rule = {.op = STORE_GET,
+                                        .after = 3,
+                                        .every = 17,
+                                        .error = S3_ERROR_CONNECT,
+                                        .cut = true,
+                                        .cut_after = 50000};
+        assert_int_equal(store_fault_add(b.fault, &rule), 0);
+        struct reader *r = open_reader(&b, "f", v.etag, size);
+        uint64_t at = 0;
+        for (int i = 0; i < 1500; i++) {
+            if (next_random(&random) % 4 == 0)
+                at = next_random(&random) % (size + 10000);
+            else if (next_random(&random) % 8 == 0 && at > 100000)
+                at -= 100000;
+            size_t len = 1 + next_random(&random) % 300000;
+            size_t expect = at < size ? MIN(len, size - at) : 0;
+            int result = read_check(r, SEED, at, len, expect);
+            if (result)
+                assert_int_equal(result, -EIO);
+            at += expect;
+        }
+        reader_free(r);
+        bed_close(&b);
+    }
+}
+
+/* No budget left for prefetching: reads go on without. */
+static void no_memory_to_read_ahead(void **state)
+{
+    struct data_options o = {.memory_limit = 64 * MIB};
+    struct bed b;
+    bed_open(&b, 1, &o, NULL);
+    struct store_version v;
+    bed_put(&b, "f", SEED, 20 * MIB, &v);
+    struct writer *w[8];
+    for (int i = 0; i < 8; i++) {
+        struct writer_options wo = {.key = "w"};
+        assert_int_equal(writer_new(b.data, &wo, &w[i]), 0);
+        char *data = malloc(8 * MIB);
+        content_fill(SEED, 0, data, 8 * MIB);
+        assert_int_equal(writer_write(w[i], 0, data, 8 * MIB, NULL), 0);
+        free(data);
+    }
+    struct reader *r = open_reader(&b, "f", v.etag, 20 * MIB);
+    for (uint64_t at = 0; at < 20 * MIB; at += 256 * KIB)
+        assert_int_equal(read_check(r, SEED, at, 256 * KIB, 256 * KIB), 0);
+    struct data_stats stats;
+    data_stats(b.data, &stats);
+    assert_true(stats.memory_peak <= 64 * MIB + 2 * MIB);
+    reader_free(r);
+    for (int i = 0; i < 8; i++)
+        writer_free(w[i]);
+    bed_close(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(small_object_is_one_get),
+        cmocka_unit_test(sequential_read_of_64_mib),
+        cmocka_unit_test(random_read_is_right_sized),
+        cmocka_unit_test(reordered_readahead_is_sequential),
+        cmocka_unit_test(wrong_hints),
+        cmocka_unit_test(no_hint_at_all),
+        cmocka_unit_test(replaced_object),
+        cmocka_unit_test(replaced_under_a_sequential_read),
+        cmocka_unit_test(cut_transfers),
+        cmocka_unit_test(failed_prefetch_is_tried_again),
+        cmocka_unit_test(free_while_under_way),
+        cmocka_unit_test(two_threads_on_one_handle),
+        cmocka_unit_test(random_pattern),
+        cmocka_unit_test(no_memory_to_read_ahead),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
