@@ -60,18 +60,28 @@ static inline void bed_assert_requests(struct bed *b, const char *expected)
     assert_string_equal(store_count_describe(b->store, text, sizeof(text)), expected);
 }
 
+static inline uint64_t content_word(uint64_t seed, uint64_t index)
+{
+    uint64_t x = (index + 1) * 0x9e3779b97f4a7c15ull ^ seed * 0xff51afd7ed558ccdull;
+    x ^= x >> 31;
+    x *= 0xbf58476d1ce4e5b9ull;
+    return x ^ x >> 29;
+}
+
 /* Bytes of a content: a function of seed and offset. */
 static inline void content_fill(uint64_t seed, uint64_t offset, void *buf, size_t len)
 {
-    unsigned char *p = buf;
-    for (size_t i = 0; i < len;) {
-        uint64_t word = (offset + i) / 8, shift = (offset + i) % 8;
-        uint64_t x = (word + 1) * 0x9e3779b97f4a7c15ull ^ seed * 0xff51afd7ed558ccdull;
-        x ^= x >> 31;
-        x *= 0xbf58476d1ce4e5b9ull;
-        x ^= x >> 29;
-        for (; shift < 8 && i < len; shift++, i++)
-            p[i] = (unsigned char)(x >> (8 * shift));
+    char *p = buf;
+    while (len) {
+        uint64_t word = content_word(seed, offset / 8);
+        size_t skip = offset % 8, n = MIN(len, 8 - skip);
+        if (n == 8)
+            memcpy(p, &word, 8);
+        else
+            memcpy(p, (char *)&word + skip, n);
+        p += n;
+        offset += n;
+        len -= n;
     }
 }
 
