@@ -6,9 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/attr.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
-#include "conf/conf.h"
+#include "conf/options_table.h"
 
 /* Takes the next option of a list, `\,` kept within it; NULL at the end. *list moves on. */
 static const char *next_option(const char **list, struct strbuf *one)
@@ -29,14 +30,17 @@ static const char *next_option(const char **list, struct strbuf *one)
     return one->error ? NULL : strbuf_str(one);
 }
 
-/* Whether the driver takes this option at all: tried on a configuration that is thrown away. */
+/* By name alone: a wrong value, or an option that is refused for a reason, is still an error. */
 static bool option_is_known(const char *option)
 {
-    struct conf_options scratch;
-    bool known = conf_init(&scratch, NULL) == 0 && conf_set_list(&scratch, option, NULL) == 0;
+    char name[128];
+    size_t len = strcspn(option, "=");
 
-    conf_done(&scratch);
-    return known;
+    if (len >= sizeof(name))
+        return false;
+    memcpy(name, option, len);
+    name[len] = '\0';
+    return conf_row_find(strncmp(name, "--", 2) == 0 ? name + 2 : name) != NULL;
 }
 
 /* Appends `list` to the request's options; with -s without what the driver does not know. */
@@ -61,18 +65,24 @@ static int add_options(struct mount_request *r, const char *list, struct s3_erro
 int mount_request_parse(struct mount_request *r, int argc, char *const *argv,
                         struct s3_error *reterr)
 {
+    const char *operands[2] = {NULL, NULL};
     const char *lists[64];
-    size_t n_lists = 0;
+    size_t n_lists = 0, n_operands = 0;
     const char *type = NULL;
     int c, rc;
 
     memset(r, 0, sizeof(*r));
     strbuf_init(&r->options, 4 * LIMIT_OPTION_VALUE);
-    optind = 1;
+    optind = 0; /* start anew, glibc's way */
     opterr = 0;
-    /* mount(8) puts the operands first: getopt permutes. */
-    while ((c = getopt(argc, argv, ":sfnvN:o:t:")) != -1) {
+    /* mount(8) puts the operands first. '-' returns them in order, also under POSIXLY_CORRECT. */
+    while ((c = getopt(argc, argv, "-:sfnvN:o:t:")) != -1) {
         switch (c) {
+        case 1:
+            if (n_operands < ARRAY_SIZE(operands))
+                operands[n_operands] = optarg;
+            n_operands++;
+            break;
         case 's':
             r->sloppy = true;
             break;
@@ -104,13 +114,16 @@ int mount_request_parse(struct mount_request *r, int argc, char *const *argv,
     if (type && strcmp(type, "pailfs") != 0 && strcmp(type, "fuse.pailfs") != 0)
         return s3_error_set(reterr, S3_ERROR_CONFIG,
                             "type '%s' is not pailfs: use -t pailfs or -t fuse.pailfs", type);
-    if (argc - optind != 2)
+    for (; optind < argc; optind++, n_operands++)
+        if (n_operands < ARRAY_SIZE(operands))
+            operands[n_operands] = argv[optind];
+    if (n_operands != ARRAY_SIZE(operands))
         return s3_error_set(reterr, S3_ERROR_CONFIG,
-                            "expected SPEC and DIR, got %d operands (usage: mount.pailfs "
+                            "expected SPEC and DIR, got %zu operands (usage: mount.pailfs "
                             "BUCKET[:/PREFIX] DIR [-sfnv] [-o OPTIONS])",
-                            argc - optind);
-    r->source = argv[optind];
-    r->mountpoint = argv[optind + 1];
+                            n_operands);
+    r->source = operands[0];
+    r->mountpoint = operands[1];
     for (size_t i = 0; i < n_lists; i++) {
         rc = add_options(r, lists[i], reterr);
         if (rc < 0)

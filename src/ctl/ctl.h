@@ -2,22 +2,24 @@
 /* The control socket of a running mount: `pailctl status|flush|... MOUNTPOINT`.
  *
  * Protocol: one request a connection. The client sends "VERB [ARGUMENTS]\n"; the server answers
- *           "ok\n" or "error SENTENCE\n", then lines "name: value", then closes.
+ *           "ok\n" and lines "name: value", or "error SENTENCE\n", then closes.
  * Where:    a Unix socket in a folder of the mount's owner with mode 0700: /run/pailfs for root,
- *           else $XDG_RUNTIME_DIR/pailfs or /tmp/pailfs-UID; its name is a digest of the mount
- *           point's path. Only root and the owner are answered (SO_PEERCRED).
+ *           else $XDG_RUNTIME_DIR/pailfs, /run/user/UID/pailfs or /tmp/pailfs-UID, the first that
+ *           can be made; its name is a digest of the mount point's path. Only root and the owner
+ *           are answered, and a client believes only them (SO_PEERCRED).
  * Threads:  one accepts; each connection has one, CTL_CONNECTIONS_MAX at most, so that a slow
  *           client or a long flush holds up nobody. */
 #ifndef PAILFS_CTL_CTL_H
 #define PAILFS_CTL_CTL_H
 
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "base/error.h"
 #include "base/strbuf.h"
 
-#define CTL_CONNECTIONS_MAX 8u
+#define CTL_CONNECTIONS_MAX 32u
 
 struct ctl_verb {
     const char *name;
@@ -39,13 +41,12 @@ int ctl_server_new(const struct ctl_server_options *opts, struct ctl_server **re
 /* Removes the socket, waits for verbs that are running. NULL ok. */
 void ctl_server_free(struct ctl_server *s);
 
-/* The socket's path for a mount of user `uid`; 0 or -ENAMETOOLONG. size: at least 108. */
-int ctl_socket_path(const char *mountpoint, uid_t uid, char *buf, size_t size);
-
 /* Sends one line (without newline) to the mount's daemon and appends the answer's lines. The
  * daemon's "error" is -EREMOTEIO with its sentence. timeout_ms: for the whole answer, 0 = none. */
 int ctl_request(const char *mountpoint, uid_t uid, const char *line, unsigned timeout_ms,
                 struct strbuf *answer, struct s3_error *reterr);
+/* The process that serves it, as this process' PID namespace numbers it. */
+int ctl_daemon_pid(const char *mountpoint, uid_t uid, pid_t *ret, struct s3_error *reterr);
 
 /* A pailfs mount as the kernel lists it. */
 struct ctl_mount {
@@ -55,6 +56,8 @@ struct ctl_mount {
 };
 /* All of them, in the order of /proc/self/mountinfo; *ret is freed by ctl_mounts_free. */
 int ctl_mounts_list(struct ctl_mount **ret, size_t *ret_n);
+/* The same from an open file of that form. */
+int ctl_mounts_read(FILE *mountinfo, struct ctl_mount **ret, size_t *ret_n);
 void ctl_mounts_free(struct ctl_mount *mounts, size_t n);
 /* The innermost one that holds path; NULL = none. Does not touch the mount itself, which may hang.
  */

@@ -2,48 +2,77 @@
 #include "ctl/ctl.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/digest.h"
-#include "base/encode.h"
 #include "base/limits.h"
 #include "ctl/ctl_wire.h"
 
-int ctl_socket_path(const char *mountpoint, uid_t uid, char *buf, size_t size)
+/* A socket connected to the first candidate where a process of the owner listens. */
+static int connect_daemon(const char *mountpoint, uid_t uid, unsigned timeout_ms, int *ret_fd,
+                          pid_t *ret_pid, struct s3_error *reterr)
 {
-    uint8_t digest[DIGEST_SHA256_SIZE];
-    char name[17];
-    const char *runtime = getenv("XDG_RUNTIME_DIR");
-    char user_runtime[64];
-    struct stat st;
-    int n;
+    const struct timeval patience = {.tv_sec = timeout_ms / 1000,
+                                     .tv_usec = (timeout_ms % 1000) * 1000};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char first[sizeof(address.sun_path)] = "";
+    int cause = ENOENT;
 
-    if (digest_buffer(DIGEST_SHA256, mountpoint, strlen(mountpoint), digest) < 0)
-        return -EIO;
-    encode_hex(digest, 8, name);
-    (void)snprintf(user_runtime, sizeof(user_runtime), "/run/user/%u", (unsigned)uid);
-    if (uid == 0)
-        n = snprintf(buf, size, "/run/pailfs/%s.sock", name);
-    else if (uid == geteuid() && runtime && *runtime == '/')
-        n = snprintf(buf, size, "%s/pailfs/%s.sock", runtime, name);
-    else if (stat(user_runtime, &st) == 0 && st.st_uid == uid)
-        n = snprintf(buf, size, "%s/pailfs/%s.sock", user_runtime, name);
-    else
-        n = snprintf(buf, size, "/tmp/pailfs-%u/%s.sock", (unsigned)uid, name);
-    return n > 0 && (size_t)n < size ? 0 : -ENAMETOOLONG;
+    for (unsigned i = 0;; i++) {
+        CLEANUP_FD int fd = -1;
+        int r = ctl_socket_path(mountpoint, uid, i, address.sun_path, sizeof(address.sun_path));
+
+        if (r == -ENOENT)
+            break;
+        if (r < 0)
+            continue;
+        if (!*first)
+            memcpy(first, address.sun_path, sizeof(first));
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+            return s3_error_set(reterr, S3_ERROR_CONNECT, "no socket: %s", strerror(errno));
+        if (timeout_ms) {
+            (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+            (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+        }
+        if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+            cause = errno == ENOENT ? cause : errno;
+            continue;
+        }
+        /* /tmp is everybody's: a stranger may have made the folder before the owner. */
+        if (!ctl_peer_is(fd, uid, ret_pid)) {
+            cause = EPERM;
+            continue;
+        }
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+    }
+    return s3_error_set(reterr, S3_ERROR_CONNECT,
+                        "no daemon answers for '%s' on '%s': %s (is it still running, and yours?)",
+                        mountpoint, first, strerror(cause));
+}
+
+static int parse_answer(const char *text, struct strbuf *answer, struct s3_error *reterr)
+{
+    const char *end = strchr(text, '\n');
+
+    if (end && strncmp(text, "error ", 6) == 0) {
+        (void)s3_error_set(reterr, S3_ERROR_CONFIG, "%.*s", (int)(end - text - 6), text + 6);
+        return -EREMOTEIO;
+    }
+    if (!end || strncmp(text, "ok\n", 3) != 0)
+        return s3_error_set(reterr, S3_ERROR_BAD_RESPONSE,
+                            "the daemon ended without an answer, or its version is another one");
+    return strbuf_append_str(answer, end + 1);
 }
 
 static int read_answer(int fd, struct strbuf *answer, struct s3_error *reterr)
 {
     CLEANUP_STRBUF struct strbuf text = STRBUF_INIT(2 * LIMIT_CTL_MESSAGE);
     char chunk[4096];
-    const char *body;
     ssize_t n;
 
     while ((n = recv(fd, chunk, sizeof(chunk), 0)) != 0) {
@@ -51,46 +80,38 @@ static int read_answer(int fd, struct strbuf *answer, struct s3_error *reterr)
             continue;
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
             return s3_error_set(reterr, S3_ERROR_TIMEOUT, "the daemon did not answer in time");
+        /* The daemon closed without having read all of a request that it refused. */
+        if (n < 0 && errno == ECONNRESET && text.len > 0)
+            break;
         if (n < 0)
             return s3_error_set(reterr, S3_ERROR_CONNECT, "the daemon's answer broke off: %s",
                                 strerror(errno));
         if (strbuf_append(&text, chunk, (size_t)n) < 0)
             return s3_error_set(reterr, S3_ERROR_BAD_RESPONSE, "the daemon's answer is too long");
     }
-    body = strchr(strbuf_str(&text), '\n');
-    if (!body)
-        return s3_error_set(reterr, S3_ERROR_BAD_RESPONSE,
-                            "the daemon did not answer: only its owner and root may ask");
-    if (strncmp(text.data, "error ", 6) == 0) {
-        (void)s3_error_set(reterr, S3_ERROR_CONFIG, "%.*s", (int)(body - text.data - 6),
-                           text.data + 6);
-        return -EREMOTEIO;
-    }
-    return strbuf_append_str(answer, body + 1);
+    return parse_answer(strbuf_str(&text), answer, reterr);
 }
 
 int ctl_request(const char *mountpoint, uid_t uid, const char *line, unsigned timeout_ms,
                 struct strbuf *answer, struct s3_error *reterr)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    struct timeval patience = {.tv_sec = timeout_ms / 1000, .tv_usec = (timeout_ms % 1000) * 1000};
     CLEANUP_FD int fd = -1;
-    int r = ctl_socket_path(mountpoint, uid, address.sun_path, sizeof(address.sun_path));
+    int r = connect_daemon(mountpoint, uid, timeout_ms, &fd, NULL, reterr);
 
     if (r < 0)
-        return s3_error_set(reterr, S3_ERROR_CONFIG, "the control socket's path is too long");
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-        return s3_error_set(reterr, S3_ERROR_CONNECT,
-                            "no daemon answers for '%s' on '%s': %s (is it still running, and "
-                            "yours?)",
-                            mountpoint, address.sun_path, strerror(errno));
-    if (timeout_ms)
-        (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+        return r;
     r = ctl_wire_write(fd, line, strlen(line));
     if (r == 0)
         r = ctl_wire_write(fd, "\n", 1);
-    if (r < 0)
+    /* A daemon that refuses early stops reading: its answer says why. */
+    if (r < 0 && r != -EPIPE && r != -ECONNRESET)
         return s3_error_set(reterr, S3_ERROR_CONNECT, "cannot ask the daemon: %s", strerror(-r));
     return read_answer(fd, answer, reterr);
+}
+
+int ctl_daemon_pid(const char *mountpoint, uid_t uid, pid_t *ret, struct s3_error *reterr)
+{
+    CLEANUP_FD int fd = -1;
+
+    return connect_daemon(mountpoint, uid, 0, &fd, ret, reterr);
 }

@@ -56,13 +56,17 @@ static bool parse_line(char *line, char **mountpoint, char **source, uid_t *uid)
 int ctl_mounts_list(struct ctl_mount **ret, size_t *ret_n)
 {
     CLEANUP_FILE FILE *f = fopen("/proc/self/mountinfo", "re");
+
+    return f ? ctl_mounts_read(f, ret, ret_n) : -errno;
+}
+
+int ctl_mounts_read(FILE *mountinfo, struct ctl_mount **ret, size_t *ret_n)
+{
     CLEANUP_FREE char *line = NULL;
     struct ctl_mount *mounts = NULL;
     size_t n = 0, size = 0;
 
-    if (!f)
-        return -errno;
-    while (getline(&line, &size, f) > 0) {
+    while (getline(&line, &size, mountinfo) > 0) {
         struct ctl_mount m = {0}, *more;
         char *mountpoint, *source;
 

@@ -18,6 +18,9 @@
 #include "base/log.h"
 #include "ctl/ctl_wire.h"
 
+#define BACKLOG  64
+#define RETRY_MS 100
+
 struct ctl_server {
     /* constant after new */
     int listen_fd;
@@ -26,6 +29,7 @@ struct ctl_server {
     const struct ctl_verb *verbs;
     void *ctx;
     uid_t owner;
+    struct stat bound; /* the socket's file, as it was made */
     pthread_t accept_thread;
 
     pthread_mutex_t lock;
@@ -46,14 +50,13 @@ static const struct ctl_verb *find_verb(const struct ctl_server *s, const char *
     return NULL;
 }
 
-static bool peer_may_ask(const struct ctl_server *s, int fd)
+/* One line whatever the message holds: it may quote what a server sent. */
+static void append_error(struct strbuf *answer, const char *message)
 {
-    struct ucred peer;
-    socklen_t len = sizeof(peer);
-
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
-        return false;
-    return peer.uid == 0 || peer.uid == s->owner;
+    (void)strbuf_append_str(answer, "error ");
+    for (const char *p = message; *p; p++)
+        (void)strbuf_append_char(answer, (unsigned char)*p < ' ' ? ' ' : *p);
+    (void)strbuf_append_char(answer, '\n');
 }
 
 /* Splits "verb args", runs it, and builds the whole answer. */
@@ -72,10 +75,15 @@ static void answer_request(struct ctl_server *s, char *line, struct strbuf *answ
         r = s3_error_set(&err, S3_ERROR_CONFIG, "unknown request '%.32s'", line);
     else
         r = verb->run(s->ctx, args ? args : "", &body, &err);
-    if (r < 0)
-        (void)strbuf_appendf(answer, "error %s\n", err.message[0] ? err.message : strerror(-r));
-    else
-        (void)strbuf_append_str(answer, "ok\n");
+    if (r == 0)
+        r = body.error;
+    if (body.error == -E2BIG)
+        r = s3_error_set(&err, S3_ERROR_CONFIG, "the answer to '%.32s' is too long", line);
+    if (r < 0) {
+        append_error(answer, err.message[0] ? err.message : strerror(-r));
+        return;
+    }
+    (void)strbuf_append_str(answer, "ok\n");
     (void)strbuf_append(answer, strbuf_str(&body), body.len);
 }
 
@@ -85,11 +93,19 @@ static void *connection_main(void *arg)
     struct ctl_server *s = c->server;
     CLEANUP_STRBUF struct strbuf answer = STRBUF_INIT(2 * LIMIT_CTL_MESSAGE);
     CLEANUP_FREE char *line = NULL;
+    int r = ctl_peer_is(c->fd, s->owner, NULL) ? 0 : -EPERM;
 
-    if (peer_may_ask(s, c->fd) && ctl_wire_read_line(c->fd, &line) == 0) {
+    if (r == 0)
+        r = ctl_wire_read_line(c->fd, &line);
+    if (r == 0)
         answer_request(s, line, &answer);
-        (void)ctl_wire_write(c->fd, strbuf_str(&answer), answer.len);
-    }
+    else if (r == -EPERM)
+        append_error(&answer, "only the owner of the mount and root may ask");
+    else if (r == -E2BIG)
+        append_error(&answer, "the request is too long");
+    else if (r == -EBADMSG)
+        append_error(&answer, "the request holds control characters");
+    (void)ctl_wire_write(c->fd, strbuf_str(&answer), answer.len);
     (void)close(c->fd);
     free(c);
 
@@ -115,9 +131,11 @@ static void release_connection(struct ctl_server *s)
     pthread_cond_broadcast(&s->idle);
 }
 
-static void accept_one(struct ctl_server *s)
+/* False: this process has no descriptor left to take the connection with. */
+static bool accept_one(struct ctl_server *s)
 {
     static const struct timeval patience = {.tv_sec = 5};
+    static const char busy[] = "error too many requests at the same time\n";
     struct ctl_connection *c;
     pthread_attr_t attr;
     pthread_t thread;
@@ -125,14 +143,15 @@ static void accept_one(struct ctl_server *s)
     bool started = false;
 
     if (fd < 0)
-        return;
+        return errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS;
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
     c = malloc(sizeof(*c));
     if (!c || !reserve_connection(s)) {
+        (void)ctl_wire_write(fd, busy, sizeof(busy) - 1);
         free(c);
         (void)close(fd);
-        return;
+        return true;
     }
     c->server = s;
     c->fd = fd;
@@ -146,6 +165,7 @@ static void accept_one(struct ctl_server *s)
         (void)close(fd);
         free(c);
     }
+    return true;
 }
 
 static void *accept_main(void *arg)
@@ -155,12 +175,16 @@ static void *accept_main(void *arg)
                            {.fd = s->stop_fd, .events = POLLIN}};
 
     for (;;) {
-        if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
-            return NULL;
+        if (poll(fds, ARRAY_SIZE(fds), -1) < 0) {
+            if (errno != EINTR)
+                return NULL;
+            continue;
+        }
         if (fds[1].revents)
             return NULL;
-        if (fds[0].revents & POLLIN)
-            accept_one(s);
+        /* The connection stays in the backlog: without the pause this would spin. */
+        if (fds[0].revents && !accept_one(s) && poll(&fds[1], 1, RETRY_MS) > 0)
+            return NULL;
     }
 }
 
@@ -188,24 +212,52 @@ static int make_folder(const char *socket_path, struct s3_error *reterr)
     return 0;
 }
 
-static int open_socket(struct ctl_server *s, struct s3_error *reterr)
+static int bind_socket(struct ctl_server *s, struct s3_error *reterr)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int r = make_folder(s->path, reterr);
 
     if (r < 0)
         return r;
-    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", s->path);
-    s->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    s->stop_fd = eventfd(0, EFD_CLOEXEC);
+    memcpy(address.sun_path, s->path, sizeof(address.sun_path));
     /* A socket left by a daemon that was killed: the mount point is ours now, so is the name. */
     (void)unlink(s->path);
-    if (s->listen_fd < 0 || s->stop_fd < 0 ||
-        bind(s->listen_fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-        listen(s->listen_fd, 8) < 0)
+    if (bind(s->listen_fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+        listen(s->listen_fd, BACKLOG) < 0)
         return s3_error_set(reterr, S3_ERROR_CONFIG, "control socket '%s': %s", s->path,
                             strerror(errno));
+    (void)stat(s->path, &s->bound);
     return 0;
+}
+
+/* The next daemon on this mount point may have put its own there while this one was finishing. */
+static void remove_socket(struct ctl_server *s)
+{
+    struct stat now;
+
+    if (stat(s->path, &now) == 0 && now.st_dev == s->bound.st_dev && now.st_ino == s->bound.st_ino)
+        (void)unlink(s->path);
+}
+
+/* Takes the first place that works; reports the last failure. */
+static int open_socket(struct ctl_server *s, const char *mountpoint, struct s3_error *reterr)
+{
+    int failure = s3_error_set(reterr, S3_ERROR_CONFIG, "the control socket's path is too long");
+
+    s->stop_fd = eventfd(0, EFD_CLOEXEC);
+    s->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (s->stop_fd < 0 || s->listen_fd < 0)
+        return s3_error_set(reterr, S3_ERROR_CONFIG, "control socket: %s", strerror(errno));
+    for (unsigned i = 0;; i++) {
+        int r = ctl_socket_path(mountpoint, s->owner, i, s->path, sizeof(s->path));
+
+        if (r == -ENOENT)
+            return failure;
+        if (r == 0)
+            failure = r = bind_socket(s, reterr);
+        if (r == 0)
+            return 0;
+    }
 }
 
 static void server_destroy(struct ctl_server *s)
@@ -233,11 +285,7 @@ int ctl_server_new(const struct ctl_server_options *opts, struct ctl_server **re
     s->owner = geteuid();
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->idle, NULL);
-    r = ctl_socket_path(opts->mountpoint, s->owner, s->path, sizeof(s->path));
-    if (r < 0)
-        (void)s3_error_set(reterr, S3_ERROR_CONFIG, "the control socket's path is too long");
-    else
-        r = open_socket(s, reterr);
+    r = open_socket(s, opts->mountpoint, reterr);
     if (r == 0 && pthread_create(&s->accept_thread, NULL, accept_main, s) != 0)
         r = s3_error_set(reterr, S3_ERROR_OUT_OF_MEMORY, "no thread for the control socket");
     if (r < 0) {
@@ -254,7 +302,7 @@ void ctl_server_free(struct ctl_server *s)
 
     if (!s)
         return;
-    (void)unlink(s->path);
+    remove_socket(s);
     (void)!write(s->stop_fd, &one, sizeof(one));
     pthread_join(s->accept_thread, NULL);
     pthread_mutex_lock(&s->lock);

@@ -240,7 +240,7 @@ int pailctl_failed(const char *what, const struct s3_error *err)
 
     fprintf(stderr, "pailctl: %s%s%s\n", what ? what : "", what ? ": " : "",
             s3_error_describe(err, text, sizeof(text)));
-    return err->kind == S3_ERROR_TIMEOUT ? PAILCTL_TIMEOUT : PAILCTL_FAILED;
+    return PAILCTL_FAILED;
 }
 
 int pailctl_parse_uri(const char *text, char **ret_bucket, char **ret_key)

@@ -42,8 +42,7 @@ struct pailctl {
 
 /* The client for the given options, made on first use. Prints why when it fails. */
 struct s3_client *pailctl_client(struct pailctl *p);
-/* Prints "pailctl: WHAT: reason" and returns PAILCTL_FAILED (PAILCTL_TIMEOUT for a timeout of the
- * waiter). */
+/* Prints "pailctl: WHAT: reason" and returns PAILCTL_FAILED. */
 int pailctl_failed(const char *what, const struct s3_error *err);
 
 /* "s3://bucket/key", "bucket/key" or "bucket". Both owned by the caller; *ret_key is "" without

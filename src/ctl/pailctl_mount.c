@@ -2,23 +2,24 @@
 /* Commands that ask a running mount. */
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/limits.h"
 #include "base/parse.h"
 #include "ctl/ctl.h"
 #include "ctl/pailctl.h"
 
 #define STATUS_TIMEOUT_MS 10000u
-#define POLL_NS           (200 * (uint64_t)NS_PER_MS)
+#define POLL_MS           200
 
 struct mount_list {
     struct ctl_mount *mounts;
@@ -181,30 +182,45 @@ static int run_unmount(const char *mountpoint)
     return WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0 ? 0 : -EBUSY;
 }
 
-static bool daemon_runs(pid_t pid)
+/* Becomes readable at the daemon's end; -1 when the system has no such descriptors. */
+static int open_pidfd(pid_t pid)
 {
-    return pid > 0 && (kill(pid, 0) == 0 || errno == EPERM);
+    return pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+}
+
+/* Waits POLL_MS at most; false when the daemon is gone. */
+static bool daemon_runs(pid_t pid, int pidfd)
+{
+    struct pollfd fd = {.fd = pidfd, .events = POLLIN};
+
+    if (pidfd >= 0)
+        return poll(&fd, 1, POLL_MS) <= 0;
+    if (pid <= 0 || (kill(pid, 0) < 0 && errno != EPERM))
+        return false;
+    (void)poll(NULL, 0, POLL_MS);
+    return true;
 }
 
 int pailctl_unmount(struct pailctl *p, int argc, char **argv)
 {
     CLEANUP(mount_list_done) struct mount_list list = {0};
     CLEANUP_STRBUF struct strbuf answer = STRBUF_INIT(2 * LIMIT_CTL_MESSAGE);
+    CLEANUP_FD int pidfd = -1;
     const struct ctl_mount *m = find_mount(&list, argv[0]);
-    struct clock *clock = clock_system();
     bool terminal = isatty(STDERR_FILENO);
+    struct s3_error err = {0};
     pid_t pid;
     int status;
 
     if (!m)
         return PAILCTL_FAILED;
+    if (ctl_daemon_pid(m->mountpoint, m->uid, &pid, &err) < 0) {
+        fprintf(stderr, "pailctl: %s: %s\n", m->mountpoint, err.message);
+        return PAILCTL_FAILED;
+    }
+    pidfd = open_pidfd(pid);
     if (terminal)
         show_progress(m);
-    status = ask(m, "status", STATUS_TIMEOUT_MS, &answer);
-    if (status != PAILCTL_OK)
-        return status;
-    pid = (pid_t)status_number(strbuf_str(&answer), "pid");
-    strbuf_reset(&answer);
     /* What is open stays open: flush first, so that an error is told while the mount still is. */
     status = ask(m, "flush", 0, &answer);
     if (status != PAILCTL_OK) {
@@ -213,11 +229,9 @@ int pailctl_unmount(struct pailctl *p, int argc, char **argv)
     }
     if (run_unmount(m->mountpoint) < 0)
         return PAILCTL_FAILED;
-    while (daemon_runs(pid)) {
+    while (daemon_runs(pid, pidfd))
         if (terminal)
             show_progress(m);
-        clock_sleep_ns(clock, POLL_NS);
-    }
     if (terminal)
         fprintf(stderr, "\r%s: everything is in S3\033[K\n", m->mountpoint);
     return PAILCTL_OK;

@@ -6,6 +6,9 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/encode.h"
+#include "base/limits.h"
+#include "base/strbuf.h"
 #include "ctl/pailctl.h"
 
 struct pailctl_out {
@@ -43,17 +46,28 @@ static void print_escaped(const char *s)
 
 static json_t *field_value(const struct pailctl_field *f)
 {
-    json_t *text;
-
     if (!f->value)
         return json_null();
     if (f->number)
         return json_integer(strtoll(f->value, NULL, 10));
-    text = json_string(f->value);
-    if (text)
-        return text;
-    /* Not UTF-8: JSON cannot hold it as it is. */
-    return json_sprintf("(%zu bytes that are not UTF-8)", strlen(f->value));
+    return json_string(f->value);
+}
+
+/* JSON cannot hold a key that is not UTF-8: NAME is null then and NAME_base64 has the bytes. */
+static int set_field(json_t *row, const struct pailctl_field *f)
+{
+    CLEANUP_STRBUF struct strbuf base64 = STRBUF_INIT(LIMIT_CTL_MESSAGE);
+    struct pailctl_field plain = *f;
+    char name[64];
+
+    if (!f->value || utf8_valid(f->value, strlen(f->value)))
+        return json_object_set_new(row, f->name, field_value(f));
+    plain.value = NULL;
+    (void)snprintf(name, sizeof(name), "%s_base64", f->name);
+    encode_base64(&base64, f->value, strlen(f->value));
+    if (base64.error || json_object_set_new(row, f->name, field_value(&plain)) < 0)
+        return -1;
+    return json_object_set_new(row, name, json_string(strbuf_str(&base64)));
 }
 
 void pailctl_out_row(struct pailctl_out *o, const struct pailctl_field *fields, size_t n)
@@ -71,7 +85,7 @@ void pailctl_out_row(struct pailctl_out *o, const struct pailctl_field *fields, 
     }
     row = json_object();
     for (size_t i = 0; row && i < n; i++)
-        if (json_object_set_new(row, fields[i].name, field_value(&fields[i])) < 0)
+        if (set_field(row, &fields[i]) < 0)
             o->failed = true;
     if (!row || json_array_append_new(o->array, row) < 0)
         o->failed = true;

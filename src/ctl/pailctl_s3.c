@@ -52,6 +52,14 @@ static int open_bucket(struct pailctl *p, const char *operand, struct s3_bucket 
     return PAILCTL_OK;
 }
 
+/* True and a message when the operand names more than a bucket. */
+static bool refuse_key(const char *verb, const char *operand, const char *key)
+{
+    if (*key)
+        fprintf(stderr, "pailctl: '%s' names a key: %s whole buckets\n", operand, verb);
+    return *key != '\0';
+}
+
 int pailctl_buckets(struct pailctl *p, int argc, char **argv)
 {
     struct s3_client *client = pailctl_client(p);
@@ -86,6 +94,8 @@ int pailctl_mb(struct pailctl *p, int argc, char **argv)
 
     if (status != PAILCTL_OK)
         return status;
+    if (refuse_key("mb makes", argv[0], key))
+        return PAILCTL_USAGE;
     if (s3_bucket_create(&bucket, NULL, &err) < 0 ||
         s3_bucket_wait_until_exists(&bucket, NULL, &err) < 0)
         return pailctl_failed(argv[0], &err);
@@ -125,10 +135,8 @@ int pailctl_rb(struct pailctl *p, int argc, char **argv)
 
     if (status != PAILCTL_OK)
         return status;
-    if (*key) {
-        fprintf(stderr, "pailctl: '%s' names a key: rb removes whole buckets\n", argv[0]);
+    if (refuse_key("rb removes", argv[0], key))
         return PAILCTL_USAGE;
-    }
     if ((p->options.force && empty_bucket(&bucket, &err) < 0) ||
         s3_bucket_delete(&bucket, &err) < 0)
         return pailctl_failed(argv[0], &err);
@@ -252,7 +260,7 @@ int pailctl_wait(struct pailctl *p, int argc, char **argv)
     const struct s3_waiter_def *def;
     struct s3_error err = {0};
     bool wants_key;
-    int status;
+    int status, r;
 
     /* The library's names have underscores, a command line dashes. */
     (void)snprintf(name, sizeof(name), "%s", argv[0]);
@@ -277,8 +285,9 @@ int pailctl_wait(struct pailctl *p, int argc, char **argv)
                           : "this state needs a bucket alone: s3://BUCKET");
         return PAILCTL_USAGE;
     }
-    if (s3_waiter_wait(p->client, def, s3_bucket_name(&bucket), wants_key ? key : NULL, &options,
-                       &err) < 0)
-        return pailctl_failed(argv[1], &err);
-    return PAILCTL_OK;
+    r = s3_waiter_wait(p->client, def, s3_bucket_name(&bucket), wants_key ? key : NULL, &options,
+                       &err);
+    if (r < 0)
+        (void)pailctl_failed(argv[1], &err);
+    return r == 0 ? PAILCTL_OK : r == -ETIMEDOUT ? PAILCTL_TIMEOUT : PAILCTL_FAILED;
 }
