@@ -9,7 +9,8 @@ export SOURCE_DIR=${SOURCE_DIR:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && p
 export BUILD_DIR=${BUILD_DIR:-$SOURCE_DIR/build/tests}
 own_scratch=
 [ -n "${SCRATCH:-}" ] || own_scratch=$(mktemp -d "${TMPDIR:-/tmp}/examples.XXXXXX")
-export SCRATCH=${SCRATCH:-$own_scratch} HOME=${SCRATCH:-$own_scratch}
+export SCRATCH=${SCRATCH:-$own_scratch}
+export HOME=$SCRATCH
 # shellcheck source=tests/lib/common.sh
 . "$SOURCE_DIR/tests/lib/common.sh"
 
