@@ -87,6 +87,23 @@ static void answer_request(struct ctl_server *s, char *line, struct strbuf *answ
     (void)strbuf_append(answer, strbuf_str(&body), body.len);
 }
 
+static bool reserve_connection(struct ctl_server *s)
+{
+    SCOPE_LOCK(&s->lock);
+    if (s->connections >= CTL_CONNECTIONS_MAX)
+        return false;
+    s->connections++;
+    return true;
+}
+
+/* The server may be gone afterwards. */
+static void release_connection(struct ctl_server *s)
+{
+    SCOPE_LOCK(&s->lock);
+    s->connections--;
+    pthread_cond_broadcast(&s->idle);
+}
+
 static void *connection_main(void *arg)
 {
     struct ctl_connection *c = arg;
@@ -106,29 +123,11 @@ static void *connection_main(void *arg)
     else if (r == -EBADMSG)
         append_error(&answer, "the request holds control characters");
     (void)ctl_wire_write(c->fd, strbuf_str(&answer), answer.len);
+    /* Before the close: who has seen the end of an answer finds its place free. */
+    release_connection(s);
     (void)close(c->fd);
     free(c);
-
-    SCOPE_LOCK(&s->lock);
-    s->connections--;
-    pthread_cond_broadcast(&s->idle);
     return NULL;
-}
-
-static bool reserve_connection(struct ctl_server *s)
-{
-    SCOPE_LOCK(&s->lock);
-    if (s->connections >= CTL_CONNECTIONS_MAX)
-        return false;
-    s->connections++;
-    return true;
-}
-
-static void release_connection(struct ctl_server *s)
-{
-    SCOPE_LOCK(&s->lock);
-    s->connections--;
-    pthread_cond_broadcast(&s->idle);
 }
 
 /* False: this process has no descriptor left to take the connection with. */

@@ -273,8 +273,8 @@ static void test_clients_that_go_away(void **state)
     close(fd);
     fd = connect_raw();
     close(fd);
-    /* A whole request whose sender does not wait for the answer (SIGPIPE would end the process). */
-    for (int i = 0; i < 50; i++) {
+    /* Whole requests whose sender does not wait for the answer (SIGPIPE would end the process). */
+    for (unsigned i = 0; i < CTL_CONNECTIONS_MAX / 2; i++) {
         fd = connect_raw();
         assert_int_equal(ctl_wire_write(fd, "flood\n", 6), 0);
         close(fd);
@@ -398,16 +398,21 @@ static void test_successor_keeps_its_socket(void **state)
     assert_int_equal(stop_server(state), 0);
 }
 
+/* What a daemon that was killed leaves: a name where nobody listens. */
+static int bind_raw(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    memcpy(address.sun_path, socket_path, sizeof(socket_path));
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    return fd;
+}
+
 static void test_stale_socket_is_replaced(void **state)
 {
-    pid_t child = fork();
-    int status;
-
-    assert_true(child >= 0);
-    if (child == 0) /* a daemon that is killed leaves its socket */
-        _exit(start(&server) == 0 ? 0 : 1);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
+    close(bind_raw());
     assert_int_equal(access(socket_path, F_OK), 0);
     test_nobody_there(state);
     assert_int_equal(start_server(state), 0);
@@ -442,8 +447,8 @@ static int ask_as(uid_t uid, const char *expected)
         if (seteuid(0) < 0 || setresuid(uid, uid, uid) < 0)
             _exit(2);
         fd = connect_raw();
-        if (ctl_wire_write(fd, "echo x\n", 7) < 0)
-            _exit(3);
+        /* A server that refuses may have closed already: what counts is its answer. */
+        (void)ctl_wire_write(fd, "echo x\n", 7);
         read_raw(fd, text, sizeof(text));
         _exit(strcmp(text, expected) == 0 ? 0 : 1);
     }
@@ -474,17 +479,13 @@ static void test_strangers_are_refused(void **state)
 static void test_impostors_are_refused(void **state)
 {
     CLEANUP_STRBUF struct strbuf answer = STRBUF_INIT(LIMIT_CTL_MESSAGE);
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd, r;
 
     if (!is_root) {
         skip();
         return;
     }
-    memcpy(address.sun_path, socket_path, sizeof(socket_path));
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    fd = bind_raw();
     /* SO_PEERCRED is who called listen(2). */
     assert_int_equal(seteuid(0), 0);
     assert_int_equal(seteuid(STRANGER), 0);
