@@ -24,6 +24,7 @@
 #define RECEIVE_BUFFER_NONE (16 * KIB)
 /* A connection lives no longer, so that changed addresses of the endpoint are noticed. */
 #define MAX_LIFETIME_S 300L
+#define DNS_CACHE_S    5L
 /* After a refusal, how long the rest of its body is waited for while the server does not read on.
  */
 #define REFUSAL_LINGER_NS (1 * (uint64_t)NS_PER_S)
@@ -348,7 +349,10 @@ static CURLcode set_connection(struct http_call *c, CURL *easy)
     /* Without this, ending a call whose host name is still being resolved joins the resolver's
      * thread, and a silent name server then stops every exchange of this loop. */
     SET(QUICK_EXIT, 1L);
+    /* libcurl connects to the first address, and shuffles when it looks the name up: looking it up
+     * again soon is what spreads the connections over all addresses of the endpoint. */
     SET(DNS_SHUFFLE_ADDRESSES, 1L);
+    SET(DNS_CACHE_TIMEOUT, DNS_CACHE_S);
     SET(TCP_NODELAY, 1L);
     SET(TCP_KEEPALIVE, 1L);
     SET(MAXAGE_CONN, t->max_idle_s);
