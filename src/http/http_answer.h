@@ -38,6 +38,9 @@ bool http_answer_refused(const struct http_answer *a);
 /* Every byte of the answer is known to be there (never true while its end depends on chunks). */
 bool http_answer_complete(const struct http_answer *a);
 
+/* Scheme, host and port of any URL with or without path and query; ->path stays empty. 0 or
+ * -EINVAL. */
+int http_url_origin(const char *url, struct http_url *ret);
 /* "host:port" of any URL, for messages; never its path, query or user info. Returns buf. */
 const char *http_url_where(const char *url, char *buf, size_t size);
 #define HTTP_WHERE_MAX 272

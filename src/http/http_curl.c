@@ -41,6 +41,7 @@ void http_curl_call_free(struct http_call *c)
 {
     http_response_done(&c->answer.resp);
     free(c->headers);
+    free(c->addresses);
     free(c);
 }
 DEFINE_CLEANUP(cleanup_call, struct http_call *, http_curl_call_free)
@@ -205,8 +206,35 @@ static int curl_timer(struct http_transport *transport, uint32_t delay_ms, void 
 
 /* Life */
 
+/* Runs on a lookup's thread. Lock order: the resolver's, then ours. */
+static void names_changed(void *ctx)
+{
+    struct http_curl *t = ctx;
+
+    SCOPE_LOCK(&t->lock);
+    for (unsigned i = 0; i < t->n_loops; i++) {
+        t->loops[i].names_changed = true;
+        http_loop_wake(&t->loops[i]);
+    }
+}
+
+/* With a proxy it may be the proxy alone that can resolve the names behind it. */
+static bool proxy_configured(void)
+{
+    static const char *const names[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
+                                        "ALL_PROXY"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        const char *value = getenv(names[i]);
+        if (value && value[0])
+            return true;
+    }
+    return false;
+}
+
 static void release(struct http_curl *t)
 {
+    http_resolver_free(t->resolver);
     for (unsigned i = 0; i < t->n_loops; i++)
         http_loop_done(&t->loops[i]);
     free(t->loops);
@@ -296,6 +324,9 @@ static int fill(struct http_curl *t, const struct http_curl_options *opts)
         t->user_agent = NULL;
         return -ENOMEM;
     }
+    if (!proxy_configured() &&
+        http_resolver_new(clock_system(), names_changed, t, &t->resolver) < 0)
+        return -ENOMEM;
     for (unsigned i = 0; i < threads; i++) {
         unsigned slots = t->max_connections / threads + (i < t->max_connections % threads);
         int r = http_loop_init(&t->loops[i], t, i, slots);

@@ -1,112 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One exchange: what libcurl is told, what it calls back, when it took too long, and what its
- * verdict means. */
+/* One exchange under way: what libcurl calls back, when it took too long, and what its verdict
+ * means. */
 #include <errno.h>
 #include <linux/sockios.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
 #include "http/http_curl_priv.h"
 
-/* libcurl sends a body up to this size in one packet with the headers, out of the caller's memory.
- * Larger ones go through on_read, where sending can stop when the server has refused. */
-#define INLINE_BODY_MAX (64 * KIB)
-#define UPLOAD_BUFFER   (1 * MIB)
-/* A recv per wake-up takes so much at most; fewer, larger ones cost less CPU per byte. */
-#define RECEIVE_BUFFER_SINK (256 * KIB)
-#define RECEIVE_BUFFER_BODY (64 * KIB)
-#define RECEIVE_BUFFER_NONE (16 * KIB)
-/* A connection lives no longer, so that changed addresses of the endpoint are noticed. */
-#define MAX_LIFETIME_S 300L
-#define DNS_CACHE_S    5L
 /* After a refusal, how long the rest of its body is waited for while the server does not read on.
  */
 #define REFUSAL_LINGER_NS (1 * (uint64_t)NS_PER_S)
-
-/* Headers */
-
-/* Not to be sent, although libcurl would: a header without a value takes it out. */
-static const char *const unwanted[] = {"Expect:", "Accept:"};
-
-static bool has_header(const struct http_request *req, const char *name)
-{
-    for (size_t i = 0; i < req->n_headers; i++)
-        if (strcasecmp(req->headers[i].name, name) == 0)
-            return true;
-    return false;
-}
-
-static bool plain_text(const char *s)
-{
-    for (; *s; s++)
-        if (((unsigned char)*s < ' ' && *s != '\t') || *s == 0x7f)
-            return false;
-    return true;
-}
-
-struct list_builder {
-    struct curl_slist *nodes;
-    size_t n;
-    char *text;
-};
-
-static void list_add(struct list_builder *b, const char *name, const char *between,
-                     const char *value)
-{
-    struct curl_slist *node = &b->nodes[b->n];
-
-    node->data = b->text;
-    node->next = NULL;
-    if (b->n > 0)
-        b->nodes[b->n - 1].next = node;
-    b->n++;
-    b->text = stpcpy(stpcpy(stpcpy(b->text, name), between), value) + 1;
-}
-
-/* libcurl only reads the list, so nodes and strings can share one block. */
-int http_call_build_headers(struct http_call *c)
-{
-    const struct http_request *req = &c->req;
-    bool own_type = has_header(req, "Content-Type");
-    bool own_agent = has_header(req, "User-Agent");
-    size_t nodes = req->n_headers + ARRAY_SIZE(unwanted) + 2;
-    size_t size = nodes * sizeof(struct curl_slist);
-
-    for (size_t i = 0; i < req->n_headers; i++) {
-        const struct http_header *h = &req->headers[i];
-        if (!h->name[0] || strchr(h->name, ':') || !plain_text(h->name) || !plain_text(h->value))
-            return -EINVAL;
-        size += strlen(h->name) + strlen(h->value) + sizeof(": ");
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(unwanted); i++)
-        size += strlen(unwanted[i]) + 1;
-    size += sizeof("Content-Type:") + strlen(c->t->user_agent) + 1;
-
-    char *block = malloc(size);
-    if (!block)
-        return -ENOMEM;
-    struct list_builder b = {.nodes = (struct curl_slist *)(void *)block,
-                             .text = block + nodes * sizeof(struct curl_slist)};
-    for (size_t i = 0; i < req->n_headers; i++) {
-        const struct http_header *h = &req->headers[i];
-        /* "Name;" is libcurl's way to say: this header, with an empty value. */
-        list_add(&b, h->name, h->value[0] ? ": " : ";", h->value);
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(unwanted); i++)
-        list_add(&b, unwanted[i], "", "");
-    if (!own_type)
-        list_add(&b, "Content-Type:", "", "");
-    if (!own_agent)
-        list_add(&b, c->t->user_agent, "", "");
-    c->headers = b.nodes;
-    return 0;
-}
 
 /* Phases */
 
@@ -326,126 +233,27 @@ static int on_close_socket(void *userp, curl_socket_t fd)
     return close(fd);
 }
 
-/* Options */
-
-/* The first error of a row of curl_easy_setopt. */
-#define SET(option, value)                                                                         \
-    do {                                                                                           \
-        if (rc == CURLE_OK)                                                                        \
-            rc = curl_easy_setopt(easy, CURLOPT_##option, value);                                  \
-    } while (0)
-
-static CURLcode set_connection(struct http_call *c, CURL *easy)
-{
-    const struct http_curl *t = c->t;
-    CURLcode rc = CURLE_OK;
-
-    SET(NOSIGNAL, 1L);
-    SET(PROTOCOLS_STR, "http,https");
-    SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    SET(DISALLOW_USERNAME_IN_URL, 1L);
-    SET(PATH_AS_IS, 1L);
-    SET(HTTP_CONTENT_DECODING, 0L);
-    /* Without this, ending a call whose host name is still being resolved joins the resolver's
-     * thread, and a silent name server then stops every exchange of this loop. */
-    SET(QUICK_EXIT, 1L);
-    /* libcurl connects to the first address, and shuffles when it looks the name up: looking it up
-     * again soon is what spreads the connections over all addresses of the endpoint. */
-    SET(DNS_SHUFFLE_ADDRESSES, 1L);
-    SET(DNS_CACHE_TIMEOUT, DNS_CACHE_S);
-    SET(TCP_NODELAY, 1L);
-    SET(TCP_KEEPALIVE, 1L);
-    SET(MAXAGE_CONN, t->max_idle_s);
-    SET(MAXLIFETIME_CONN, MAX_LIFETIME_S);
-    if (c->req.deadlines.connect_ms)
-        /* libcurl divides it among the addresses of the host; our own timer comes on top. */
-        SET(CONNECTTIMEOUT_MS, (long)c->req.deadlines.connect_ms);
-    if (c->req.direct)
-        SET(PROXY, "");
-    SET(SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    if (t->ca_bundle)
-        SET(CAINFO, t->ca_bundle);
-    if (t->insecure) {
-        SET(SSL_VERIFYPEER, 0L);
-        SET(SSL_VERIFYHOST, 0L);
-    }
-    SET(OPENSOCKETFUNCTION, on_open_socket);
-    SET(OPENSOCKETDATA, c->loop);
-    SET(CLOSESOCKETFUNCTION, on_close_socket);
-    SET(CLOSESOCKETDATA, c->loop);
-    SET(PREREQFUNCTION, on_connected);
-    SET(PREREQDATA, c);
-    return rc;
-}
-
-static CURLcode set_body(struct http_call *c, CURL *easy)
+CURLcode http_call_set_callbacks(struct http_call *c, CURL *easy)
 {
     CURLcode rc = CURLE_OK;
-    bool empty = c->body_len == 0;
 
-    SET(CUSTOMREQUEST, http_method_name(c->req.method));
-    if (empty || (c->req.n_body == 1 && c->body_len <= INLINE_BODY_MAX)) {
-        SET(POSTFIELDSIZE_LARGE, (curl_off_t)c->body_len);
-        SET(POSTFIELDS, empty ? "" : (const char *)c->req.body[0].iov_base);
-        return rc;
-    }
-    SET(UPLOAD, 1L);
-    SET(INFILESIZE_LARGE, (curl_off_t)c->body_len);
-    SET(UPLOAD_BUFFERSIZE, (long)MIN((uint64_t)UPLOAD_BUFFER, MAX(c->body_len, INLINE_BODY_MAX)));
-    SET(READFUNCTION, on_read);
-    SET(READDATA, c);
-    SET(SEEKFUNCTION, on_seek);
-    SET(SEEKDATA, c);
-    return rc;
-}
-
-static CURLcode set_method(struct http_call *c, CURL *easy)
-{
-    CURLcode rc = CURLE_OK;
-    long buffer = RECEIVE_BUFFER_NONE;
-
-    switch (c->req.method) {
-    case HTTP_HEAD:
-        SET(NOBODY, 1L);
-        break;
-    case HTTP_PUT:
-    case HTTP_POST:
-        rc = set_body(c, easy);
-        break;
-    case HTTP_DELETE:
-    case HTTP_GET:
-    case HTTP_METHOD_MAX:
-    default:
-        if (c->body_len > 0)
-            rc = set_body(c, easy);
-        else if (c->req.method == HTTP_DELETE)
-            SET(CUSTOMREQUEST, "DELETE");
-        break;
-    }
-    if (c->req.method == HTTP_GET)
-        buffer = c->req.sink ? RECEIVE_BUFFER_SINK : RECEIVE_BUFFER_BODY;
-    /* A wish: libcurl refuses it for a handle that still has a buffer. */
-    (void)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, buffer);
-    return rc;
-}
-
-CURLcode http_call_setup(struct http_call *c, CURL *easy)
-{
-    CURLcode rc = set_connection(c, easy);
-
-    SET(URL, c->req.url);
-    if (rc == CURLE_OK)
-        rc = set_method(c, easy);
-    SET(HTTPHEADER, c->headers);
-    SET(HEADERFUNCTION, on_header);
-    SET(HEADERDATA, c);
-    SET(WRITEFUNCTION, on_data);
-    SET(WRITEDATA, c);
-    SET(NOPROGRESS, 0L);
-    SET(XFERINFOFUNCTION, on_progress);
-    SET(XFERINFODATA, c);
-    SET(ERRORBUFFER, c->curl_error);
-    SET(PRIVATE, (char *)c);
+    HTTP_SET(OPENSOCKETFUNCTION, on_open_socket);
+    HTTP_SET(OPENSOCKETDATA, c->loop);
+    HTTP_SET(CLOSESOCKETFUNCTION, on_close_socket);
+    HTTP_SET(CLOSESOCKETDATA, c->loop);
+    HTTP_SET(PREREQFUNCTION, on_connected);
+    HTTP_SET(PREREQDATA, c);
+    HTTP_SET(READFUNCTION, on_read);
+    HTTP_SET(READDATA, c);
+    HTTP_SET(SEEKFUNCTION, on_seek);
+    HTTP_SET(SEEKDATA, c);
+    HTTP_SET(HEADERFUNCTION, on_header);
+    HTTP_SET(HEADERDATA, c);
+    HTTP_SET(WRITEFUNCTION, on_data);
+    HTTP_SET(WRITEDATA, c);
+    HTTP_SET(NOPROGRESS, 0L);
+    HTTP_SET(XFERINFOFUNCTION, on_progress);
+    HTTP_SET(XFERINFODATA, c);
     return rc;
 }
 
@@ -506,6 +314,8 @@ uint64_t http_call_check(struct http_call *c, uint64_t now, bool *ret_over)
         return next;
     uint64_t span = limit.ms * (uint64_t)NS_PER_MS;
     if (limit.since + span <= now) {
+        if (c->phase == PHASE_CONNECT && !c->parked)
+            http_call_forget_addresses(c);
         time_out(c, limit.what, limit.ms);
         *ret_over = true;
         return next;
@@ -631,6 +441,8 @@ void http_call_judge(struct http_call *c, CURLcode code)
     if (code != CURLE_OK && c->body_len > 0 && http_answer_refused(a) &&
         (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR))
         a->transport_cut = true;
+    if (code != CURLE_OK && c->phase == PHASE_CONNECT)
+        http_call_forget_addresses(c);
     if (code == CURLE_OK || c->ready || a->body_cut || a->transport_cut)
         http_answer_end(a);
     else

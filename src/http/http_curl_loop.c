@@ -182,8 +182,12 @@ static void call_end(struct http_call *c)
 {
     struct http_loop *l = c->loop;
 
+    if (c->is_running)
+        LIST_REMOVE(c, running);
+    c->is_running = false;
     if (c->easy) {
         curl_multi_remove_handle(l->multi, c->easy);
+        l->n_active--;
         /* Connections belong to the multi handle and stay. A handle that has failed is not used
          * again: what libcurl left in it (a receive buffer of the old size) is not worth knowing.
          */
@@ -194,7 +198,6 @@ static void call_end(struct http_call *c)
             curl_easy_cleanup(c->easy);
         }
         c->easy = NULL;
-        LIST_REMOVE(c, running);
     }
     http_deadline_clear(&l->calls, &c->deadline);
     http_curl_finish(c);
@@ -209,13 +212,12 @@ static void call_cancel(struct http_call *c)
     call_end(c);
 }
 
+/* Gives it to libcurl. */
 static void call_launch(struct http_call *c)
 {
     struct http_loop *l = c->loop;
+    bool over;
 
-    c->started_ns = c->active_ns = http_curl_now();
-    c->phase = PHASE_CONNECT;
-    c->fd = -1;
     CURLcode code = http_call_setup(c, c->easy);
     if (code == CURLE_OK && curl_multi_add_handle(l->multi, c->easy) != CURLM_OK)
         code = CURLE_OUT_OF_MEMORY;
@@ -224,28 +226,65 @@ static void call_launch(struct http_call *c)
         call_end(c);
         return;
     }
-    bool over;
-    call_arm(c, http_call_check(c, c->started_ns, &over));
+    call_arm(c, http_call_check(c, http_curl_now(), &over));
     if (over)
         call_end(c);
 }
 
-static void call_start(struct http_call *c)
+/* Launches it when its host's addresses are known or need not be. */
+static void call_resolve(struct http_call *c)
 {
     struct http_loop *l = c->loop;
+    bool over;
 
-    if (c->answer.resp.kind != S3_ERROR_NONE) {
+    switch (http_call_resolve(c)) {
+    case HTTP_RESOLVE_WAIT:
+        c->parked = true;
+        call_arm(c, http_call_check(c, http_curl_now(), &over));
+        if (over)
+            call_end(c);
+        return;
+    case HTTP_RESOLVE_FAILED:
         call_end(c);
         return;
+    case HTTP_RESOLVED:
+    case HTTP_RESOLVE_UNABLE:
+    default:
+        break;
     }
+    c->parked = false;
     c->easy = l->n_idle ? l->idle[--l->n_idle] : curl_easy_init();
     if (!c->easy) {
         http_call_judge(c, CURLE_OUT_OF_MEMORY);
         call_end(c);
         return;
     }
-    LIST_INSERT_HEAD(&l->running, c, running);
+    l->n_active++;
     call_launch(c);
+}
+
+static void call_start(struct http_call *c)
+{
+    if (c->answer.resp.kind != S3_ERROR_NONE) {
+        call_end(c);
+        return;
+    }
+    c->started_ns = c->active_ns = http_curl_now();
+    c->phase = PHASE_CONNECT;
+    LIST_INSERT_HEAD(&c->loop->running, c, running);
+    c->is_running = true;
+    call_resolve(c);
+}
+
+static void unpark_all(struct http_loop *l)
+{
+    struct http_call *c, *next;
+
+    for (c = LIST_FIRST(&l->running); c; c = next) {
+        next = LIST_NEXT(c, running);
+        if (c->parked)
+            call_resolve(c);
+    }
 }
 
 /* Its kept-alive connection turned out stale before anything was sent: again, on another one. */
@@ -254,6 +293,7 @@ static void call_restart(struct http_call *c)
     c->restart = false;
     curl_multi_remove_handle(c->loop->multi, c->easy);
     curl_easy_reset(c->easy);
+    c->phase = PHASE_CONNECT;
     call_launch(c);
 }
 
@@ -304,15 +344,19 @@ static bool take_mail(struct http_loop *l)
         fresh = c->where == CALL_MAILED;
         c->where = CALL_RUNNING;
     }
+    bool names = l->names_changed && !t->stopping;
+    l->names_changed = false;
     pthread_mutex_unlock(&t->lock);
 
+    if (names)
+        unpark_all(l);
     if (timer)
         http_deadline_set(&l->timers, &timer->deadline, timer->at);
     if (c && cancelled)
         call_cancel(c);
     else if (c && fresh)
         call_start(c);
-    return timer || c;
+    return timer || c || names;
 }
 
 /* Calls in the FIFO whose total_ms passed; they belong to no loop, so loop 0 ends them. */
@@ -429,7 +473,8 @@ static void wait_for_events(struct http_loop *l)
     int running;
 
     pthread_mutex_lock(&t->lock);
-    bool mail = !TAILQ_EMPTY(&l->mail) || !TAILQ_EMPTY(&l->timer_mail) || t->stopping;
+    bool mail =
+        !TAILQ_EMPTY(&l->mail) || !TAILQ_EMPTY(&l->timer_mail) || l->names_changed || t->stopping;
     l->asleep = !mail;
     if (l->index == 0 && t->queue_deadlines.root)
         queue_at = t->queue_deadlines.root->at;

@@ -21,6 +21,7 @@
 #include "http/http_answer.h"
 #include "http/http_curl.h"
 #include "http/http_deadline.h"
+#include "http/http_resolve.h"
 
 struct http_curl;
 struct http_loop;
@@ -28,7 +29,7 @@ struct http_loop;
 enum call_where {
     CALL_QUEUED,  /* in the FIFO */
     CALL_MAILED,  /* in the mail of its loop, not yet looked at */
-    CALL_RUNNING, /* known to libcurl */
+    CALL_RUNNING, /* known to libcurl, or parked until its host's addresses are known */
     CALL_ENDED,   /* done is about to run, or runs */
 };
 
@@ -60,7 +61,10 @@ struct http_call {
         deadline; /* in t->queue_deadlines (lock) while in the FIFO, then the loop's */
 
     LIST_ENTRY(http_call) running;
+    bool is_running; /* in that list */
+    bool parked;     /* its host's addresses are being looked up */
     CURL *easy;
+    struct curl_slist *addresses; /* for CURLOPT_RESOLVE; one allocation, or NULL */
     struct http_answer answer;
     enum call_phase phase;
     int fd;         /* of its connection; -1 before it is known. Not owned */
@@ -110,14 +114,16 @@ struct http_loop {
     struct timer_list timer_mail;
     unsigned assigned; /* calls between the FIFO and their end, at most slots */
     unsigned slots;
-    bool asleep; /* a wake-up is needed for mail to be seen */
+    bool asleep;        /* a wake-up is needed for mail to be seen */
+    bool names_changed; /* parked calls may go on */
 
     CURLM *multi;
     uint64_t curl_timer_ns; /* UINT64_MAX = none */
     struct http_deadlines_heap calls;
     struct http_deadlines_heap timers;
     struct running_list running;
-    CURL **idle; /* easy handles, n_idle of slots */
+    unsigned n_active; /* of them known to libcurl */
+    CURL **idle;       /* easy handles, n_idle of slots */
     unsigned n_idle;
     struct loop_socket *sockets;
     size_t n_sockets, sockets_alloc;
@@ -138,6 +144,7 @@ struct http_curl {
     char *user_agent; /* "User-Agent: ..." */
     unsigned n_stats;
     struct stat_counters *stats;
+    struct http_resolver *resolver; /* NULL where proxies are configured: libcurl resolves */
     _Atomic uint64_t connections_opened;
 
     pthread_mutex_t lock;
@@ -176,15 +183,29 @@ void http_loop_ready(struct http_loop *l, struct http_call *c);
 /* Has http_call_check called at that moment. */
 void http_loop_check_at(struct http_loop *l, struct http_call *c, uint64_t at);
 
-/* http_curl_call.c */
+/* http_curl_setup.c */
 /* Builds the header list. 0, -ENOMEM, or -EINVAL for a control character. */
 int http_call_build_headers(struct http_call *c);
+/* Has the addresses of its host put into c->addresses where a new connection is likely. */
+enum http_resolution http_call_resolve(struct http_call *c);
+/* They were of no use. */
+void http_call_forget_addresses(const struct http_call *c);
 /* Sets every option of the easy handle, which is new or reset. */
 CURLcode http_call_setup(struct http_call *c, CURL *easy);
+
+/* http_curl_call.c */
+CURLcode http_call_set_callbacks(struct http_call *c, CURL *easy);
 /* The next moment at which the call must be looked at, UINT64_MAX = never. When a deadline has
  * passed, the answer has been made a timeout (or accepted) and *ret_over is true. */
 uint64_t http_call_check(struct http_call *c, uint64_t now, bool *ret_over);
 /* Turns libcurl's verdict into the response. */
 void http_call_judge(struct http_call *c, CURLcode code);
+
+/* A row of curl_easy_setopt on `easy` of which `rc` keeps the first error. */
+#define HTTP_SET(option, value)                                                                    \
+    do {                                                                                           \
+        if (rc == CURLE_OK)                                                                        \
+            rc = curl_easy_setopt(easy, CURLOPT_##option, value);                                  \
+    } while (0)
 
 #endif

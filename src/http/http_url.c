@@ -114,6 +114,13 @@ int http_url_parse(const char *url, struct http_url *ret)
     return 0;
 }
 
+int http_url_origin(const char *url, struct http_url *ret)
+{
+    const char *rest;
+
+    return parse_origin(url, ret, &rest);
+}
+
 const char *http_url_where(const char *url, char *buf, size_t size)
 {
     struct http_url u;
