@@ -245,9 +245,9 @@ static void list_in_turn_locked(struct name *n, char *buf, size_t size)
 enum http_resolution http_resolver_get(struct http_resolver *r, const char *host, uint64_t since,
                                        char *buf, size_t size)
 {
-    uint64_t now = clock_monotonic_ns(r->clock);
-
     SCOPE_LOCK(&r->lock);
+    uint64_t now =
+        clock_monotonic_ns(r->clock); /* under the lock: not before what is noted there */
     struct name *n = find_or_add_locked(r, host);
     if (!n)
         return HTTP_RESOLVE_UNABLE;
@@ -268,9 +268,8 @@ enum http_resolution http_resolver_get(struct http_resolver *r, const char *host
 
 void http_resolver_forget(struct http_resolver *r, const char *host)
 {
-    uint64_t now = clock_monotonic_ns(r->clock);
-
     SCOPE_LOCK(&r->lock);
+    uint64_t now = clock_monotonic_ns(r->clock);
     struct name *n = find_locked(r, host);
     if (n && now - n->good_ns >= REFRESH_NS)
         n->good_ns = 0;

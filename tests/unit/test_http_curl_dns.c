@@ -204,7 +204,8 @@ static void test_connections_spread_over_addresses(void **state)
     }
     for (int i = 0; i < N; i++) {
         waiter_wait(&w[i]);
-        assert_int_equal(w[i].resp.status, 200);
+        if (w[i].resp.status != 200)
+            fail_msg("%s", w[i].resp.message);
         http_response_done(&w[i].resp);
     }
     for (int i = 1; i <= ADDRESSES; i++) {
