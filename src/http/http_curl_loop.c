@@ -212,6 +212,16 @@ static void call_cancel(struct http_call *c)
     call_end(c);
 }
 
+static CURL *take_easy(struct http_loop *l)
+{
+    if (l->n_idle)
+        return l->idle[--l->n_idle];
+    CURL *easy = curl_easy_init();
+    if (easy)
+        curl_easy_setopt(easy, CURLOPT_SHARE, l->sessions); /* a reset does not undo it */
+    return easy;
+}
+
 /* Gives it to libcurl. */
 static void call_launch(struct http_call *c)
 {
@@ -253,7 +263,7 @@ static void call_resolve(struct http_call *c)
         break;
     }
     c->parked = false;
-    c->easy = l->n_idle ? l->idle[--l->n_idle] : curl_easy_init();
+    c->easy = take_easy(l);
     if (!c->easy) {
         http_call_judge(c, CURLE_OUT_OF_MEMORY);
         call_end(c);
@@ -554,12 +564,15 @@ int http_loop_init(struct http_loop *l, struct http_curl *t, unsigned index, uns
         r = -errno;
     l->idle = calloc(slots, sizeof(l->idle[0]));
     l->multi = curl_multi_init();
-    if (r == 0 && (!l->idle || !l->multi))
+    l->sessions = curl_share_init();
+    if (r == 0 && (!l->idle || !l->multi || !l->sessions))
         r = -ENOMEM;
     if (r < 0) {
         http_loop_done(l);
         return r;
     }
+    /* No locks: only this loop's thread ever uses it. */
+    curl_share_setopt(l->sessions, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
     curl_multi_setopt(l->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
     curl_multi_setopt(l->multi, CURLMOPT_SOCKETDATA, l);
     curl_multi_setopt(l->multi, CURLMOPT_TIMERFUNCTION, on_timer);
@@ -579,6 +592,8 @@ void http_loop_done(struct http_loop *l)
     free(l->idle);
     if (l->multi)
         curl_multi_cleanup(l->multi);
+    if (l->sessions)
+        curl_share_cleanup(l->sessions);
     if (l->epoll_fd >= 0)
         close(l->epoll_fd);
     if (l->wake_fd >= 0)

@@ -118,6 +118,7 @@ struct http_loop {
     bool names_changed; /* parked calls may go on */
 
     CURLM *multi;
+    CURLSH *sessions; /* TLS sessions of all easy handles: new connections resume them */
     uint64_t curl_timer_ns; /* UINT64_MAX = none */
     struct http_deadlines_heap calls;
     struct http_deadlines_heap timers;
