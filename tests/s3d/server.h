@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libmicrohttpd's callbacks: one thread per connection, so that a handler may sleep (injected
- * delays, the bandwidth cap) and sendfile(2) goes in large pieces. */
+ * delays, the bandwidth cap) without holding up others. */
 #ifndef S3D_SERVER_H
 #define S3D_SERVER_H
 
