@@ -105,7 +105,8 @@ struct store_head_in {
 };
 
 struct store_sink {
-    /* Once, before the first write; 0 or -errno to refuse. o is borrowed. May be NULL. */
+    /* Once, before the first write, also for an empty body; 0 or -errno to refuse. o is borrowed.
+     * May be NULL. */
     int (*begin)(void *ctx, const struct store_object *o);
     int (*write)(void *ctx, const void *data, size_t len);
     void *ctx;
@@ -127,7 +128,7 @@ struct store_put_in { /* out: struct store_version */
     bool if_absent;       /* create only */
 };
 struct store_version {
-    char etag[STORE_ETAG_SIZE];
+    char etag[STORE_ETAG_SIZE]; /* "" when a server (Ceph 16 on COMPLETE) does not tell it */
     int64_t mtime_ns; /* the server's time of the change, or the local one when it is not told */
 };
 

@@ -11,7 +11,7 @@
 
 #include "base/attr.h"
 #include "base/digest.h"
-#include "s3/s3_limits.h"
+#include "store/store_limits.h"
 #include "store/store_memory_impl.h"
 
 #define GET_PIECE_DEFAULT (64u << 10)
@@ -58,7 +58,7 @@ int memory_check_key(const char *key, struct s3_error *err)
     size_t len = strlen(key);
     if (!len)
         return memory_fail(err, S3_ERROR_INVALID, 400, "InvalidRequest", "the key is empty");
-    if (len > S3_KEY_MAX)
+    if (len > STORE_KEY_MAX)
         return memory_fail(err, S3_ERROR_KEY_TOO_LONG, 400, "KeyTooLongError",
                            "the key has %zu bytes", len);
     return 0;
@@ -236,7 +236,7 @@ static int check_attrs(const struct store_attrs *attrs, struct s3_error *err)
     size_t size = 0;
     for (size_t i = 0; i < attrs->n_metadata; i++)
         size += strlen(attrs->metadata[i].name) + strlen(attrs->metadata[i].value);
-    if (size > S3_USER_METADATA_MAX)
+    if (size > STORE_METADATA_MAX)
         return memory_fail(err, S3_ERROR_INVALID, 400, "MetadataTooLarge",
                            "the metadata has %zu bytes", size);
     return 0;
@@ -248,7 +248,7 @@ static int op_put(struct store_memory *m, const struct store_put_in *in, struct 
     uint64_t size = 0;
     for (int i = 0; i < in->n_body; i++)
         size += in->body[i].iov_len;
-    if (size > S3_PUT_SIZE_MAX)
+    if (size > STORE_PUT_SIZE_MAX)
         return memory_fail(err, S3_ERROR_TOO_LARGE, 400, "EntityTooLarge", "more than 5 GiB");
     int r = memory_check_key(in->key, err);
     if (!r)
@@ -294,7 +294,7 @@ static int op_copy(struct store_memory *m, const struct store_copy_in *in,
         return no_such_key(in->source_key, err);
     if (in->source_if_match && strcmp(in->source_if_match, source->head.etag) != 0)
         return precondition(in->source_key, err);
-    if (source->head.size > S3_COPY_SIZE_MAX)
+    if (source->head.size > STORE_COPY_SIZE_MAX)
         return memory_fail(err, S3_ERROR_INVALID, 400, "InvalidRequest",
                            "'%s' is too large for one copy", in->source_key);
     if (strcmp(in->source_key, in->key) == 0 && !in->replace_attrs)
@@ -329,7 +329,7 @@ static int op_delete(struct store_memory *m, const struct store_delete_in *in, s
 static int op_delete_many(struct store_memory *m, const struct store_delete_many_in *in,
                           struct store_delete_many_out *out, struct s3_error *err)
 {
-    if (!in->n_keys || in->n_keys > S3_DELETE_BATCH_MAX)
+    if (!in->n_keys || in->n_keys > STORE_DELETE_MANY_MAX)
         return memory_fail(err, S3_ERROR_INVALID, 400, "MalformedXML", "%zu keys in one request",
                            in->n_keys);
     *out = (struct store_delete_many_out){.arena = ARENA_INIT(LIMIT_PAGE_STRINGS)};
@@ -566,8 +566,8 @@ int store_memory_new(const struct store_memory_options *opts, struct store **ret
     m->store.ops = &MEMORY_OPS;
     m->clock = o.clock ? o.clock : clock_system();
     m->get_piece = o.get_piece ? o.get_piece : GET_PIECE_DEFAULT;
-    m->part_size_min = o.part_size_min ? o.part_size_min : S3_PART_SIZE_MIN;
-    m->page_size = o.page_size ? MIN(o.page_size, S3_LIST_PAGE_MAX) : S3_LIST_PAGE_MAX;
+    m->part_size_min = o.part_size_min ? o.part_size_min : STORE_PART_SIZE_MIN;
+    m->page_size = o.page_size ? MIN(o.page_size, STORE_LIST_MAX) : STORE_LIST_MAX;
     pthread_mutex_init(&m->lock, NULL);
     if (o.threads) {
         int r = threadpool_new(o.threads, "store-memory", &m->pool);

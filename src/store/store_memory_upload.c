@@ -7,7 +7,7 @@
 
 #include "base/attr.h"
 #include "base/digest.h"
-#include "s3/s3_limits.h"
+#include "store/store_limits.h"
 #include "store/store_memory_impl.h"
 
 void memory_upload_free(struct memory_upload *u)
@@ -108,9 +108,9 @@ static int add_part(struct store_memory *m, const char *key, const char *id, uin
 
 static int check_part(uint32_t number, uint64_t size, struct s3_error *err)
 {
-    if (number < 1 || number > S3_PARTS_MAX)
+    if (number < 1 || number > STORE_PARTS_MAX)
         return memory_fail(err, S3_ERROR_INVALID, 400, "InvalidArgument", "part number %u", number);
-    if (size > S3_PART_SIZE_MAX)
+    if (size > STORE_PART_SIZE_MAX)
         return memory_fail(err, S3_ERROR_TOO_LARGE, 400, "EntityTooLarge", "part over 5 GiB");
     return 0;
 }
@@ -240,7 +240,7 @@ static int gather_parts(const struct store_memory *m, const struct memory_upload
 int memory_upload_complete(struct store_memory *m, const struct store_upload_complete_in *in,
                            struct store_version *out, struct s3_error *err)
 {
-    if (!in->n_parts || in->n_parts > S3_PARTS_MAX)
+    if (!in->n_parts || in->n_parts > STORE_PARTS_MAX)
         return memory_fail(err, S3_ERROR_INVALID, 400, "MalformedXML", "%zu parts", in->n_parts);
     CLEANUP_FREE struct blob **blobs = calloc(in->n_parts, sizeof(struct blob *));
     if (!blobs)

@@ -2,10 +2,12 @@
 #include "store/store_s3.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/limits.h"
+#include "store/store_limits.h"
 #include "store/store_s3_impl.h"
 
 static int prepare_list(struct store_s3_request *r)
@@ -79,7 +81,7 @@ static int finish_list(struct store_s3_request *r, int result)
 const struct store_s3_row store_s3_rows[STORE_OP_MAX] = {
     [STORE_LIST] = {S3_OP_LIST_OBJECTS_V2, true, prepare_list, finish_list},
     [STORE_HEAD] = {S3_OP_HEAD_OBJECT, true, store_s3_prepare_head, store_s3_finish_head},
-    [STORE_GET] = {S3_OP_GET_OBJECT, true, store_s3_prepare_get, store_s3_finish_head},
+    [STORE_GET] = {S3_OP_GET_OBJECT, true, store_s3_prepare_get, store_s3_finish_get},
     [STORE_PUT] = {S3_OP_PUT_OBJECT, true, store_s3_prepare_put, store_s3_finish_put},
     [STORE_COPY] = {S3_OP_COPY_OBJECT, true, store_s3_prepare_copy, store_s3_finish_copy},
     [STORE_DELETE] = {S3_OP_DELETE_OBJECT, true, store_s3_prepare_delete, store_s3_finish_delete},
@@ -91,7 +93,7 @@ const struct store_s3_row store_s3_rows[STORE_OP_MAX] = {
     [STORE_UPLOAD_PART_COPY] = {S3_OP_UPLOAD_PART_COPY, true, store_s3_prepare_part_copy,
                                 store_s3_finish_part_copy},
     [STORE_UPLOAD_COMPLETE] = {S3_OP_COMPLETE_MULTIPART_UPLOAD, true, store_s3_prepare_complete,
-                               store_s3_finish_put},
+                               store_s3_finish_version},
     [STORE_UPLOAD_ABORT] = {S3_OP_ABORT_MULTIPART_UPLOAD, false, store_s3_prepare_abort,
                             store_s3_finish_abort},
     [STORE_UPLOAD_LIST] = {S3_OP_LIST_MULTIPART_UPLOADS, true, store_s3_prepare_uploads,
@@ -157,7 +159,9 @@ static void on_done(void *ctx, int result, const struct s3_error *err)
 
     if (err)
         r->err = *err;
-    if (row->finish)
+    if (r->looking)
+        result = store_s3_finish_look(r, result);
+    else if (row->finish)
         result = row->finish(r, result);
     if (result == -EINPROGRESS) {
         store_s3_send(r);
@@ -173,8 +177,8 @@ void store_s3_send(struct store_s3_request *r)
     int result;
 
     memset(&r->s3_out, 0, sizeof(r->s3_out));
-    result = s3_client_submit(r->s->client, row->op, &r->s3_in, row->has_out ? &r->s3_out : NULL,
-                              on_done, r, NULL);
+    result = s3_client_submit(r->s->client, r->looking ? S3_OP_HEAD_OBJECT : row->op, &r->s3_in,
+                              row->has_out ? &r->s3_out : NULL, on_done, r, NULL);
     if (result < 0) {
         (void)s3_error_set(&r->err, S3_ERROR_OUT_OF_MEMORY, "the request could not be sent: %s",
                            strerror(-result));
@@ -220,6 +224,18 @@ static void s3_free(struct store *store)
 
 static const struct store_ops s3_ops = {.submit = s3_submit, .free = s3_free};
 
+/* A prefix names a folder: "a" and "a/b" are not beside each other under it. */
+static char *folder_prefix(const char *prefix)
+{
+    size_t len = strlen(prefix);
+    bool closed = !len || prefix[len - 1] == '/';
+    char *s = malloc(len + 2);
+
+    if (s)
+        (void)snprintf(s, len + 2, "%s%s", prefix, closed ? "" : "/");
+    return s;
+}
+
 int store_s3_new(const struct store_s3_options *opts, struct store **ret, struct s3_error *reterr)
 {
     struct store_s3 *s = calloc(1, sizeof(*s));
@@ -229,7 +245,7 @@ int store_s3_new(const struct store_s3_options *opts, struct store **ret, struct
     s->store.ops = &s3_ops;
     s->client = s3_client_ref(opts->client);
     s->bucket = strdup(opts->bucket);
-    s->prefix = strdup(opts->prefix ? opts->prefix : "");
+    s->prefix = folder_prefix(opts->prefix ? opts->prefix : "");
     s->storage_class = opts->storage_class ? strdup(opts->storage_class) : NULL;
     s->checksum = opts->checksum;
     s->clock = opts->clock ? opts->clock : clock_system();
@@ -241,3 +257,14 @@ int store_s3_new(const struct store_s3_options *opts, struct store **ret, struct
     *ret = &s->store;
     return 0;
 }
+
+_Static_assert(STORE_KEY_MAX == S3_KEY_MAX && STORE_LIST_MAX == S3_LIST_PAGE_MAX &&
+                   STORE_DELETE_MANY_MAX == S3_DELETE_BATCH_MAX &&
+                   STORE_PARTS_MAX == S3_PARTS_MAX && STORE_PART_SIZE_MIN == S3_PART_SIZE_MIN &&
+                   STORE_PART_SIZE_MAX == S3_PART_SIZE_MAX &&
+                   STORE_COPY_SIZE_MAX == S3_COPY_SIZE_MAX &&
+                   STORE_PUT_SIZE_MAX == S3_PUT_SIZE_MAX &&
+                   STORE_OBJECT_SIZE_MAX == S3_OBJECT_SIZE_MAX &&
+                   STORE_METADATA_MAX == S3_USER_METADATA_MAX && STORE_ETAG_SIZE >= S3_ETAG_SIZE &&
+                   STORE_UPLOAD_ID_SIZE >= S3_UPLOAD_ID_SIZE,
+               "the port's limits are S3's");

@@ -10,7 +10,7 @@
 struct store_s3_options {
     struct s3_client *client;       /* a reference is taken */
     const char *bucket;             /* copied */
-    const char *prefix;             /* "" or ending in '/'; copied */
+    const char *prefix;             /* copied; a '/' is added where it does not end in one */
     const char *storage_class;      /* of new objects; NULL = the bucket's default; copied */
     enum s3_checksum_algo checksum; /* sent with every upload */
     struct clock *clock;            /* for times the server does not tell; NULL = clock_system() */

@@ -4,6 +4,8 @@
 #ifndef PAILFS_STORE_STORE_S3_IMPL_H
 #define PAILFS_STORE_STORE_S3_IMPL_H
 
+#include <stdatomic.h>
+
 #include "store/store_s3.h"
 
 struct store_s3 {
@@ -15,6 +17,7 @@ struct store_s3 {
     char *storage_class;
     enum s3_checksum_algo checksum;
     struct clock *clock;
+    atomic_bool bare_etags; /* the server takes If-Match on PUT without quotes only */
 };
 
 /* A request under way. Everything it needs lives in its arena until it is done. */
@@ -27,7 +30,13 @@ struct store_s3_request {
     void *ctx;
     struct arena arena;
     struct http_sink sink; /* STORE_GET */
-    struct s3_error err;   /* STORE_UPLOAD_PARTS goes on over several pages */
+    bool begun;            /* STORE_GET: the caller's begin has run */
+    /* STORE_PUT with If-Match, see store_s3_put.c: */
+    bool bare_etag;  /* this try sends it without quotes */
+    bool both_forms; /* the other form was tried before */
+    bool looking;    /* a HEAD in place of the request is under way */
+    struct s3_error refusal;
+    struct s3_error err; /* STORE_UPLOAD_PARTS goes on over several pages */
     union {
         struct s3_list_objects_v2_in list;
         struct s3_head_object_in head;
@@ -84,14 +93,20 @@ void store_s3_send(struct store_s3_request *r);
 int store_s3_prepare_head(struct store_s3_request *r);
 int store_s3_finish_head(struct store_s3_request *r, int result);
 int store_s3_prepare_get(struct store_s3_request *r);
-int store_s3_prepare_put(struct store_s3_request *r);
-int store_s3_finish_put(struct store_s3_request *r, int result);
+int store_s3_finish_get(struct store_s3_request *r, int result);
 int store_s3_prepare_copy(struct store_s3_request *r);
 int store_s3_finish_copy(struct store_s3_request *r, int result);
 int store_s3_prepare_delete(struct store_s3_request *r);
 int store_s3_finish_delete(struct store_s3_request *r, int result);
 int store_s3_prepare_delete_many(struct store_s3_request *r);
 int store_s3_finish_delete_many(struct store_s3_request *r, int result);
+/* store_s3_put.c */
+int store_s3_prepare_put(struct store_s3_request *r);
+int store_s3_finish_put(struct store_s3_request *r, int result);
+/* The HEAD has ended. */
+int store_s3_finish_look(struct store_s3_request *r, int result);
+/* From S3's output of a PUT or a completion. */
+int store_s3_finish_version(struct store_s3_request *r, int result);
 /* store_s3_upload.c */
 int store_s3_prepare_create(struct store_s3_request *r);
 int store_s3_finish_create(struct store_s3_request *r, int result);

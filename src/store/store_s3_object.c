@@ -71,6 +71,7 @@ static int get_head(void *ctx, const struct s3_head_object_out *head)
     const struct store_get_in *in = r->in;
     struct store_object o;
 
+    r->begun = true;
     if (!in->sink->begin)
         return 0;
     if (object_from_head(head, &r->arena, &o) < 0)
@@ -105,34 +106,24 @@ int store_s3_prepare_get(struct store_s3_request *r)
     return get->key ? 0 : -ENOMEM;
 }
 
-/* ---- PUT and COPY ---- */
-
-int store_s3_prepare_put(struct store_s3_request *r)
+/* An empty body is no reason for the layers below to begin anything; the port does. */
+int store_s3_finish_get(struct store_s3_request *r, int result)
 {
-    const struct store_put_in *in = r->in;
-    struct s3_put_object_in *put = &r->s3_in.put;
+    const struct store_get_in *in = r->in;
+    struct store_object *o = r->out;
 
-    put->bucket = r->s->bucket;
-    put->key = store_s3_key(r, in->key);
-    put->body = in->body;
-    put->n_body = in->n_body;
-    put->conditions.if_match = in->if_match;
-    put->conditions.if_none_match = in->if_absent ? "*" : NULL;
-    put->checksum_algo = r->s->checksum;
-    return put->key ? store_s3_attrs(r, &in->attrs, &put->attrs) : -ENOMEM;
-}
-
-/* Also of CompleteMultipartUpload. */
-int store_s3_finish_put(struct store_s3_request *r, int result)
-{
-    struct store_version *v = r->out;
-
-    if (result < 0 || !v)
+    result = store_s3_finish_head(r, result);
+    if (result < 0 || r->begun || !in->sink->begin || !o)
         return result;
-    (void)snprintf(v->etag, sizeof(v->etag), "%s", r->s3_out.put.etag);
-    v->mtime_ns = r->s3_out.put.date_ns ? r->s3_out.put.date_ns : clock_realtime_ns(r->s->clock);
-    return 0;
+    result = in->sink->begin(in->sink->ctx, o);
+    if (result < 0) {
+        store_object_done(o);
+        (void)s3_error_set(&r->err, S3_ERROR_CANCELLED, "the receiver gave up");
+    }
+    return result;
 }
+
+/* ---- COPY ---- */
 
 int store_s3_prepare_copy(struct store_s3_request *r)
 {
