@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 #include "data/data_impl.h"
-#include "s3/s3_limits.h"
+#include "store/store_limits.h"
 
 #define MEMORY_LIMIT_DEFAULT (512 * MIB)
 #define MEMORY_LIMIT_MIN     (64 * MIB)
@@ -41,10 +41,10 @@ static const uint32_t PART_SIZE_DOUBLES[] = {1000, 2000, 3000, 4000, 4250,
 
 uint64_t data_part_size(uint64_t first, uint32_t index)
 {
-    uint64_t size = MAX(MIN(first, S3_PART_SIZE_MAX), S3_PART_SIZE_MIN);
+    uint64_t size = MAX(MIN(first, STORE_PART_SIZE_MAX), STORE_PART_SIZE_MIN);
     for (size_t i = 0; i < ARRAY_SIZE(PART_SIZE_DOUBLES) && index >= PART_SIZE_DOUBLES[i]; i++)
         size *= 2;
-    return MIN(size, S3_PART_SIZE_MAX);
+    return MIN(size, STORE_PART_SIZE_MAX);
 }
 
 /* ---- budget ---- */
@@ -274,9 +274,9 @@ int data_new(const struct data_options *opts, struct data **ret)
     d->clock = opts->clock ? opts->clock : clock_system();
     d->memory_limit =
         MAX(opts->memory_limit ? opts->memory_limit : MEMORY_LIMIT_DEFAULT, MEMORY_LIMIT_MIN);
-    d->write_part_max = MIN(d->memory_limit / PART_MEMORY_SHARE, S3_PART_SIZE_MAX);
+    d->write_part_max = MIN(d->memory_limit / PART_MEMORY_SHARE, STORE_PART_SIZE_MAX);
     d->write_part_size = opts->write_part_size ? opts->write_part_size : PART_SIZE_DEFAULT;
-    d->write_part_size = MAX(MIN(d->write_part_size, d->write_part_max), S3_PART_SIZE_MIN);
+    d->write_part_size = MAX(MIN(d->write_part_size, d->write_part_max), STORE_PART_SIZE_MIN);
     d->read_part_size = opts->read_part_size ? opts->read_part_size : PART_SIZE_DEFAULT;
     d->read_part_size =
         MAX(MIN(d->read_part_size, d->memory_limit / PART_MEMORY_SHARE), READ_PART_SIZE_MIN);

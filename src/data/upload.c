@@ -8,7 +8,7 @@
 
 #include "base/digest.h"
 #include "base/log.h"
-#include "s3/s3_limits.h"
+#include "store/store_limits.h"
 
 struct upload {
     struct data *d;
@@ -242,9 +242,9 @@ static int part_begin(struct upload *u, struct part *p, struct s3_error *reterr)
         pthread_cond_wait(&u->cond, &u->lock);
     if (u->result)
         return first_failure_locked(u, reterr);
-    if (u->n_parts == S3_PARTS_MAX) {
+    if (u->n_parts == STORE_PARTS_MAX) {
         s3_error_set(reterr, S3_ERROR_TOO_LARGE, "'%s' would have more than %u parts", u->key,
-                     S3_PARTS_MAX);
+                     STORE_PARTS_MAX);
         return -EFBIG;
     }
     if (u->n_parts == u->alloc_parts) {
@@ -335,7 +335,8 @@ int upload_copy(struct upload *u, const char *source_key, const char *source_eta
                                                     .upload_id = u->id.id,
                                                     .number = p->number,
                                                     .source_key = p->source_key,
-                                                    .source_if_match = p->source_etag,
+                                                    .source_if_match =
+                                                        p->source_etag[0] ? p->source_etag : NULL,
                                                     .offset = offset,
                                                     .length = length};
     return part_submit(p, STORE_UPLOAD_PART_COPY, &p->copy_in, reterr);
@@ -436,5 +437,10 @@ int upload_complete(struct upload *u, const char *if_match, bool if_absent,
         return r;
     }
     u->completed = true;
+    /* Ceph 16 does not tell it. */
+    if (!ret->etag[0] || strcmp(ret->etag, "\"\"") == 0) {
+        ret->etag[0] = '\0';
+        (void)is_stored(u, ret);
+    }
     return 0;
 }

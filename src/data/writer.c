@@ -17,7 +17,7 @@
 #include "base/digest.h"
 #include "data/buffer.h"
 #include "data/upload.h"
-#include "s3/s3_limits.h"
+#include "store/store_limits.h"
 
 /* A large base is copied in about this size, in parallel. */
 #define COPY_PIECE (64 * MIB)
@@ -220,12 +220,14 @@ static int get_base(struct writer *w, uint64_t offset, uint64_t length, struct b
     struct s3_error err = {0};
     target->left = length;
     struct store_sink sink = {.write = base_write, .ctx = target};
+    /* Without an ETag when a server did not tell the one of our own commit. */
+    const char *etag = w->base_etag[0] ? w->base_etag : NULL;
     struct store_get_in in = {
-        .key = w->key, .offset = offset, .length = length, .if_match = w->base_etag, .sink = &sink};
+        .key = w->key, .offset = offset, .length = length, .if_match = etag, .sink = &sink};
     struct store_object o;
     int r = store_get(w->d->store, &in, &o, &err);
     if (!r) {
-        bool same = strcmp(o.etag, w->base_etag) == 0;
+        bool same = !etag || strcmp(o.etag, etag) == 0;
         store_object_done(&o);
         if (!same)
             r = s3_error_set(&err, S3_ERROR_PRECONDITION, "'%s' was replaced", w->key);
@@ -287,9 +289,9 @@ static int open_base(struct writer *w, uint64_t from, uint64_t until, struct s3_
         return pull_base(w, 0, all_new ? 0 : w->base_keep, reterr);
     }
     /* What stays in the store becomes parts, and they have a minimum. */
-    if (from < S3_PART_SIZE_MIN)
+    if (from < STORE_PART_SIZE_MIN)
         from = 0;
-    if (w->base_keep - from > first + (from ? 0 : S3_PART_SIZE_MIN))
+    if (w->base_keep - from > first + (from ? 0 : STORE_PART_SIZE_MIN))
         return unsupported(w, "only the end of a large file can be rewritten", reterr);
     return pull_base(w, from, until, reterr);
 }
@@ -306,7 +308,7 @@ static void cut_base(struct writer *w, uint64_t size)
 /* The parts that the kept base takes. */
 static uint32_t copy_pieces(const struct writer *w)
 {
-    uint64_t fewest = (w->base_keep + S3_COPY_SIZE_MAX - 1) / S3_COPY_SIZE_MAX;
+    uint64_t fewest = (w->base_keep + STORE_COPY_SIZE_MAX - 1) / STORE_COPY_SIZE_MAX;
     uint64_t wanted = MIN(w->base_keep / COPY_PIECE, (uint64_t)w->d->parallel);
     return (uint32_t)MAX(MAX(fewest, wanted), 1u);
 }
@@ -329,8 +331,8 @@ static uint64_t buffer_capacity(const struct writer *w)
  * stream would run out of part numbers. The last number takes what comes. */
 static uint64_t early_size(const struct writer *w)
 {
-    bool last = w->upload && upload_next_index(w->upload) + 1 >= S3_PARTS_MAX;
-    return part_size(w, last ? w->d->write_part_size : S3_PART_SIZE_MIN);
+    bool last = w->upload && upload_next_index(w->upload) + 1 >= STORE_PARTS_MAX;
+    return part_size(w, last ? w->d->write_part_size : STORE_PART_SIZE_MIN);
 }
 
 static int copy_base(struct writer *w, struct s3_error *reterr)
@@ -389,7 +391,7 @@ static int send_buffer(struct writer *w, struct s3_error *reterr)
     struct s3_error err = {0};
     uint64_t len = w->buffer.len;
     int r = need_upload(w, &err);
-    if (!r && upload_next_index(w->upload) + 1 >= S3_PARTS_MAX) {
+    if (!r && upload_next_index(w->upload) + 1 >= STORE_PARTS_MAX) {
         /* The file is as large as it can be; what it has stays good. */
         s3_error_set(reterr, S3_ERROR_TOO_LARGE, "'%s' has all the parts that S3 allows", w->key);
         return -EFBIG;
@@ -484,7 +486,7 @@ static int write_bytes(struct writer *w, uint64_t offset, const char *from, size
 static int send_full(struct writer *w, struct s3_error *reterr)
 {
     if (!w->upload || w->buffer.len < buffer_capacity(w) ||
-        upload_next_index(w->upload) + 1 >= S3_PARTS_MAX)
+        upload_next_index(w->upload) + 1 >= STORE_PARTS_MAX)
         return 0;
     return send_buffer(w, reterr);
 }
@@ -495,7 +497,7 @@ static int write_inside(struct writer *w, uint64_t offset, const void *buf, size
     int r = old_failure(w, reterr);
     if (r || !len)
         return r;
-    if (offset > S3_OBJECT_SIZE_MAX || len > S3_OBJECT_SIZE_MAX - offset) {
+    if (offset > STORE_OBJECT_SIZE_MAX || len > STORE_OBJECT_SIZE_MAX - offset) {
         s3_error_set(reterr, S3_ERROR_TOO_LARGE, "'%s' would be larger than S3 allows", w->key);
         return -EFBIG;
     }
@@ -538,7 +540,7 @@ static int truncate_inside(struct writer *w, uint64_t size, struct s3_error *ret
     int r = old_failure(w, reterr);
     if (r || size == w->size)
         return r;
-    if (size > S3_OBJECT_SIZE_MAX) {
+    if (size > STORE_OBJECT_SIZE_MAX) {
         s3_error_set(reterr, S3_ERROR_TOO_LARGE, "'%s' would be larger than S3 allows", w->key);
         return -EFBIG;
     }
@@ -617,21 +619,36 @@ static const char *condition(const struct writer *w)
     return w->if_match[0] ? w->if_match : NULL;
 }
 
-/* Whether the PUT whose answer is lost was ours. */
+/* All of our metadata is the object's. */
+static bool same_metadata(const struct store_attrs *ours, const struct store_attrs *theirs)
+{
+    for (size_t i = 0; i < ours->n_metadata; i++) {
+        bool found = false;
+        for (size_t k = 0; k < theirs->n_metadata && !found; k++)
+            found = strcmp(ours->metadata[i].name, theirs->metadata[k].name) == 0 &&
+                    strcmp(ours->metadata[i].value, theirs->metadata[k].value) == 0;
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+/* Whether the PUT whose answer is lost was ours. An empty object proves nothing: of two hosts that
+ * create the same lock file, both would believe to have done it. */
 static bool put_is_stored(struct writer *w, const struct store_put_in *in,
                           struct store_version *ret)
 {
     uint8_t md5[DIGEST_MD5_SIZE];
     char etag[STORE_ETAG_SIZE] = "\"";
     struct store_object o;
-    if (digest_iov(DIGEST_MD5, in->body, in->n_body, md5))
+    if (w->buffer.len == 0 || digest_iov(DIGEST_MD5, in->body, in->n_body, md5))
         return false;
     for (int i = 0; i < DIGEST_MD5_SIZE; i++)
         snprintf(etag + 1 + 2 * i, 3, "%02x", md5[i]);
     snprintf(etag + 1 + 2 * DIGEST_MD5_SIZE, 2, "\"");
     if (store_head(w->d->store, w->key, &o, NULL))
         return false;
-    bool ours = strcmp(o.etag, etag) == 0;
+    bool ours = strcmp(o.etag, etag) == 0 && same_metadata(&in->attrs, &o.attrs);
     if (ours) {
         snprintf(ret->etag, sizeof(ret->etag), "%s", o.etag);
         ret->mtime_ns = o.mtime_ns;
@@ -659,7 +676,7 @@ static int commit_put(struct writer *w, struct store_version *ret, struct s3_err
         return 0;
     }
     bool condition_broken = err->kind == S3_ERROR_PRECONDITION || err->kind == S3_ERROR_NO_SUCH_KEY;
-    if (condition_broken && (w->put_uncertain || err->tries > 1) && put_is_stored(w, &in, ret)) {
+    if (condition_broken && w->put_uncertain && put_is_stored(w, &in, ret)) {
         w->put_uncertain = false;
         return 0;
     }
