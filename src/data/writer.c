@@ -47,6 +47,7 @@ struct writer {
     bool put_uncertain;    /* a PUT was sent whose effect is not known */
     char if_match[STORE_ETAG_SIZE];
     bool if_absent;
+    bool unconditional; /* if_match is not sent */
     int failed; /* stays */
     struct s3_error failed_err;
     struct writer_result last;
@@ -616,7 +617,14 @@ int writer_read(struct writer *w, uint64_t offset, void *buf, size_t len, size_t
 
 static const char *condition(const struct writer *w)
 {
-    return w->if_match[0] ? w->if_match : NULL;
+    return w->if_match[0] && !w->unconditional ? w->if_match : NULL;
+}
+
+void writer_no_if_match(struct writer *w)
+{
+    enter(w);
+    w->unconditional = true;
+    leave(w);
 }
 
 /* All of our metadata is the object's. */

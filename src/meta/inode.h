@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "meta/dir.h"
 #include "meta/names.h"
@@ -30,7 +31,8 @@ struct inode_attr {
     uint32_t mode; /* st_mode with the type */
     uint32_t uid;
     uint32_t gid;
-    bool posix_known; /* mode, owner and times are the object's own, not the mount's defaults */
+    bool posix_known; /* mode, owner and times are this version's own, not what a listing shows */
+    bool times_set;   /* the times were set, not made by writing */
     char etag[STORE_ETAG_SIZE]; /* "" = not in the store (yet) */
     int64_t modified_ns;        /* LastModified of that version */
 };
@@ -57,14 +59,19 @@ struct inode {
     struct dir *dir;       /* listing, referenced; NULL = none */
     uint64_t dir_until_ns; /* monotonic; the listing's end */
     enum known marker;     /* an object stands for the directory */
+    bool marker_own;       /* written by this mount: empty, without foreign metadata */
     enum known posix;      /* children have attributes in their metadata */
     uint64_t posix_until_ns;
-    unsigned misses; /* names asked for one by one since there is no listing */
-    bool large;      /* more than one page when it was last looked at */
+    unsigned misses;           /* names asked for one by one since there is no listing */
+    bool large;                /* more than one page when it was last looked at */
+    TAILQ_ENTRY(inode) by_use; /* in the owner's list, while there is a listing */
+
+    uint64_t changes; /* made by this mount: of the content, or of the directory's names */
 
     /* files */
-    struct open_file *open; /* vfs' state of a file that is open for writing; NULL = none */
-    uint64_t changes;       /* versions made by this mount */
+    struct open_file *open;  /* vfs' state of a file that is open for writing; NULL = none */
+    uint64_t version;        /* counts the versions of the content that were seen */
+    uint64_t kernel_version; /* the one that the kernel's page cache may hold */
 };
 
 struct inode_table {

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The mount's state, and what every operation needs: finding inodes, checking names, attributes. */
+#include "vfs/vfs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "vfs/vfs_impl.h"
+
+#define PARALLEL_DEFAULT       16u
+#define LISTING_MEMORY_DEFAULT (256 * MIB)
+
+/* S3 has no size. Large enough that no program thinks the disk is full, small enough for programs
+ * that compute with signed 64-bit bytes: 1 PiB. */
+#define STATFS_BLOCK_SIZE 4096u
+#define STATFS_BLOCKS     (UINT64_C(1) << 38)
+#define STATFS_FILES      (UINT64_C(1) << 40)
+
+/* What a program reads and writes at a time best (st_blksize); coreutils take it literally. */
+#define STAT_BLOCK_SIZE (1 << 20)
+
+/* The listing goes with the inode. */
+static void inode_freed(void *ctx, struct inode *i)
+{
+    struct vfs *v = ctx;
+    vfs_listing_drop_locked(v, i);
+}
+
+int vfs_new(const struct vfs_options *opts, struct vfs **ret)
+{
+    struct vfs *v = calloc(1, sizeof(*v));
+    if (!v)
+        return -ENOMEM;
+    v->opts = *opts;
+    v->store = opts->store;
+    v->clock = opts->clock ? opts->clock : clock_system();
+    v->started_ns = clock_realtime_ns(v->clock);
+    if (v->opts.key_max == 0 || v->opts.key_max > COMPONENT_LENGTH_MAX)
+        v->opts.key_max = COMPONENT_LENGTH_MAX;
+    if (v->opts.parallel == 0)
+        v->opts.parallel = PARALLEL_DEFAULT;
+    if (v->opts.listing_memory == 0)
+        v->opts.listing_memory = LISTING_MEMORY_DEFAULT;
+    TAILQ_INIT(&v->open_files);
+    TAILQ_INIT(&v->listings);
+    if (inode_table_init(&v->inodes) < 0) {
+        free(v);
+        return -ENOMEM;
+    }
+    v->inodes.freed = inode_freed;
+    v->inodes.ctx = v;
+    pthread_mutex_init(&v->lock, NULL);
+    pthread_cond_init(&v->changed, NULL);
+    vfs_default_attr_locked(v, v->inodes.root);
+    *ret = v;
+    return 0;
+}
+
+void vfs_free(struct vfs *v)
+{
+    if (!v)
+        return;
+    inode_table_done(&v->inodes);
+    pthread_cond_destroy(&v->changed);
+    pthread_mutex_destroy(&v->lock);
+    free(v);
+}
+
+uint64_t vfs_after(uint64_t now_ns, uint64_t ttl_ns)
+{
+    uint64_t t;
+    return __builtin_add_overflow(now_ns, ttl_ns, &t) ? UINT64_MAX : t;
+}
+
+/* ---- finding ---- */
+
+int vfs_find_locked(struct vfs *v, uint64_t ino, struct inode **ret)
+{
+    struct inode *i = inode_find(&v->inodes, ino);
+    if (!i)
+        return -ESTALE;
+    *ret = i;
+    return 0;
+}
+
+int vfs_find_dir_locked(struct vfs *v, uint64_t ino, struct inode **ret)
+{
+    struct inode *i;
+    int r = vfs_find_locked(v, ino, &i);
+    if (r < 0)
+        return r;
+    if (i->kind != NODE_DIR)
+        return -ENOTDIR;
+    *ret = i;
+    return 0;
+}
+
+void vfs_forget(struct vfs *v, uint64_t ino, uint64_t n)
+{
+    SCOPE_LOCK(&v->lock);
+    struct inode *i = inode_find(&v->inodes, ino);
+    if (i)
+        inode_forget(&v->inodes, i, n);
+}
+
+void vfs_describe(struct vfs *v, uint64_t ino, char *buf, size_t size)
+{
+    char key[COMPONENT_LENGTH_MAX + 1] = "";
+    SCOPE_LOCK(&v->lock);
+    struct inode *i = inode_find(&v->inodes, ino);
+    if (!i || inode_key(i, COMPONENT_LENGTH_MAX, key) < 0)
+        snprintf(buf, size, "%s", i ? i->name : "");
+    else
+        snprintf(buf, size, "%s", key);
+}
+
+/* ---- names ---- */
+
+/* The object that stands in for the bucket's root is nobody's file. */
+static bool is_hidden(struct vfs *v, const struct inode *dir, const char *component)
+{
+    return dir == v->inodes.root && strcmp(component, VFS_ROOT_KEY) == 0;
+}
+
+int vfs_decode_name(struct vfs *v, const struct inode *dir, const char *name,
+                    struct name_target *ret)
+{
+    int r = name_to_component(name, ret);
+    if (r < 0)
+        return r;
+    return is_hidden(v, dir, ret->component) ? -ENOENT : 0;
+}
+
+int vfs_decode_new_name(struct vfs *v, const struct inode *dir, const char *name,
+                        enum node_kind kind, struct name_target *ret,
+                        char key[COMPONENT_LENGTH_MAX + 1])
+{
+    int r = name_to_component(name, ret);
+    if (r < 0)
+        return r;
+    /* A hash says nothing about what it was made from; and "a beside a/" is for objects. */
+    if (ret->hashed || (ret->file_only && kind == NODE_DIR))
+        return -EINVAL;
+    if (is_hidden(v, dir, ret->component))
+        return -EPERM;
+    return inode_child_key(dir, ret->component, kind, v->opts.key_max, key);
+}
+
+/* ---- attributes ---- */
+
+void vfs_default_attr_locked(struct vfs *v, struct inode *i)
+{
+    struct inode_attr *a = &i->attr;
+    bool is_dir = i->kind == NODE_DIR;
+    a->mode = is_dir ? S_IFDIR | v->opts.dir_mode : S_IFREG | v->opts.file_mode;
+    a->uid = v->opts.uid;
+    a->gid = v->opts.gid;
+    a->mtime_ns = a->modified_ns ? a->modified_ns : v->started_ns;
+    a->atime_ns = a->ctime_ns = a->mtime_ns;
+    a->posix_known = a->times_set = false;
+}
+
+void vfs_apply_version_locked(struct vfs *v, struct inode *i, uint64_t size, int64_t modified_ns,
+                              const char *etag, uint64_t until_ns)
+{
+    struct inode_attr *a = &i->attr;
+    modified_ns -= modified_ns % NS_PER_S; /* a HEAD tells whole seconds, a listing may tell more */
+    /* While it is open for writing here, this host's content is what everybody here sees. */
+    if (i->open && vfs_open_file_unclean(i->open))
+        return;
+    i->attr_until_ns = until_ns;
+    /* The same version: what is known of its metadata stays known. */
+    if (etag[0] && strcmp(a->etag, etag) == 0 && a->size == size && a->modified_ns == modified_ns)
+        return;
+    if (a->etag[0])
+        vfs_notify_inode(v, i);
+    i->version++;
+    a->size = size;
+    a->modified_ns = modified_ns;
+    snprintf(a->etag, sizeof(a->etag), "%s", etag);
+    vfs_default_attr_locked(v, i);
+}
+
+void vfs_apply_posix_locked(struct vfs *v, struct inode *i, const struct store_attrs *attrs)
+{
+    struct posix_attrs p = {0};
+    struct inode_attr *a = &i->attr;
+    vfs_default_attr_locked(v, i);
+    if (attrs)
+        attrs_read(attrs->metadata, attrs->n_metadata, &p);
+    if (p.have & POSIX_MODE)
+        a->mode = (a->mode & S_IFMT) | (p.mode & 07777);
+    if (p.have & POSIX_UID)
+        a->uid = p.uid;
+    if (p.have & POSIX_GID)
+        a->gid = p.gid;
+    if (p.have & POSIX_MTIME) {
+        a->atime_ns = a->ctime_ns = a->mtime_ns = p.mtime_ns;
+        a->times_set = true;
+    }
+    if (p.have & POSIX_ATIME)
+        a->atime_ns = p.atime_ns;
+    if (p.have & POSIX_CTIME)
+        a->ctime_ns = p.ctime_ns;
+    a->posix_known = true;
+}
+
+static struct timespec to_timespec(int64_t ns)
+{
+    struct timespec t = {.tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S};
+    if (t.tv_nsec < 0) {
+        t.tv_nsec += NS_PER_S;
+        t.tv_sec--;
+    }
+    return t;
+}
+
+void vfs_fill_stat_locked(struct vfs *v, const struct inode *i, struct stat *st)
+{
+    const struct inode_attr *a = &i->attr;
+    *st = (struct stat){
+        .st_ino = i->ino,
+        .st_mode = a->mode,
+        /* One link says to find(1) that a directory's link count tells nothing. */
+        .st_nlink = i->unlinked ? 0 : 1,
+        .st_uid = a->uid,
+        .st_gid = a->gid,
+        .st_blksize = STAT_BLOCK_SIZE,
+        .st_atim = to_timespec(a->atime_ns),
+        .st_mtim = to_timespec(a->mtime_ns),
+        .st_ctim = to_timespec(a->ctime_ns),
+    };
+    if (i->kind == NODE_FILE) {
+        st->st_size = (off_t)a->size;
+        st->st_blocks = (blkcnt_t)((a->size + 511) / 512);
+    }
+}
+
+void vfs_fill_attr_locked(struct vfs *v, struct inode *i, struct vfs_entry *ret)
+{
+    uint64_t now = vfs_now(v);
+    *ret = (struct vfs_entry){.ino = i->ino};
+    vfs_fill_stat_locked(v, i, &ret->st);
+    ret->entry_ttl_ns = i->attr_until_ns > now ? i->attr_until_ns - now : 0;
+    /* Directories exist while one looks into them; their attributes change by us alone. */
+    ret->attr_ttl_ns = ret->entry_ttl_ns;
+    /* Size and times move with each write. */
+    if (i->open)
+        ret->attr_ttl_ns = 0;
+}
+
+void vfs_fill_entry_locked(struct vfs *v, struct inode *i, struct vfs_entry *ret)
+{
+    vfs_fill_attr_locked(v, i, ret);
+    inode_lookup_add(i);
+}
+
+void vfs_dir_changed_locked(struct vfs *v, struct inode *dir)
+{
+    dir->changes++;
+    dir->attr.mtime_ns = dir->attr.ctime_ns = clock_realtime_ns(v->clock);
+}
+
+void vfs_notify_inode(struct vfs *v, const struct inode *i)
+{
+    if (v->opts.notify.inode_changed && i->lookups > 0)
+        v->opts.notify.inode_changed(v->opts.notify.ctx, i->ino);
+}
+
+int vfs_statfs(struct vfs *v, struct statvfs *ret)
+{
+    *ret = (struct statvfs){
+        .f_bsize = STATFS_BLOCK_SIZE,
+        .f_frsize = STATFS_BLOCK_SIZE,
+        .f_blocks = STATFS_BLOCKS,
+        .f_bfree = STATFS_BLOCKS,
+        .f_bavail = STATFS_BLOCKS,
+        .f_files = STATFS_FILES,
+        .f_ffree = STATFS_FILES,
+        .f_favail = STATFS_FILES,
+        .f_namemax = NAME_LENGTH_MAX,
+    };
+    return 0;
+}

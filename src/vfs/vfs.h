@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The filesystem: POSIX semantics over metadata (meta/), content (data/) and objects (store/). It
+ * knows neither FUSE nor HTTP, so that tests run it over a store in memory.
+ *
+ * Life:    vfs_new -> operations -> vfs_sync (uploads what is open) -> vfs_free.
+ * Threads: every operation from any thread; they block for the store. One lock (vfs_impl.h)
+ *          protects the metadata and is never held over a request. The notify callbacks only
+ *          queue: they may run inside any operation.
+ * Errors:  0 or -errno. When the store had a part in it, *err says what it answered; otherwise its
+ *          kind is S3_ERROR_NONE. Nothing is logged here above debug.
+ * Inodes:  each vfs_entry that an operation fills counts one lookup, to be given back with
+ *          vfs_forget. */
+#ifndef PAILFS_VFS_VFS_H
+#define PAILFS_VFS_VFS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/types.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "data/data.h"
+#include "store/store.h"
+
+struct vfs;
+struct vfs_file; /* an open file */
+struct vfs_dir;  /* an open directory */
+
+#define VFS_ROOT 1u /* inode number */
+
+/* Where owner, mode and times come from, see meta/attrs.h. */
+enum vfs_posix {
+    VFS_POSIX_AUTO, /* metadata of objects in directories that are marked as having it */
+    VFS_POSIX_ON,   /* metadata of every object */
+    VFS_POSIX_OFF,  /* the listing alone */
+};
+
+/* Told when what the kernel may have cached is wrong. They must not block or call back. */
+struct vfs_notify {
+    void (*inode_changed)(void *ctx, uint64_t ino); /* content or attributes */
+    void (*entry_gone)(void *ctx, uint64_t parent, const char *name);
+    void *ctx;
+};
+
+struct vfs_options {
+    struct store *store; /* borrowed */
+    struct data *data;   /* borrowed */
+    struct clock *clock; /* borrowed; NULL = clock_system() */
+    uid_t uid;           /* of what carries no owner */
+    gid_t gid;
+    mode_t file_mode; /* permission bits of what carries none */
+    mode_t dir_mode;
+    enum vfs_posix posix;
+    bool read_only;
+    uint64_t metadata_ttl_ns; /* attributes and listings are believed that long */
+    uint64_t negative_ttl_ns; /* an absent name; 0 = always asked for */
+    size_t key_max;           /* bytes of a key without the mount's prefix; 0 = 1,024 */
+    bool root_has_key;        /* the mount has a prefix, so its root can have a marker */
+    bool no_if_match;         /* the store cannot replace on condition: lost updates go unseen */
+    unsigned parallel;        /* requests of one operation under way; 0 = 16 */
+    uint64_t listing_memory;  /* bytes of cached listings; 0 = 256 MiB */
+    struct vfs_notify notify; /* NULL functions: nobody listens */
+};
+
+int vfs_new(const struct vfs_options *opts, struct vfs **ret);
+/* Commits every file that is open for writing; the first error is returned, the rest goes on. */
+int vfs_sync(struct vfs *v, struct s3_error *err);
+void vfs_free(struct vfs *v); /* NULL ok; open files and directories must be released before */
+
+/* Who asks, for what new files belong to. */
+struct vfs_caller {
+    uid_t uid;
+    gid_t gid;
+};
+
+struct vfs_entry {
+    uint64_t ino; /* 0 = the name is absent, for entry_ttl_ns */
+    struct stat st;
+    uint64_t entry_ttl_ns; /* the name is believed that long */
+    uint64_t attr_ttl_ns;  /* the attributes */
+};
+
+/* -ENOENT fills ret with ino 0. */
+int vfs_lookup(struct vfs *v, uint64_t parent, const char *name, struct vfs_entry *ret,
+               struct s3_error *err);
+void vfs_forget(struct vfs *v, uint64_t ino, uint64_t n);
+
+/* No lookup is counted. file may be NULL. */
+int vfs_getattr(struct vfs *v, uint64_t ino, struct vfs_file *file, struct vfs_entry *ret,
+                struct s3_error *err);
+
+enum vfs_set {
+    VFS_SET_MODE = 1 << 0,
+    VFS_SET_UID = 1 << 1,
+    VFS_SET_GID = 1 << 2,
+    VFS_SET_SIZE = 1 << 3,
+    VFS_SET_ATIME = 1 << 4,
+    VFS_SET_MTIME = 1 << 5,
+    VFS_SET_ATIME_NOW = 1 << 6,
+    VFS_SET_MTIME_NOW = 1 << 7,
+};
+struct vfs_changes {
+    unsigned set; /* VFS_SET_* */
+    mode_t mode;
+    uid_t uid;
+    gid_t gid;
+    uint64_t size;
+    int64_t atime_ns;
+    int64_t mtime_ns;
+};
+int vfs_setattr(struct vfs *v, uint64_t ino, struct vfs_file *file,
+                const struct vfs_changes *changes, struct vfs_entry *ret, struct s3_error *err);
+
+int vfs_opendir(struct vfs *v, uint64_t ino, struct vfs_dir **ret);
+/* Calls fill for the entries from offset on (0 = the start) until it returns false: that entry was
+ * not taken; fill must not call back. next: the offset behind the entry. With plus, each entry but
+ * "." and ".." counts a lookup; without, only ino and the type in st.st_mode are set. */
+typedef bool (*vfs_fill_fn)(void *ctx, const char *name, const struct vfs_entry *entry,
+                            uint64_t next);
+int vfs_readdir(struct vfs *v, struct vfs_dir *dir, uint64_t offset, bool plus, vfs_fill_fn fill,
+                void *ctx, struct s3_error *err);
+void vfs_releasedir(struct vfs *v, struct vfs_dir *dir);
+
+/* flags as in open(2). *ret_keep: the page cache of the kernel still holds this version. */
+int vfs_open(struct vfs *v, uint64_t ino, int flags, struct vfs_file **ret, bool *ret_keep,
+             struct s3_error *err);
+int vfs_create(struct vfs *v, const struct vfs_caller *caller, uint64_t parent, const char *name,
+               mode_t mode, int flags, struct vfs_entry *ret, struct vfs_file **ret_file,
+               struct s3_error *err);
+/* An empty regular file. Devices: -EPERM. */
+int vfs_mknod(struct vfs *v, const struct vfs_caller *caller, uint64_t parent, const char *name,
+              mode_t mode, struct vfs_entry *ret, struct s3_error *err);
+int vfs_read(struct vfs *v, struct vfs_file *file, uint64_t offset, void *buf, size_t len,
+             size_t *ret_len, struct s3_error *err);
+int vfs_write(struct vfs *v, struct vfs_file *file, uint64_t offset, const void *buf, size_t len,
+              struct s3_error *err);
+/* Everything written is in the store when it returns 0: for flush, fsync and close. */
+int vfs_flush(struct vfs *v, struct vfs_file *file, struct s3_error *err);
+/* The file is released whatever is returned; an error means that data was lost. */
+int vfs_release(struct vfs *v, struct vfs_file *file, struct s3_error *err);
+
+int vfs_mkdir(struct vfs *v, const struct vfs_caller *caller, uint64_t parent, const char *name,
+              mode_t mode, struct vfs_entry *ret, struct s3_error *err);
+int vfs_rmdir(struct vfs *v, uint64_t parent, const char *name, struct s3_error *err);
+int vfs_unlink(struct vfs *v, uint64_t parent, const char *name, struct s3_error *err);
+/* flags: RENAME_NOREPLACE of renameat2(2); others are -EINVAL. */
+int vfs_rename(struct vfs *v, uint64_t parent, const char *name, uint64_t new_parent,
+               const char *new_name, unsigned flags, struct s3_error *err);
+int vfs_statfs(struct vfs *v, struct statvfs *ret);
+
+/* The key that an inode stands for, for log lines; "" for the root. */
+void vfs_describe(struct vfs *v, uint64_t ino, char *buf, size_t size);
+
+#endif

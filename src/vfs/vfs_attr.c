@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* getattr and setattr. A change of attributes of a file with an upload still to come goes with the
+ * upload; of any other file it is a copy of the object onto itself with new metadata; of a
+ * directory it is its marker. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vfs/vfs_impl.h"
+
+#define METADATA_BYTES_MAX (256u << 10)
+/* "Now" is the LastModified of what was stored less than that ago. */
+#define NOW_NS (2 * NS_PER_S)
+
+/* ---- getattr ---- */
+
+static int refresh_locked(struct vfs *v, struct inode *i, struct s3_error *err)
+{
+    struct inode *dir = i->parent, *found;
+    char name[NAME_LENGTH_MAX + 1];
+    if (!dir || i->kind == NODE_DIR || i->unlinked)
+        return 0;
+    if ((i->open && vfs_open_file_unclean(i->open)) || vfs_now(v) < i->attr_until_ns)
+        return 0;
+    /* By its one unambiguous name: a directory of the same component must not get in its way. */
+    int r = name_from_component(i->name, i->name_len, true, name);
+    if (r < 0)
+        return r;
+    inode_ref(dir);
+    r = vfs_resolve_locked(v, dir, name, &found, err);
+    if (r == 0) {
+        if (found != i)
+            r = -ESTALE;
+        inode_unref(&v->inodes, found);
+    }
+    inode_unref(&v->inodes, dir);
+    return r;
+}
+
+/* The bucket's root has attributes if its stand-in has; looked for once. */
+static int load_root_locked(struct vfs *v, struct s3_error *err)
+{
+    bool ignored;
+    if (v->opts.posix == VFS_POSIX_OFF || v->inodes.root->posix != KNOWN_NOT)
+        return 0;
+    if (v->opts.posix == VFS_POSIX_AUTO)
+        return vfs_posix_known_locked(v, v->inodes.root, &ignored, err);
+    return vfs_posix_load_locked(v, &v->inodes.root, 1, err);
+}
+
+int vfs_getattr(struct vfs *v, uint64_t ino, struct vfs_file *file, struct vfs_entry *ret,
+                struct s3_error *err)
+{
+    struct inode *i;
+    SCOPE_LOCK(&v->lock);
+    int r = vfs_find_locked(v, ino, &i);
+    if (r < 0)
+        return r;
+    inode_ref(i);
+    if (i == v->inodes.root) {
+        r = load_root_locked(v, err);
+        i->attr_until_ns = vfs_after(vfs_now(v), v->opts.metadata_ttl_ns);
+    } else if (!file) {
+        /* Of an open file the kernel asks often, and what it reads from is open already. */
+        r = refresh_locked(v, i, err);
+    }
+    if (r == 0)
+        vfs_fill_attr_locked(v, i, ret);
+    inode_unref(&v->inodes, i);
+    return r;
+}
+
+/* ---- storing attributes ---- */
+
+/* The version whose attributes are changed, with all that its metadata holds. */
+static int know_version_locked(struct vfs *v, struct open_file *of, struct s3_error *err)
+{
+    struct inode *i = of->inode;
+    if (of->base && strcmp(of->base->etag, i->attr.etag) == 0 && i->attr.posix_known)
+        return 0;
+    int r = vfs_load_base_locked(v, of, true, err);
+    /* Attributes are changed of whatever version there is. */
+    return r == -ESTALE && i->attr_until_ns ? 0 : r;
+}
+
+static int copy_onto_itself_locked(struct vfs *v, struct open_file *of, const char *key,
+                                   struct store_version *version, struct s3_error *err)
+{
+    CLEANUP_ARENA struct arena arena = ARENA_INIT(METADATA_BYTES_MAX);
+    struct store_attrs attrs;
+    int r = know_version_locked(v, of, err);
+    if (r == 0)
+        r = vfs_posix_metadata_locked(v, of->inode, false, &of->base->attrs, &arena, &attrs);
+    if (r < 0)
+        return r;
+    struct vfs_copy c = {.source = key,
+                         .if_match = of->base->etag,
+                         .size = of->base->size,
+                         .key = key,
+                         .attrs = &attrs};
+    of->attrs_dirty = false;
+    pthread_mutex_unlock(&v->lock);
+    r = vfs_copy_object(v, &c, version, err);
+    pthread_mutex_lock(&v->lock);
+    if (r < 0)
+        of->attrs_dirty = true;
+    return r;
+}
+
+int vfs_store_attrs_locked(struct vfs *v, struct open_file *of, struct s3_error *err)
+{
+    struct inode *i = of->inode;
+    struct inode_attr *a = &i->attr;
+    char key[COMPONENT_LENGTH_MAX + 1];
+    struct store_version version;
+    struct s3_error local = {0};
+    int r = inode_key(i, v->opts.key_max, key);
+    if (r < 0)
+        return r;
+    if (i->parent && vfs_posix_deviates_locked(v, i) &&
+        (r = vfs_posix_mark_locked(v, i->parent, err)) < 0)
+        return r;
+    r = copy_onto_itself_locked(v, of, key, &version, &local);
+    if (r < 0) {
+        if (err)
+            *err = local;
+        return local.kind == S3_ERROR_PRECONDITION ? -ESTALE : r;
+    }
+    bool kernel_has_it = i->kernel_version == i->version && strcmp(version.etag, a->etag) == 0;
+    memcpy(a->etag, version.etag, sizeof(a->etag));
+    a->modified_ns = version.mtime_ns - version.mtime_ns % NS_PER_S;
+    a->posix_known = true;
+    i->changes++;
+    if (!kernel_has_it)
+        i->version++;
+    i->attr_until_ns = vfs_after(vfs_now(v), v->opts.metadata_ttl_ns);
+    if (i->parent) {
+        i->parent->changes++;
+        vfs_listing_put_locked(v, i->parent, i);
+    }
+    if (of->writer) {
+        /* The next commit replaces this version. */
+        pthread_mutex_unlock(&v->lock);
+        r = writer_set_key(of->writer, key, version.etag);
+        pthread_mutex_lock(&v->lock);
+    }
+    return r;
+}
+
+/* ---- setattr ---- */
+
+/* Applies the changes to the inode; false when nothing is different afterwards. */
+static bool apply_locked(struct vfs *v, struct inode *i, const struct vfs_changes *c)
+{
+    struct inode_attr *a = &i->attr, old = *a;
+    int64_t now = clock_realtime_ns(v->clock);
+    if (c->set & VFS_SET_MODE)
+        a->mode = (a->mode & S_IFMT) | (c->mode & 07777);
+    if (c->set & VFS_SET_UID)
+        a->uid = c->uid;
+    if (c->set & VFS_SET_GID)
+        a->gid = c->gid;
+    if (c->set & VFS_SET_ATIME)
+        a->atime_ns = c->set & VFS_SET_ATIME_NOW ? now : c->atime_ns;
+    if (c->set & VFS_SET_MTIME) {
+        a->mtime_ns = c->set & VFS_SET_MTIME_NOW ? now : c->mtime_ns;
+        a->times_set = !(c->set & VFS_SET_MTIME_NOW);
+    }
+    bool only_access = (c->set & ~(unsigned)(VFS_SET_ATIME | VFS_SET_ATIME_NOW)) == 0;
+    bool same = a->mode == old.mode && a->uid == old.uid && a->gid == old.gid &&
+                a->mtime_ns == old.mtime_ns && a->atime_ns == old.atime_ns;
+    if (!same)
+        a->ctime_ns = now;
+    if (!same && only_access)
+        a->times_set = true;
+    return !same;
+}
+
+/* Whether the time set is what the store's own time of the version says already. */
+static bool is_recent_locked(struct vfs *v, const struct inode *i, const struct vfs_changes *c)
+{
+    unsigned now = VFS_SET_ATIME | VFS_SET_MTIME | VFS_SET_ATIME_NOW | VFS_SET_MTIME_NOW;
+    if (c->set != now || i->attr.times_set || !i->attr.modified_ns)
+        return false;
+    int64_t age = clock_realtime_ns(v->clock) - i->attr.modified_ns;
+    return age >= 0 && age < NOW_NS;
+}
+
+/* Without metadata there is nothing that could keep it. */
+static bool is_kept_locked(struct vfs *v, const struct inode *i, const struct vfs_changes *c)
+{
+    const struct inode_attr *a = &i->attr;
+    if (v->opts.posix != VFS_POSIX_OFF)
+        return true;
+    return !((c->set & VFS_SET_MODE) && (c->mode & 07777) != (a->mode & 07777)) &&
+           !((c->set & VFS_SET_UID) && c->uid != a->uid) &&
+           !((c->set & VFS_SET_GID) && c->gid != a->gid) &&
+           !((c->set & VFS_SET_MTIME) && !(c->set & VFS_SET_MTIME_NOW));
+}
+
+static int set_file_locked(struct vfs *v, struct open_file *of, struct vfs_file *file,
+                           const struct vfs_changes *c, struct s3_error *err)
+{
+    struct inode *i = of->inode;
+    bool unclean = vfs_open_file_unclean(of) && (of->dirty || of->absent);
+    if (i->unlinked) {
+        (void)apply_locked(v, i, c);
+        return 0;
+    }
+    if (!unclean && is_recent_locked(v, i, c))
+        return 0;
+    int r = unclean || i->attr.posix_known ? 0 : know_version_locked(v, of, err);
+    if (r < 0)
+        return r;
+    struct inode_attr old = i->attr;
+    if (!apply_locked(v, i, c))
+        return 0;
+    of->attrs_dirty = true;
+    /* Its upload is still to come, or its close. */
+    if (unclean || (file && file->open))
+        return 0;
+    r = vfs_store_attrs_locked(v, of, err);
+    if (r < 0) {
+        of->attrs_dirty = false;
+        i->attr = old;
+    }
+    return r;
+}
+
+static int set_dir_locked(struct vfs *v, struct inode *i, const struct vfs_changes *c,
+                          struct s3_error *err)
+{
+    int r = 0;
+    struct inode_attr old = i->attr;
+    if (i->unlinked || !apply_locked(v, i, c))
+        return 0;
+    if (i->parent && vfs_posix_deviates_locked(v, i))
+        r = vfs_posix_mark_locked(v, i->parent, err);
+    if (r == 0)
+        r = vfs_marker_write_locked(v, i, false, err);
+    if (r < 0) {
+        i->attr = old;
+        return r;
+    }
+    i->attr.posix_known = true;
+    i->posix_until_ns = vfs_after(vfs_now(v), v->opts.metadata_ttl_ns);
+    if (i->posix == KNOWN_NOT)
+        i->posix_until_ns = 0;
+    return 0;
+}
+
+static int change_file_locked(struct vfs *v, struct inode *i, struct vfs_file *file,
+                              const struct vfs_changes *c, struct s3_error *err)
+{
+    struct open_file *of;
+    struct vfs_changes rest = *c;
+    rest.set &= ~(unsigned)VFS_SET_SIZE;
+    int r = vfs_open_file_get_locked(v, i, &of);
+    if (r < 0)
+        return r;
+    vfs_open_file_begin_locked(v, of);
+    if (c->set & VFS_SET_SIZE)
+        r = vfs_truncate_locked(v, of, c->size, err);
+    if (r == 0 && rest.set)
+        r = is_kept_locked(v, i, &rest) ? set_file_locked(v, of, file, &rest, err) : -EOPNOTSUPP;
+    /* truncate(2) of a file that nobody has open for writing: no close will store it. */
+    if (r == 0 && (c->set & VFS_SET_SIZE) && of->handles == 0)
+        r = vfs_commit_locked(v, of, err);
+    if (r < 0 && of->handles == 0)
+        i->attr_until_ns = 0;
+    vfs_open_file_end_locked(v, of);
+    vfs_open_file_put_locked(v, of);
+    return r;
+}
+
+int vfs_setattr(struct vfs *v, uint64_t ino, struct vfs_file *file,
+                const struct vfs_changes *changes, struct vfs_entry *ret, struct s3_error *err)
+{
+    struct inode *i;
+    if (v->opts.read_only)
+        return -EROFS;
+    SCOPE_LOCK(&v->lock);
+    int r = vfs_find_locked(v, ino, &i);
+    if (r < 0)
+        return r;
+    if (i->kind == NODE_DIR && (changes->set & VFS_SET_SIZE))
+        return -EISDIR;
+    inode_ref(i);
+    if (i->kind == NODE_FILE)
+        r = change_file_locked(v, i, file, changes, err);
+    else
+        r = is_kept_locked(v, i, changes) ? set_dir_locked(v, i, changes, err) : -EOPNOTSUPP;
+    if (r == 0)
+        vfs_fill_attr_locked(v, i, ret);
+    inode_unref(&v->inodes, i);
+    return r;
+}

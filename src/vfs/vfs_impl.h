@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of src/vfs share. Only they include this.
+ *
+ * One lock, vfs.lock, protects the inode table, everything in inodes and listings, and the fields
+ * marked below. It is never held over a store or data call; `changed` is signalled when somebody
+ * may have waited for a listing page, or for a file to be free (open_file.busy).
+ * Order: the lock of a writer or reader (data/) may be held when vfs.lock is taken (attrs callback,
+ * version callback), never the other way round: writer_* and reader_* calls happen unlocked. */
+#ifndef PAILFS_VFS_VFS_IMPL_H
+#define PAILFS_VFS_VFS_IMPL_H
+
+#include <pthread.h>
+#include <sys/queue.h>
+
+#include "base/cleanup.h"
+#include "data/reader.h"
+#include "data/writer.h"
+#include "meta/attrs.h"
+#include "meta/dir.h"
+#include "meta/inode.h"
+#include "vfs/vfs.h"
+
+/* Stands for the root of a whole bucket, which has no key that could carry metadata. Not shown. */
+#define VFS_ROOT_KEY ".pailfs-root"
+
+TAILQ_HEAD(open_files, open_file);
+
+struct vfs {
+    /* constant */
+    struct vfs_options opts;
+    struct store *store;
+    struct clock *clock;
+    int64_t started_ns; /* realtime; the time of directories that carry none */
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    /* protected by lock */
+    struct inode_table inodes;
+    struct open_files open_files;
+    uint64_t listing_bytes;
+    TAILQ_HEAD(, inode) listings; /* inodes with a listing, least recently used first */
+};
+
+/* A file that is open for writing: one for all its handles, hung on inode->open. */
+struct open_file {
+    struct vfs *vfs;
+    struct inode *inode; /* referenced */
+    TAILQ_ENTRY(open_file) link;
+    /* protected by vfs.lock */
+    unsigned refs;         /* handles and operations under way */
+    unsigned handles;      /* open for writing */
+    struct writer *writer; /* made at the first change, freed with this; used unlocked */
+    bool absent;           /* nothing is in the store under the name yet */
+    bool exclusive;        /* the first commit must not replace anything */
+    bool dirty;            /* content was changed since the last commit */
+    bool attrs_dirty;      /* mode, owner or times were */
+    bool busy;             /* a commit, rename or change of attributes is under way */
+    bool failed;           /* a commit failed, and somebody was told */
+    /* used by the one who is busy, and by the attrs callback */
+    struct arena attrs_arena;
+    struct store_object *base; /* headers and foreign metadata to keep; owned, NULL = none */
+};
+
+struct vfs_file {
+    struct inode *inode; /* referenced */
+    int flags;           /* of open(2) */
+    /* protected by vfs.lock */
+    struct open_file *open;     /* referenced; NULL when only for reading */
+    struct file_reader *reader; /* made at the first read; referenced */
+};
+
+/* A reader of one version, shared by the threads that read through one handle. */
+struct file_reader {
+    struct vfs *vfs;
+    struct inode *inode; /* borrowed from the handle */
+    struct reader *reader;
+    unsigned refs;    /* protected by vfs.lock */
+    uint64_t changes; /* inode->changes when it was made; then it is of the version before ours */
+};
+
+static inline uint64_t vfs_now(struct vfs *v)
+{
+    return clock_monotonic_ns(v->clock);
+}
+uint64_t vfs_after(uint64_t now_ns, uint64_t ttl_ns);
+
+/* ---- vfs.c ---- */
+
+/* All with the lock held. */
+/* The directory of that number, or -ENOTDIR / -ESTALE. Borrowed. */
+int vfs_find_dir_locked(struct vfs *v, uint64_t ino, struct inode **ret);
+int vfs_find_locked(struct vfs *v, uint64_t ino, struct inode **ret);
+/* name_to_component and the checks that every operation on a name needs: -ENAMETOOLONG, and
+ * -ENOENT for what is not shown. */
+int vfs_decode_name(struct vfs *v, const struct inode *dir, const char *name,
+                    struct name_target *ret);
+/* The same for a name that is to be made: -EINVAL for a hash, -EPERM for what is not shown. */
+int vfs_decode_new_name(struct vfs *v, const struct inode *dir, const char *name,
+                        enum node_kind kind, struct name_target *ret,
+                        char key[COMPONENT_LENGTH_MAX + 1]);
+void vfs_default_attr_locked(struct vfs *v, struct inode *i);
+void vfs_fill_stat_locked(struct vfs *v, const struct inode *i, struct stat *st);
+/* Fills ret for an inode and counts a lookup. */
+void vfs_fill_entry_locked(struct vfs *v, struct inode *i, struct vfs_entry *ret);
+void vfs_fill_attr_locked(struct vfs *v, struct inode *i, struct vfs_entry *ret);
+/* An own change of the directory's content: its times, and the count that lookups watch. */
+void vfs_dir_changed_locked(struct vfs *v, struct inode *dir);
+void vfs_notify_inode(struct vfs *v, const struct inode *i);
+/* Takes over a version that the store told. */
+void vfs_apply_version_locked(struct vfs *v, struct inode *i, uint64_t size, int64_t modified_ns,
+                              const char *etag, uint64_t until_ns);
+/* And the attributes in its metadata, NULL = it has none. */
+void vfs_apply_posix_locked(struct vfs *v, struct inode *i, const struct store_attrs *attrs);
+
+/* ---- vfs_listing.c ---- all with the lock held, which fetching gives up meanwhile */
+
+/* The listing in force, possibly still without a page; NULL when there is none that is fresh. */
+struct dir *vfs_listing_fresh_locked(struct vfs *v, struct inode *dir);
+/* That, or a new one. Referenced for the caller. */
+int vfs_listing_get_locked(struct vfs *v, struct inode *dir, struct dir **ret);
+/* One more page of d, by this thread or another that is at it. The caller has references on both.
+ */
+int vfs_listing_more_locked(struct vfs *v, struct inode *dir, struct dir *d, struct s3_error *err);
+/* Loads the first page if there is no fresh listing, and remembers if there are more. */
+int vfs_listing_first_locked(struct vfs *v, struct inode *dir, struct s3_error *err);
+void vfs_listing_drop_locked(struct vfs *v, struct inode *dir);
+/* Gives a directory that is known to be empty a complete listing. */
+void vfs_listing_empty_locked(struct vfs *v, struct inode *dir);
+/* Own changes; a listing that cannot take them in is dropped. */
+void vfs_listing_put_locked(struct vfs *v, struct inode *dir, const struct inode *child);
+void vfs_listing_remove_locked(struct vfs *v, struct inode *dir, const char *component,
+                               enum node_kind kind);
+
+/* ---- vfs_posix.c ---- */
+
+/* Whether attributes of the directory's children are in their metadata. May ask the store for the
+ * marker, with the lock given up. */
+int vfs_posix_known_locked(struct vfs *v, struct inode *dir, bool *ret, struct s3_error *err);
+/* The same question, asked while the caller asks something else: begin and end with the lock held,
+ * the caller's request between them without it. */
+struct marker_call;
+struct marker_call *vfs_marker_begin_locked(struct vfs *v, struct inode *dir);
+void vfs_marker_end_locked(struct vfs *v, struct inode *dir, struct marker_call *c);
+/* Makes sure that the attributes of the inodes are their own, with requests in parallel. The caller
+ * has references. Inodes that turn out to be gone get attr_until_ns 0. */
+int vfs_posix_load_locked(struct vfs *v, struct inode *const *inodes, size_t n,
+                          struct s3_error *err);
+/* Whether what is set differs from what a listing alone would show. */
+bool vfs_posix_deviates_locked(struct vfs *v, const struct inode *i);
+/* Marks the directory as having children with attributes, in the store. Lock given up. */
+int vfs_posix_mark_locked(struct vfs *v, struct inode *dir, struct s3_error *err);
+/* The key of the object that carries the directory's metadata. */
+int vfs_marker_key_locked(struct vfs *v, const struct inode *dir,
+                          char key[COMPONENT_LENGTH_MAX + 1]);
+/* The attributes of an inode as metadata. old may be NULL. Strings in arena or old's. */
+int vfs_posix_metadata_locked(struct vfs *v, const struct inode *i, bool flag,
+                              const struct store_attrs *old, struct arena *arena,
+                              struct store_attrs *ret);
+/* Writes the directory's marker with its attributes. Lock given up. */
+int vfs_marker_write_locked(struct vfs *v, struct inode *dir, bool flag, struct s3_error *err);
+
+/* ---- vfs_lookup.c ---- */
+
+/* The inode of a name, referenced, with attributes that are fresh enough for a reply. Lock held,
+ * given up for requests. */
+int vfs_resolve_locked(struct vfs *v, struct inode *dir, const char *name, struct inode **ret,
+                       struct s3_error *err);
+
+/* The inode of an entry of the directory's listing d, referenced. Lock held. */
+int vfs_inode_of_entry_locked(struct vfs *v, struct inode *dir, const struct dir *d,
+                              const struct dir_entry *e, struct inode **ret);
+/* As vfs_resolve_locked, but content with an inode however old: for what the kernel has looked up
+ * and is about to change. */
+int vfs_resolve_any_locked(struct vfs *v, struct inode *dir, const char *name, struct inode **ret,
+                           struct s3_error *err);
+
+/* ---- vfs_dir.c ---- */
+
+/* What a new file or directory belongs to. */
+void vfs_new_attr_locked(struct vfs *v, const struct vfs_caller *caller, const struct inode *dir,
+                         mode_t mode, struct inode *i);
+/* Called before a child goes: if it is the last one of a directory that exists by its children
+ * alone, its marker is written, so that it stays. Lock given up. */
+int vfs_keep_dir_locked(struct vfs *v, struct inode *dir, struct s3_error *err);
+/* 0 when nothing but its marker is in the directory, -ENOTEMPTY; asks the store. */
+int vfs_check_empty_locked(struct vfs *v, struct inode *dir, bool *ret_marker,
+                           struct s3_error *err);
+/* The name is gone from the store: the same here. */
+void vfs_forget_name_locked(struct vfs *v, struct inode *i);
+
+/* ---- vfs_copy.c ---- without the lock ---- */
+
+struct vfs_copy {
+    const char *source;
+    const char *if_match; /* the source's ETag, NULL = any */
+    uint64_t size;        /* the source's */
+    const char *key;
+    bool if_absent;
+    const struct store_attrs *attrs; /* NULL = the source's */
+};
+/* Any size: over 5 GiB as a multipart upload whose parts are copied in parallel. */
+int vfs_copy_object(struct vfs *v, const struct vfs_copy *c, struct store_version *ret,
+                    struct s3_error *err);
+
+/* ---- vfs_attr.c ---- */
+
+/* Stores the attributes of a file that has no upload coming, as a copy onto itself. The caller is
+ * busy with the file. Lock given up. */
+int vfs_store_attrs_locked(struct vfs *v, struct open_file *of, struct s3_error *err);
+
+/* ---- vfs_read.c ---- */
+
+/* The handle's reader goes. Lock given up. */
+void vfs_reader_drop_locked(struct vfs *v, struct vfs_file *file);
+
+/* ---- vfs_write.c ---- */
+
+/* The shared state of an inode, made when it is not there; referenced. Lock held. */
+int vfs_open_file_get_locked(struct vfs *v, struct inode *i, struct open_file **ret);
+/* Gives a reference back; the last one frees the writer. Lock held, given up meanwhile. */
+void vfs_open_file_put_locked(struct vfs *v, struct open_file *of);
+/* Waits until nobody else is busy with the file, and is it then; and the end of that. */
+void vfs_open_file_begin_locked(struct vfs *v, struct open_file *of);
+void vfs_open_file_end_locked(struct vfs *v, struct open_file *of);
+/* The writer, made when there is none; truncated: without the old content. */
+int vfs_writer_locked(struct vfs *v, struct open_file *of, bool truncated, struct s3_error *err);
+/* Puts content and attributes into the store. The caller is busy with the file. Lock held, given
+ * up meanwhile. */
+int vfs_commit_locked(struct vfs *v, struct open_file *of, struct s3_error *err);
+/* Asks for the version that is about to be changed: its headers and foreign metadata are kept for
+ * the next one; with attrs its own attributes become the inode's. -ESTALE when it is not the one
+ * that was known (which it is from then on), or gone. Lock given up. */
+int vfs_load_base_locked(struct vfs *v, struct open_file *of, bool attrs, struct s3_error *err);
+/* Cuts or grows the content; the caller is busy with the file. Lock given up. */
+int vfs_truncate_locked(struct vfs *v, struct open_file *of, uint64_t size, struct s3_error *err);
+/* Takes a handle and a reference back; the last handle's commits. Lock given up. */
+int vfs_close_locked(struct vfs *v, struct open_file *of, struct s3_error *err);
+/* A new file that did not reach the store: the name was only here. */
+void vfs_never_stored_locked(struct vfs *v, struct inode *i);
+/* Whether reads must go to the writer. */
+static inline bool vfs_open_file_unclean(const struct open_file *of)
+{
+    return of->writer && (of->dirty || of->busy || of->absent);
+}
+
+/* ---- vfs_rename.c, vfs_rename_dir.c ---- lock held, given up for requests */
+
+/* Attributes of its own that move into the directory are marked there first. */
+int vfs_rename_mark_locked(struct vfs *v, struct inode *dir, const struct inode *i,
+                           struct s3_error *err);
+/* The inode gets a new name in memory; what had it before loses it. */
+int vfs_rename_inode_locked(struct vfs *v, struct inode *i, struct inode *dir,
+                            const char *component);
+/* target: the directory that has the new name, to be replaced if it is empty; NULL = none. */
+int vfs_rename_dir_locked(struct vfs *v, struct inode *i, struct inode *dir, const char *component,
+                          const char *key, struct inode *target, bool noreplace,
+                          struct s3_error *err);
+
+/* ---- vfs_fanout.c ---- requests in parallel */
+
+struct fanout;
+typedef void (*fanout_fn)(void *ctx, int result, const struct s3_error *err);
+int fanout_new(struct store *store, unsigned limit, struct fanout **ret);
+/* Waits while `limit` requests are under way. done runs on a store thread; it must not block. NULL:
+ * only the first failure is kept. 0, or a failure of this or an earlier request, and then this one
+ * was not sent. */
+int fanout_submit(struct fanout *f, enum store_op op, const void *in, void *out, fanout_fn done,
+                  void *ctx);
+/* Waits for all. The first failure (without a done function, or as it returned). */
+int fanout_wait(struct fanout *f, struct s3_error *err);
+void fanout_free(struct fanout *f); /* waits too; NULL ok */
+
+#endif

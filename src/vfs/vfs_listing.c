@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Listings of directories in the cache: fetched page by page by whoever needs the next one, shared
+ * by all, believed for metadata_ttl from the time they were begun, dropped least recently used
+ * first when they take too much memory. */
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "vfs/vfs_impl.h"
+
+/* A listing leaves room for an inode of each entry in the same measure; see opts.listing_memory. */
+static void account_locked(struct vfs *v, size_t before, size_t after)
+{
+    v->listing_bytes += after;
+    v->listing_bytes -= before;
+}
+
+void vfs_listing_drop_locked(struct vfs *v, struct inode *dir)
+{
+    if (!dir->dir)
+        return;
+    TAILQ_REMOVE(&v->listings, dir, by_use);
+    account_locked(v, dir->dir->bytes, 0);
+    dir_unref(dir->dir);
+    dir->dir = NULL;
+}
+
+static void used_locked(struct vfs *v, struct inode *dir)
+{
+    TAILQ_REMOVE(&v->listings, dir, by_use);
+    TAILQ_INSERT_TAIL(&v->listings, dir, by_use);
+}
+
+/* Listings in use stay: their readers go on, and the next reader would fetch them again. */
+static void shrink_locked(struct vfs *v)
+{
+    struct inode *dir = TAILQ_FIRST(&v->listings);
+    while (dir && v->listing_bytes > v->opts.listing_memory) {
+        struct inode *next = TAILQ_NEXT(dir, by_use);
+        if (dir->dir->refs == 1)
+            vfs_listing_drop_locked(v, dir);
+        dir = next;
+    }
+}
+
+struct dir *vfs_listing_fresh_locked(struct vfs *v, struct inode *dir)
+{
+    if (!dir->dir)
+        return NULL;
+    if (vfs_now(v) >= dir->dir_until_ns) {
+        vfs_listing_drop_locked(v, dir);
+        return NULL;
+    }
+    used_locked(v, dir);
+    return dir->dir;
+}
+
+static void install_locked(struct vfs *v, struct inode *dir, struct dir *d)
+{
+    vfs_listing_drop_locked(v, dir);
+    dir->dir = d;
+    dir->dir_until_ns = vfs_after(d->since_ns, v->opts.metadata_ttl_ns);
+    TAILQ_INSERT_TAIL(&v->listings, dir, by_use);
+    account_locked(v, 0, d->bytes);
+}
+
+/* Files that only this host knows are not in the store's pages. */
+static int add_own_files_locked(struct vfs *v, struct inode *dir, struct dir *d)
+{
+    struct open_file *of;
+    TAILQ_FOREACH (of, &v->open_files, link) {
+        const struct inode *i = of->inode;
+        if (i->parent != dir || !of->absent)
+            continue;
+        int r = dir_put(d, i->name, NODE_FILE, i->attr.size, i->attr.mtime_ns, NULL);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int vfs_listing_get_locked(struct vfs *v, struct inode *dir, struct dir **ret)
+{
+    struct dir *d = vfs_listing_fresh_locked(v, dir);
+    if (!d) {
+        int r = dir_new(vfs_now(v), &d);
+        if (r < 0)
+            return r;
+        if ((r = add_own_files_locked(v, dir, d)) < 0) {
+            dir_unref(d);
+            return r;
+        }
+        install_locked(v, dir, d);
+    }
+    *ret = dir_ref(d);
+    return 0;
+}
+
+void vfs_listing_empty_locked(struct vfs *v, struct inode *dir)
+{
+    struct dir *d;
+    if (dir_new(vfs_now(v), &d) < 0)
+        return; /* then it will be asked for */
+    d->complete = d->marker = true;
+    install_locked(v, dir, d);
+}
+
+/* The object that stands in for the bucket's root is its marker, not an entry. */
+static void hide_root_key(struct dir *d)
+{
+    if (!dir_find(d, VFS_ROOT_KEY, NODE_FILE))
+        return;
+    d->marker = true;
+    (void)dir_remove(d, VFS_ROOT_KEY, NODE_FILE);
+}
+
+/* What the page tells about the directory itself. */
+static void learn_locked(struct vfs *v, struct inode *dir, struct dir *d)
+{
+    if (d->pages == 1 || d->complete)
+        dir->large = !d->complete;
+    if (d->marker) {
+        dir->marker = KNOWN_YES;
+    } else if (dir != v->inodes.root || v->opts.root_has_key || d->complete) {
+        dir->marker = KNOWN_NO;
+        dir->posix = KNOWN_NO;
+        dir->posix_until_ns = dir->dir_until_ns;
+    }
+}
+
+static int fetch_locked(struct vfs *v, struct inode *dir, struct dir *d, struct s3_error *err)
+{
+    char prefix[COMPONENT_LENGTH_MAX + 1];
+    int r = inode_key(dir, COMPONENT_LENGTH_MAX, prefix);
+    if (r < 0)
+        return r;
+    struct store_page page = {0};
+    struct store_list_in in = {.prefix = prefix, .delimited = true, .token = d->token};
+    d->loading = true;
+    pthread_mutex_unlock(&v->lock);
+    r = store_list(v->store, &in, &page, err);
+    pthread_mutex_lock(&v->lock);
+    d->loading = false;
+    if (r == 0) {
+        size_t before = d->bytes;
+        r = dir_add_page(d, prefix, &page, err);
+        if (r == 0 && dir == v->inodes.root && !v->opts.root_has_key)
+            hide_root_key(d);
+        if (dir->dir == d)
+            account_locked(v, before, d->bytes);
+        store_page_done(&page);
+        if (r == 0 && dir->dir == d)
+            learn_locked(v, dir, d);
+        if (r == -ENOMEM && dir->dir == d)
+            vfs_listing_drop_locked(v, dir);
+        shrink_locked(v);
+    }
+    pthread_cond_broadcast(&v->changed);
+    return r;
+}
+
+int vfs_listing_more_locked(struct vfs *v, struct inode *dir, struct dir *d, struct s3_error *err)
+{
+    unsigned pages = d->pages;
+    /* When the one who was at it failed, this caller finds out why by itself. */
+    while (!d->complete && d->pages == pages) {
+        if (!d->loading)
+            return fetch_locked(v, dir, d, err);
+        pthread_cond_wait(&v->changed, &v->lock);
+    }
+    return 0;
+}
+
+int vfs_listing_first_locked(struct vfs *v, struct inode *dir, struct s3_error *err)
+{
+    struct dir *d;
+    int r = vfs_listing_get_locked(v, dir, &d);
+    if (r < 0)
+        return r;
+    if (d->pages == 0 && !d->complete)
+        r = vfs_listing_more_locked(v, dir, d, err);
+    dir_unref(d);
+    return r;
+}
+
+/* ---- own changes ---- */
+
+static void changed_locked(struct vfs *v, struct inode *dir, size_t before, int result)
+{
+    account_locked(v, before, dir->dir->bytes);
+    if (result < 0)
+        vfs_listing_drop_locked(v, dir);
+}
+
+void vfs_listing_put_locked(struct vfs *v, struct inode *dir, const struct inode *child)
+{
+    if (!dir->dir)
+        return;
+    size_t before = dir->dir->bytes;
+    const struct inode_attr *a = &child->attr;
+    int r = child->kind == NODE_DIR
+                ? dir_put(dir->dir, child->name, NODE_DIR, 0, 0, NULL)
+                : dir_put(dir->dir, child->name, NODE_FILE, a->size, a->modified_ns, a->etag);
+    changed_locked(v, dir, before, r);
+}
+
+void vfs_listing_remove_locked(struct vfs *v, struct inode *dir, const char *component,
+                               enum node_kind kind)
+{
+    if (!dir->dir)
+        return;
+    size_t before = dir->dir->bytes;
+    changed_locked(v, dir, before, dir_remove(dir->dir, component, kind));
+}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a name to an inode, with as few requests as can be:
+ *   listed directory              0, also for names that are not there
+ *   first name asked for          1: LIST of the keys that begin with it, which tells the object,
+ *                                 the directory and the absence of both
+ *   second name, small directory  1: its first page, which makes it a listed one
+ *   names in a large directory    1 each
+ * With posix=auto a HEAD of the directory's marker goes beside the LIST, once in a while; in a
+ * directory whose children have attributes in their metadata a HEAD of the child follows. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vfs/vfs_impl.h"
+
+/* Keys that begin with the name and sort before "name/", such as "name-1" and "name.txt", are in
+ * the answer before the directory; with more of them a second request follows. */
+#define PROBE_KEYS 64u
+/* A file changed by this host while an answer was under way makes the answer worthless; asked again
+ * that often before the answer is taken as it is. */
+#define PROBE_TRIES 3
+
+struct probe {
+    bool file;
+    bool dir;
+    uint64_t size;
+    int64_t modified_ns;
+    char etag[STORE_ETAG_SIZE];
+    char component[COMPONENT_LENGTH_MAX + 1]; /* what the name stands for */
+};
+
+static void take_file(struct probe *p, const struct store_entry *e)
+{
+    p->file = true;
+    p->size = e->size;
+    p->modified_ns = e->mtime_ns;
+    size_t len = e->etag ? strnlen(e->etag, sizeof(p->etag) - 1) : 0;
+    memcpy(p->etag, e->etag ? e->etag : "", len);
+    p->etag[len] = '\0';
+}
+
+/* ---- one name, without the lock ---- */
+
+static bool is_dir_key(const char *prefix, const char *key)
+{
+    size_t len = strlen(key);
+    return strlen(prefix) == len + 1 && memcmp(prefix, key, len) == 0;
+}
+
+/* Whether the page went past where "key/" would be. */
+static bool covers_dir(const struct store_page *page, const char *key)
+{
+    if (!page->next_token)
+        return true;
+    char dir_key[COMPONENT_LENGTH_MAX + 2];
+    size_t len = strlen(key);
+    memcpy(dir_key, key, len);
+    memcpy(dir_key + len, "/", 2);
+    return (page->n_entries > 0 && strcmp(page->entries[page->n_entries - 1].key, dir_key) > 0) ||
+           (page->n_prefixes > 0 && strcmp(page->prefixes[page->n_prefixes - 1], dir_key) > 0);
+}
+
+static int probe_dir(struct vfs *v, const char *key, struct probe *p, struct s3_error *err)
+{
+    char dir_key[COMPONENT_LENGTH_MAX + 2];
+    size_t len = strlen(key);
+    memcpy(dir_key, key, len);
+    memcpy(dir_key + len, "/", 2);
+    struct store_page page = {0};
+    struct store_list_in in = {.prefix = dir_key, .max_keys = 1};
+    int r = store_list(v->store, &in, &page, err);
+    if (r < 0)
+        return r;
+    p->dir = page.n_entries > 0;
+    store_page_done(&page);
+    return 0;
+}
+
+static int probe_name(struct vfs *v, const char *key, struct probe *p, struct s3_error *err)
+{
+    struct store_page page = {0};
+    struct store_list_in in = {.prefix = key, .delimited = true, .max_keys = PROBE_KEYS};
+    int r = store_list(v->store, &in, &page, err);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < page.n_entries; i++) {
+        if (strcmp(page.entries[i].key, key) == 0)
+            take_file(p, &page.entries[i]);
+    }
+    for (size_t i = 0; i < page.n_prefixes; i++)
+        p->dir |= is_dir_key(page.prefixes[i], key);
+    bool decided = p->dir || covers_dir(&page, key);
+    store_page_done(&page);
+    return decided ? 0 : probe_dir(v, key, p, err);
+}
+
+/* The component of a key below the directory, without the '/' at a directory's end; false when the
+ * name is not made from it. */
+static bool matches(const char *key, const char *dir_key, bool is_dir, const char *name,
+                    char component[COMPONENT_LENGTH_MAX + 1])
+{
+    size_t len = strlen(key), dir_len = strlen(dir_key);
+    if (len < dir_len + is_dir || len > COMPONENT_LENGTH_MAX || memcmp(key, dir_key, dir_len) != 0)
+        return false;
+    len -= dir_len + is_dir;
+    if (!name_matches(name, key + dir_len, len))
+        return false;
+    memcpy(component, key + dir_len, len);
+    component[len] = '\0';
+    return true;
+}
+
+/* Looks through what begins like the component for the one that the hash is of. */
+static bool scan_page(struct probe *p, const struct store_page *page, const char *dir_key,
+                      const char *name, bool file_only)
+{
+    for (size_t i = 0; i < page->n_entries && !p->file; i++) {
+        if (matches(page->entries[i].key, dir_key, false, name, p->component))
+            take_file(p, &page->entries[i]);
+    }
+    for (size_t i = 0; i < page->n_prefixes && !file_only && !p->dir; i++)
+        p->dir = matches(page->prefixes[i], dir_key, true, name, p->component);
+    return p->dir || (p->file && file_only);
+}
+
+static int probe_hashed(struct vfs *v, const char *key, const char *dir_key, const char *name,
+                        bool file_only, struct probe *p, struct s3_error *err)
+{
+    CLEANUP_FREE char *token = NULL;
+    bool more = true;
+    while (more) {
+        struct store_page page = {0};
+        struct store_list_in in = {.prefix = key, .delimited = true, .token = token};
+        int r = store_list(v->store, &in, &page, err);
+        if (r < 0)
+            return r;
+        more = !scan_page(p, &page, dir_key, name, file_only) && page.next_token;
+        free(token);
+        token = more ? strdup(page.next_token) : NULL;
+        store_page_done(&page);
+        if (more && !token)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static int probe(struct vfs *v, struct inode *dir, const char *name, const struct name_target *t,
+                 struct probe *p, struct s3_error *err)
+{
+    char key[COMPONENT_LENGTH_MAX + 1], dir_key[COMPONENT_LENGTH_MAX + 1];
+    *p = (struct probe){0};
+    memcpy(p->component, t->component, t->len + 1);
+    int r = inode_child_key(dir, t->component, NODE_FILE, COMPONENT_LENGTH_MAX, key);
+    if (r == 0)
+        r = inode_key(dir, COMPONENT_LENGTH_MAX, dir_key);
+    if (r < 0)
+        return r == -ENAMETOOLONG ? -ENOENT : r;
+
+    pthread_mutex_unlock(&v->lock);
+    r = t->hashed ? probe_hashed(v, key, dir_key, name, t->file_only, p, err)
+                  : probe_name(v, key, p, err);
+    pthread_mutex_lock(&v->lock);
+    return r;
+}
+
+/* ---- the cache ---- */
+
+#define MUST_ASK 1
+
+int vfs_inode_of_entry_locked(struct vfs *v, struct inode *dir, const struct dir *d,
+                              const struct dir_entry *e, struct inode **ret)
+{
+    struct inode *i;
+    uint64_t until = vfs_after(d->since_ns, v->opts.metadata_ttl_ns);
+    int r = inode_get(&v->inodes, dir, dir_entry_component(e), dir_entry_kind(e), &i);
+    if (r < 0)
+        return r;
+    if (i->kind == NODE_DIR) {
+        if (i->attr.mode == 0)
+            vfs_default_attr_locked(v, i);
+        i->attr_until_ns = until;
+    } else {
+        vfs_apply_version_locked(v, i, e->size, e->mtime_ns, dir_entry_etag(e), until);
+    }
+    *ret = i;
+    return 0;
+}
+
+static bool is_fresh_locked(struct vfs *v, const struct inode *i)
+{
+    return i && ((i->open && vfs_open_file_unclean(i->open)) || vfs_now(v) < i->attr_until_ns);
+}
+
+static int from_cache_locked(struct vfs *v, struct inode *dir, const char *name,
+                             const struct name_target *t, struct inode **ret)
+{
+    struct dir *d = vfs_listing_fresh_locked(v, dir);
+    struct dir_entry *e;
+    enum dir_answer answer = d ? dir_lookup(d, name, t, &e) : DIR_UNKNOWN;
+    if (answer == DIR_FOUND)
+        return vfs_inode_of_entry_locked(v, dir, d, e, ret);
+    if (answer == DIR_ABSENT && v->opts.negative_ttl_ns > 0)
+        return -ENOENT;
+    if (t->hashed)
+        return MUST_ASK;
+
+    struct inode *i = t->file_only ? NULL : inode_child(&v->inodes, dir, t->component, NODE_DIR);
+    if (!is_fresh_locked(v, i))
+        i = inode_child(&v->inodes, dir, t->component, NODE_FILE);
+    if (!is_fresh_locked(v, i))
+        return MUST_ASK;
+    *ret = inode_ref(i);
+    return 0;
+}
+
+static int from_probe_locked(struct vfs *v, struct inode *dir, const struct name_target *t,
+                             const struct probe *p, uint64_t until_ns, struct inode **ret)
+{
+    enum node_kind kind = p->dir && !t->file_only ? NODE_DIR : NODE_FILE;
+    struct inode *i;
+    if (kind == NODE_FILE && !p->file) {
+        /* What was known of the name is over. */
+        for (int k = NODE_FILE; k <= NODE_DIR; k++) {
+            i = inode_child(&v->inodes, dir, p->component, (enum node_kind)k);
+            if (i)
+                i->attr_until_ns = 0;
+        }
+        return -ENOENT;
+    }
+    int r = inode_get(&v->inodes, dir, p->component, kind, &i);
+    if (r < 0)
+        return r;
+    if (kind == NODE_FILE) {
+        vfs_apply_version_locked(v, i, p->size, p->modified_ns, p->etag, until_ns);
+    } else {
+        if (i->attr.mode == 0)
+            vfs_default_attr_locked(v, i);
+        i->attr_until_ns = until_ns;
+    }
+    *ret = i;
+    return 0;
+}
+
+/* ---- both ---- */
+
+static int ask_locked(struct vfs *v, struct inode *dir, const char *name,
+                      const struct name_target *t, struct inode **ret, struct s3_error *err)
+{
+    bool listed = vfs_listing_fresh_locked(v, dir) && dir->dir->complete;
+    if (dir->misses > 0 && !dir->large && !listed) {
+        int r = vfs_listing_first_locked(v, dir, err);
+        if (r < 0)
+            return r;
+        r = from_cache_locked(v, dir, name, t, ret);
+        if (r != MUST_ASK)
+            return r;
+    }
+    dir->misses++;
+
+    for (int tries = 1;; tries++) {
+        struct probe p;
+        uint64_t changes = dir->changes, start = vfs_now(v);
+        /* Whether the name has attributes of its own is found out on the way. */
+        struct marker_call *marker = vfs_marker_begin_locked(v, dir);
+        int r = probe(v, dir, name, t, &p, err);
+        vfs_marker_end_locked(v, dir, marker);
+        if (r < 0)
+            return r;
+        if (dir->changes == changes || tries == PROBE_TRIES)
+            return from_probe_locked(v, dir, t, &p, vfs_after(start, v->opts.metadata_ttl_ns), ret);
+        r = from_cache_locked(v, dir, name, t, ret);
+        if (r != MUST_ASK)
+            return r;
+    }
+}
+
+/* Attributes of its own, where there are any. */
+static int complete_locked(struct vfs *v, struct inode *dir, struct inode *i, struct s3_error *err)
+{
+    bool wanted;
+    if (i->kind == NODE_DIR && vfs_now(v) >= i->posix_until_ns)
+        i->attr.posix_known = false;
+    if (i->attr.posix_known || (i->open && vfs_open_file_unclean(i->open)))
+        return 0;
+    int r = vfs_posix_known_locked(v, dir, &wanted, err);
+    if (r < 0 || !wanted)
+        return r;
+    r = vfs_posix_load_locked(v, &i, 1, err);
+    if (r < 0)
+        return r;
+    return i->attr.posix_known ? 0 : -ENOENT;
+}
+
+int vfs_resolve_locked(struct vfs *v, struct inode *dir, const char *name, struct inode **ret,
+                       struct s3_error *err)
+{
+    struct name_target t;
+    int r = vfs_decode_name(v, dir, name, &t);
+    if (r < 0)
+        return r;
+    struct inode *i = NULL;
+    r = from_cache_locked(v, dir, name, &t, &i);
+    if (r == MUST_ASK)
+        r = ask_locked(v, dir, name, &t, &i, err);
+    if (r == 0 && (r = complete_locked(v, dir, i, err)) < 0)
+        inode_unref(&v->inodes, i);
+    if (r == 0)
+        *ret = i;
+    return r;
+}
+
+int vfs_resolve_any_locked(struct vfs *v, struct inode *dir, const char *name, struct inode **ret,
+                           struct s3_error *err)
+{
+    struct name_target t;
+    int r = vfs_decode_name(v, dir, name, &t);
+    if (r < 0)
+        return r;
+    struct inode *i = NULL;
+    if (!t.hashed && !t.file_only)
+        i = inode_child(&v->inodes, dir, t.component, NODE_DIR);
+    /* An inode outlives its time in the cache; a directory that was there must still be there to
+     * go before a file. */
+    if (i && !is_fresh_locked(v, i) && inode_child(&v->inodes, dir, t.component, NODE_FILE))
+        return vfs_resolve_locked(v, dir, name, ret, err);
+    if (!t.hashed && !i)
+        i = inode_child(&v->inodes, dir, t.component, NODE_FILE);
+    if (!i || i->lookups == 0)
+        return vfs_resolve_locked(v, dir, name, ret, err);
+    *ret = inode_ref(i);
+    return 0;
+}
+
+int vfs_lookup(struct vfs *v, uint64_t parent, const char *name, struct vfs_entry *ret,
+               struct s3_error *err)
+{
+    struct inode *dir, *i;
+    *ret = (struct vfs_entry){0};
+    SCOPE_LOCK(&v->lock);
+    int r = vfs_find_dir_locked(v, parent, &dir);
+    if (r < 0)
+        return r;
+    inode_ref(dir);
+    r = vfs_resolve_locked(v, dir, name, &i, err);
+    if (r == 0) {
+        vfs_fill_entry_locked(v, i, ret);
+        inode_unref(&v->inodes, i);
+    } else if (r == -ENOENT) {
+        ret->entry_ttl_ns = v->opts.negative_ttl_ns;
+    }
+    inode_unref(&v->inodes, dir);
+    return r;
+}

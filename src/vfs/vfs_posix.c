@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Owner, mode and times in object metadata, and when to look for them.
+ *
+ * A listing does not tell metadata, and a HEAD for each file would make every `ls -l` as slow as
+ * the network. So a directory whose children have something in their metadata that the listing
+ * alone would show differently is marked, in the metadata of its marker object; only there HEADs
+ * are sent (posix=auto). The mark is written before the first child that needs it, and never taken
+ * away. What we write always carries its attributes, marked or not: it costs nothing. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "vfs/vfs_impl.h"
+
+#define DIRECTORY_CONTENT_TYPE "application/x-directory"
+#define METADATA_BYTES_MAX     (256u << 10)
+
+int vfs_marker_key_locked(struct vfs *v, const struct inode *dir,
+                          char key[COMPONENT_LENGTH_MAX + 1])
+{
+    if (dir == v->inodes.root && !v->opts.root_has_key) {
+        memcpy(key, VFS_ROOT_KEY, sizeof(VFS_ROOT_KEY));
+        return 0;
+    }
+    return inode_key(dir, COMPONENT_LENGTH_MAX, key);
+}
+
+static void own_attrs_locked(const struct inode *i, struct posix_attrs *p)
+{
+    const struct inode_attr *a = &i->attr;
+    *p = (struct posix_attrs){
+        .have = POSIX_MODE | POSIX_TYPE | POSIX_UID | POSIX_GID | POSIX_MTIME | POSIX_ATIME |
+                POSIX_CTIME,
+        .mode = a->mode,
+        .uid = a->uid,
+        .gid = a->gid,
+        .mtime_ns = a->mtime_ns,
+        .atime_ns = a->atime_ns,
+        .ctime_ns = a->ctime_ns,
+    };
+}
+
+int vfs_posix_metadata_locked(struct vfs *v, const struct inode *i, bool flag,
+                              const struct store_attrs *old, struct arena *arena,
+                              struct store_attrs *ret)
+{
+    struct posix_attrs p;
+    own_attrs_locked(i, &p);
+    /* What the object says of itself was never read: only what writing changed is replaced. */
+    if (old && !i->attr.posix_known)
+        p.have &= POSIX_MTIME | POSIX_ATIME | POSIX_CTIME;
+    *ret = old ? *old : (struct store_attrs){0};
+    if (i->kind == NODE_DIR && !ret->content_type)
+        ret->content_type = DIRECTORY_CONTENT_TYPE;
+    return attrs_write(&p, flag, old ? old->metadata : NULL, old ? old->n_metadata : 0, arena,
+                       &ret->metadata, &ret->n_metadata);
+}
+
+bool vfs_posix_deviates_locked(struct vfs *v, const struct inode *i)
+{
+    const struct inode_attr *a = &i->attr;
+    mode_t usual = i->kind == NODE_DIR ? v->opts.dir_mode : v->opts.file_mode;
+    return (a->mode & 07777) != usual || a->uid != v->opts.uid || a->gid != v->opts.gid ||
+           a->times_set;
+}
+
+/* ---- the marker of a directory ---- */
+
+static void marker_seen_locked(struct vfs *v, struct inode *dir, const struct store_object *o,
+                               uint64_t until_ns)
+{
+    dir->marker = o ? KNOWN_YES : KNOWN_NO;
+    dir->posix =
+        o && attrs_directory_flag(o->attrs.metadata, o->attrs.n_metadata) ? KNOWN_YES : KNOWN_NO;
+    dir->posix_until_ns = until_ns;
+}
+
+/* 0 with *ret_there, or a failure other than the object's absence. */
+static int head(struct vfs *v, const char *key, struct store_object *o, bool *ret_there,
+                struct s3_error *err)
+{
+    struct s3_error local;
+    int r = store_head(v->store, key, o, &local);
+    *ret_there = r == 0;
+    if (r < 0 && local.kind == S3_ERROR_NO_SUCH_KEY)
+        return 0;
+    if (r < 0 && err)
+        *err = local;
+    return r;
+}
+
+/* Listing is allowed, reading is not: names and sizes are shown all the same. */
+static bool is_denied(int result, const struct s3_error *err)
+{
+    return result < 0 && err && err->kind == S3_ERROR_ACCESS_DENIED;
+}
+
+/* Takes in what a HEAD of the marker answered. */
+static int marker_answer_locked(struct vfs *v, struct inode *dir, uint64_t changes,
+                                uint64_t until_ns, int result, struct store_object *o,
+                                const struct s3_error *answer)
+{
+    if (is_denied(result, answer)) {
+        marker_seen_locked(v, dir, NULL, until_ns);
+        return 0;
+    }
+    bool absent = result < 0 && answer->kind == S3_ERROR_NO_SUCH_KEY;
+    if (result < 0 && !absent)
+        return result;
+    if (dir->posix != KNOWN_YES || dir->changes == changes)
+        marker_seen_locked(v, dir, absent ? NULL : o, until_ns);
+    if (dir == v->inodes.root && !absent && !dir->attr.posix_known)
+        vfs_apply_posix_locked(v, dir, &o->attrs);
+    return 0;
+}
+
+struct marker_call {
+    struct fanout *fanout;
+    char key[COMPONENT_LENGTH_MAX + 1];
+    struct store_head_in in;
+    struct store_object object;
+    int result;
+    struct s3_error error;
+    uint64_t changes;
+    uint64_t until_ns;
+};
+
+static void marker_done(void *ctx, int result, const struct s3_error *err)
+{
+    struct marker_call *c = ctx;
+    c->result = result;
+    if (err)
+        c->error = *err;
+}
+
+static void marker_free(struct marker_call *c)
+{
+    if (!c)
+        return;
+    fanout_free(c->fanout);
+    free(c);
+}
+
+static bool is_posix_fresh_locked(struct vfs *v, const struct inode *dir)
+{
+    /* A mark is never taken away; its absence is believed for a while. */
+    return dir->posix == KNOWN_YES || (dir->posix == KNOWN_NO && vfs_now(v) < dir->posix_until_ns);
+}
+
+/* NULL when there is nothing to ask, or no memory for it: then it is asked later. */
+struct marker_call *vfs_marker_begin_locked(struct vfs *v, struct inode *dir)
+{
+    if (v->opts.posix != VFS_POSIX_AUTO || is_posix_fresh_locked(v, dir))
+        return NULL;
+    struct marker_call *c = calloc(1, sizeof(*c));
+    if (!c || vfs_marker_key_locked(v, dir, c->key) < 0 ||
+        fanout_new(v->store, 1, &c->fanout) < 0) {
+        marker_free(c);
+        return NULL;
+    }
+    c->in.key = c->key;
+    c->changes = dir->changes;
+    c->until_ns = vfs_after(vfs_now(v), v->opts.metadata_ttl_ns);
+    c->result = -EIO;
+    pthread_mutex_unlock(&v->lock);
+    int r = fanout_submit(c->fanout, STORE_HEAD, &c->in, &c->object, marker_done, c);
+    pthread_mutex_lock(&v->lock);
+    if (r == 0)
+        return c;
+    marker_free(c);
+    return NULL;
+}
+
+static int marker_end_locked(struct vfs *v, struct inode *dir, struct marker_call *c,
+                             struct s3_error *err)
+{
+    pthread_mutex_unlock(&v->lock);
+    (void)fanout_wait(c->fanout, NULL);
+    pthread_mutex_lock(&v->lock);
+    int r = marker_answer_locked(v, dir, c->changes, c->until_ns, c->result, &c->object, &c->error);
+    if (r < 0 && err)
+        *err = c->error;
+    if (c->result == 0)
+        store_object_done(&c->object);
+    marker_free(c);
+    return r;
+}
+
+void vfs_marker_end_locked(struct vfs *v, struct inode *dir, struct marker_call *c)
+{
+    if (c)
+        (void)marker_end_locked(v, dir, c, NULL); /* a failure is met again when it matters */
+}
+
+int vfs_posix_known_locked(struct vfs *v, struct inode *dir, bool *ret, struct s3_error *err)
+{
+    if (v->opts.posix != VFS_POSIX_AUTO) {
+        *ret = v->opts.posix == VFS_POSIX_ON;
+        return 0;
+    }
+    if (!is_posix_fresh_locked(v, dir)) {
+        struct marker_call *c = vfs_marker_begin_locked(v, dir);
+        int r = c ? marker_end_locked(v, dir, c, err) : -ENOMEM;
+        if (r < 0)
+            return r;
+    }
+    *ret = dir->posix == KNOWN_YES;
+    return 0;
+}
+
+static int marker_put(struct vfs *v, const char *key, const struct store_attrs *attrs,
+                      const struct store_object *old, struct s3_error *err)
+{
+    struct store_version version;
+    if (!old) {
+        struct store_put_in in = {.key = key, .attrs = *attrs};
+        return store_put(v->store, &in, &version, err);
+    }
+    /* Somebody's marker: whatever is in it stays in it. */
+    struct store_copy_in in = {.source_key = key,
+                               .source_if_match = old->etag,
+                               .key = key,
+                               .replace_attrs = true,
+                               .attrs = *attrs};
+    return store_copy(v->store, &in, &version, err);
+}
+
+int vfs_marker_write_locked(struct vfs *v, struct inode *dir, bool flag, struct s3_error *err)
+{
+    char key[COMPONENT_LENGTH_MAX + 1];
+    CLEANUP_ARENA struct arena arena = ARENA_INIT(METADATA_BYTES_MAX);
+    struct store_object old = {0};
+    bool there = false;
+    int r = vfs_marker_key_locked(v, dir, key);
+    if (r < 0)
+        return r;
+    if (!dir->marker_own && dir->marker != KNOWN_NO) {
+        pthread_mutex_unlock(&v->lock);
+        r = head(v, key, &old, &there, err);
+        pthread_mutex_lock(&v->lock);
+        if (r < 0)
+            return r;
+    }
+    struct store_attrs attrs;
+    r = vfs_posix_metadata_locked(v, dir, flag || dir->posix == KNOWN_YES,
+                                  there ? &old.attrs : NULL, &arena, &attrs);
+    if (r == 0) {
+        pthread_mutex_unlock(&v->lock);
+        r = marker_put(v, key, &attrs, there ? &old : NULL, err);
+        pthread_mutex_lock(&v->lock);
+    }
+    if (there)
+        store_object_done(&old);
+    if (r < 0)
+        return r;
+    dir->marker = KNOWN_YES;
+    dir->marker_own |= !there;
+    if (dir->dir)
+        dir->dir->marker = true;
+    if (flag)
+        dir->posix = KNOWN_YES;
+    return 0;
+}
+
+int vfs_posix_mark_locked(struct vfs *v, struct inode *dir, struct s3_error *err)
+{
+    bool marked;
+    if (v->opts.posix != VFS_POSIX_AUTO)
+        return 0;
+    int r = vfs_posix_known_locked(v, dir, &marked, err);
+    if (r < 0 || marked)
+        return r;
+    return vfs_marker_write_locked(v, dir, true, err);
+}
+
+/* ---- attributes of children ---- */
+
+struct head_job {
+    struct inode *inode;
+    uint64_t changes;
+    int result;
+    struct s3_error error;
+    struct store_head_in in;
+    struct store_object object;
+    char key[COMPONENT_LENGTH_MAX + 1];
+};
+
+static void head_done(void *ctx, int result, const struct s3_error *err)
+{
+    struct head_job *j = ctx;
+    j->result = result;
+    if (err)
+        j->error = *err;
+}
+
+static int apply_head_locked(struct vfs *v, struct head_job *j, uint64_t until_ns,
+                             struct s3_error *err)
+{
+    struct inode *i = j->inode;
+    bool absent = j->result < 0 && j->error.kind == S3_ERROR_NO_SUCH_KEY;
+    if (i->changes != j->changes || (i->open && vfs_open_file_unclean(i->open))) {
+        i->attr.posix_known = true; /* our own, newer than the answer */
+        return 0;
+    }
+    if (is_denied(j->result, &j->error)) {
+        vfs_apply_posix_locked(v, i, NULL);
+        return 0;
+    }
+    if (j->result < 0 && !absent) {
+        if (err)
+            *err = j->error;
+        return j->result;
+    }
+    if (i->kind == NODE_DIR) {
+        marker_seen_locked(v, i, absent ? NULL : &j->object, until_ns);
+        if (!absent)
+            i->attr.modified_ns = j->object.mtime_ns;
+        vfs_apply_posix_locked(v, i, absent ? NULL : &j->object.attrs);
+        return 0;
+    }
+    if (absent) {
+        i->attr_until_ns = 0;
+        if (i->parent)
+            vfs_listing_remove_locked(v, i->parent, i->name, NODE_FILE);
+        return 0;
+    }
+    uint64_t version = i->version;
+    vfs_apply_version_locked(v, i, j->object.size, j->object.mtime_ns, j->object.etag, until_ns);
+    vfs_apply_posix_locked(v, i, &j->object.attrs);
+    /* The listing told of another version. */
+    if (i->version != version && i->parent)
+        vfs_listing_put_locked(v, i->parent, i);
+    return 0;
+}
+
+static int load_jobs_locked(struct vfs *v, struct head_job *jobs, size_t n, struct s3_error *err)
+{
+    struct fanout *f;
+    int r = fanout_new(v->store, v->opts.parallel, &f);
+    if (r < 0)
+        return r;
+    uint64_t until = vfs_after(vfs_now(v), v->opts.metadata_ttl_ns);
+    pthread_mutex_unlock(&v->lock);
+    size_t sent = 0;
+    for (; sent < n && r == 0; sent += r == 0)
+        r = fanout_submit(f, STORE_HEAD, &jobs[sent].in, &jobs[sent].object, head_done,
+                          &jobs[sent]);
+    (void)fanout_wait(f, NULL);
+    fanout_free(f);
+    pthread_mutex_lock(&v->lock);
+    for (size_t k = 0; k < sent; k++) {
+        int applied = apply_head_locked(v, &jobs[k], until, r == 0 ? err : NULL);
+        if (r == 0)
+            r = applied;
+        if (jobs[k].result == 0)
+            store_object_done(&jobs[k].object);
+    }
+    return r;
+}
+
+int vfs_posix_load_locked(struct vfs *v, struct inode *const *inodes, size_t n,
+                          struct s3_error *err)
+{
+    CLEANUP_FREE struct head_job *jobs = calloc(n, sizeof(*jobs));
+    if (!jobs)
+        return -ENOMEM;
+    size_t count = 0;
+    for (size_t k = 0; k < n; k++) {
+        struct inode *i = inodes[k];
+        struct head_job *j = &jobs[count];
+        if (i->attr.posix_known || (i->open && vfs_open_file_unclean(i->open)) ||
+            inode_key(i, COMPONENT_LENGTH_MAX, j->key) < 0)
+            continue;
+        j->inode = i;
+        j->changes = i->changes;
+        j->in.key = j->key;
+        count++;
+    }
+    return count > 0 ? load_jobs_locked(v, jobs, count, err) : 0;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading. A handle reads one version of the object; while the file is being written through this
+ * mount, everybody reads what was written. After a commit of ours a handle goes over to the new
+ * version: it is the same file to the programs of this host. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vfs/vfs_impl.h"
+
+/* The first answer told another version than the one that was known. */
+static void version_changed(void *ctx, const struct store_object *o)
+{
+    struct file_reader *fr = ctx;
+    struct vfs *v = fr->vfs;
+    struct inode *i = fr->inode;
+    SCOPE_LOCK(&v->lock);
+    if (i->changes != fr->changes)
+        return;
+    uint64_t until = vfs_after(vfs_now(v), v->opts.metadata_ttl_ns);
+    vfs_apply_version_locked(v, i, o->size, o->mtime_ns, o->etag, until);
+    vfs_apply_posix_locked(v, i, &o->attrs);
+    if (i->parent && !i->unlinked)
+        vfs_listing_put_locked(v, i->parent, i);
+}
+
+static void reader_put_locked(struct vfs *v, struct file_reader *fr)
+{
+    if (!fr || --fr->refs > 0)
+        return;
+    pthread_mutex_unlock(&v->lock);
+    reader_free(fr->reader);
+    free(fr);
+    pthread_mutex_lock(&v->lock);
+}
+
+/* The reader of the version that a read now must see, referenced for the caller. */
+static int reader_get_locked(struct vfs *v, struct vfs_file *file, struct file_reader **ret)
+{
+    struct inode *i = file->inode;
+    char key[COMPONENT_LENGTH_MAX + 1];
+    if (file->reader && file->reader->changes == i->changes) {
+        file->reader->refs++;
+        *ret = file->reader;
+        return 0;
+    }
+    int r = inode_key(i, COMPONENT_LENGTH_MAX, key);
+    if (r == -ENOENT)
+        r = -ESTALE; /* unlinked: what was not read before is gone */
+    if (r < 0)
+        return r;
+    struct file_reader *fr = calloc(1, sizeof(*fr));
+    if (!fr)
+        return -ENOMEM;
+    *fr = (struct file_reader){.vfs = v, .inode = i, .refs = 2, .changes = i->changes};
+    struct reader_options o = {
+        .key = key,
+        .size = i->attr.size,
+        .etag = i->attr.etag[0] ? i->attr.etag : NULL,
+        .version_changed = version_changed,
+        .ctx = fr,
+    };
+    if ((r = reader_new(v->opts.data, &o, &fr->reader)) < 0) {
+        free(fr);
+        return r;
+    }
+    struct file_reader *old = file->reader;
+    file->reader = fr;
+    *ret = fr;
+    reader_put_locked(v, old);
+    return 0;
+}
+
+void vfs_reader_drop_locked(struct vfs *v, struct vfs_file *file)
+{
+    struct file_reader *fr = file->reader;
+    file->reader = NULL;
+    reader_put_locked(v, fr);
+}
+
+static int read_written_locked(struct vfs *v, struct open_file *of, uint64_t offset, void *buf,
+                               size_t len, size_t *ret_len, struct s3_error *err)
+{
+    of->refs++;
+    pthread_mutex_unlock(&v->lock);
+    int r = writer_read(of->writer, offset, buf, len, ret_len, err);
+    pthread_mutex_lock(&v->lock);
+    vfs_open_file_put_locked(v, of);
+    return r;
+}
+
+int vfs_read(struct vfs *v, struct vfs_file *file, uint64_t offset, void *buf, size_t len,
+             size_t *ret_len, struct s3_error *err)
+{
+    *ret_len = 0;
+    if ((file->flags & O_ACCMODE) == O_WRONLY)
+        return -EBADF;
+    SCOPE_LOCK(&v->lock);
+    struct inode *i = file->inode;
+    if (i->open && (vfs_open_file_unclean(i->open) || (i->unlinked && i->open->writer)))
+        return read_written_locked(v, i->open, offset, buf, len, ret_len, err);
+
+    struct file_reader *fr;
+    int r = reader_get_locked(v, file, &fr);
+    if (r < 0)
+        return r;
+    pthread_mutex_unlock(&v->lock);
+    r = reader_read(fr->reader, offset, buf, len, ret_len, err);
+    pthread_mutex_lock(&v->lock);
+    if (r < 0)
+        i->attr_until_ns = 0; /* what was known of it no longer holds */
+    reader_put_locked(v, fr);
+    return r;
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rename of files: a copy inside the store, then the old key is deleted, on condition that it is
+ * still the version that was copied. Whatever fails, the old name or both names have the content.
+ * Directories are in vfs_rename_dir.c. */
+#include <errno.h>
+#include <linux/fs.h>
+#include <string.h>
+
+#include "vfs/vfs_impl.h"
+
+/* Somebody else keeps replacing the file while it is copied. */
+#define COPY_TRIES 4
+
+int vfs_rename_mark_locked(struct vfs *v, struct inode *dir, const struct inode *i,
+                           struct s3_error *err)
+{
+    return vfs_posix_deviates_locked(v, i) ? vfs_posix_mark_locked(v, dir, err) : 0;
+}
+
+/* Copies the newest version, and says which it was. */
+static int copy_newest(struct vfs *v, struct vfs_copy *c, char etag[STORE_ETAG_SIZE],
+                       struct store_version *version, struct s3_error *err)
+{
+    for (int tries = 1;; tries++) {
+        struct s3_error local = {0};
+        c->if_match = etag[0] ? etag : NULL;
+        int r = etag[0] ? vfs_copy_object(v, c, version, &local) : 0;
+        if (r == 0 && etag[0])
+            return 0;
+        /* 412 for the source and for the destination look alike: only a look at the source tells.
+         */
+        bool look = r == 0 || local.kind == S3_ERROR_PRECONDITION;
+        struct store_object o = {0};
+        if (look && tries < COPY_TRIES) {
+            int head = store_head(v->store, c->source, &o, &local);
+            bool other = head == 0 && strcmp(o.etag, etag) != 0;
+            if (head == 0) {
+                memcpy(etag, o.etag, STORE_ETAG_SIZE);
+                c->size = o.size;
+                store_object_done(&o);
+            }
+            if (other)
+                continue;
+            r = head < 0 ? head : c->if_absent ? -EEXIST : r;
+        }
+        if (err)
+            *err = local;
+        return r;
+    }
+}
+
+static int copy_and_delete_locked(struct vfs *v, struct inode *i, const char *key, bool if_absent,
+                                  struct store_version *version, struct s3_error *err)
+{
+    char source[COMPONENT_LENGTH_MAX + 1], etag[STORE_ETAG_SIZE];
+    struct s3_error local = {0};
+    int r = inode_key(i, COMPONENT_LENGTH_MAX, source);
+    if (r < 0)
+        return r;
+    memcpy(etag, i->attr.etag, sizeof(etag));
+    struct vfs_copy c = {
+        .source = source, .size = i->attr.size, .key = key, .if_absent = if_absent};
+    pthread_mutex_unlock(&v->lock);
+    r = copy_newest(v, &c, etag, version, err);
+    if (r == 0) {
+        r = store_delete(v->store, source, etag, &local);
+        /* Replaced since it was copied: as if it had been written after the rename. */
+        if (r < 0 && local.kind == S3_ERROR_PRECONDITION)
+            r = 0;
+        else if (r < 0 && err)
+            *err = local;
+    }
+    pthread_mutex_lock(&v->lock);
+    return r;
+}
+
+static void moved_locked(struct vfs *v, struct inode *i, const struct store_version *version)
+{
+    struct inode_attr *a = &i->attr;
+    bool same = strcmp(a->etag, version->etag) == 0;
+    bool kernel_has_it = i->kernel_version == i->version && same;
+    memcpy(a->etag, version->etag, sizeof(a->etag));
+    a->modified_ns = version->mtime_ns - version->mtime_ns % NS_PER_S;
+    if (!a->times_set && v->opts.posix != VFS_POSIX_ON && i->parent->posix != KNOWN_YES)
+        a->mtime_ns = a->modified_ns;
+    a->ctime_ns = clock_realtime_ns(v->clock);
+    i->changes++;
+    if (!kernel_has_it)
+        i->version++;
+    i->attr_until_ns = vfs_after(vfs_now(v), v->opts.metadata_ttl_ns);
+}
+
+/* The file's state in memory gets the new name; what had it before loses it. */
+int vfs_rename_inode_locked(struct vfs *v, struct inode *i, struct inode *dir,
+                            const char *component)
+{
+    struct inode *old_dir = i->parent, *other = inode_child(&v->inodes, dir, component, i->kind);
+    if (other && other != i)
+        inode_unlink(&v->inodes, other);
+    inode_ref(old_dir);
+    vfs_listing_remove_locked(v, old_dir, i->name, i->kind);
+    vfs_dir_changed_locked(v, old_dir);
+    int r = inode_move(&v->inodes, i, dir, component);
+    if (r == 0) {
+        vfs_listing_put_locked(v, dir, i);
+        vfs_dir_changed_locked(v, dir);
+    } else {
+        vfs_listing_drop_locked(v, dir);
+        inode_unlink(&v->inodes, i);
+    }
+    inode_unref(&v->inodes, old_dir);
+    return r;
+}
+
+static int rename_file_locked(struct vfs *v, struct inode *i, struct inode *dir,
+                              const char *component, const char *key, bool noreplace,
+                              struct s3_error *err)
+{
+    struct open_file *of = i->open;
+    struct store_version version;
+    int r = 0;
+    /* What was written must be under the old name before it can be copied. */
+    if (of)
+        r = vfs_commit_locked(v, of, err);
+    if (r == 0)
+        r = vfs_rename_mark_locked(v, dir, i, err);
+    if (r == 0 && i->parent != dir)
+        r = vfs_keep_dir_locked(v, i->parent, err);
+    if (r == 0)
+        r = copy_and_delete_locked(v, i, key, noreplace, &version, err);
+    if (r == 0)
+        r = vfs_rename_inode_locked(v, i, dir, component);
+    if (r < 0)
+        return r;
+    moved_locked(v, i, &version);
+    vfs_listing_put_locked(v, dir, i);
+    if (of && of->writer) {
+        pthread_mutex_unlock(&v->lock);
+        r = writer_set_key(of->writer, key, version.etag);
+        pthread_mutex_lock(&v->lock);
+    }
+    return r;
+}
+
+/* With whatever is open on it out of the way. */
+static int rename_file_alone_locked(struct vfs *v, struct inode *i, struct inode *dir,
+                                    const char *component, const char *key, bool noreplace,
+                                    struct s3_error *err)
+{
+    struct open_file *of = i->open;
+    if (of) {
+        of->refs++;
+        vfs_open_file_begin_locked(v, of);
+    }
+    int r = rename_file_locked(v, i, dir, component, key, noreplace, err);
+    if (of) {
+        vfs_open_file_end_locked(v, of);
+        vfs_open_file_put_locked(v, of);
+    }
+    return r;
+}
+
+/* What is under the new name: NULL when nothing is, as far as the cache believes; with ask, as the
+ * store says now. Referenced. */
+static int find_target_locked(struct vfs *v, struct inode *dir, const char *name, bool ask,
+                              struct inode **ret, struct s3_error *err)
+{
+    *ret = NULL;
+    if (ask) {
+        vfs_listing_drop_locked(v, dir);
+        struct name_target t;
+        int r = name_to_component(name, &t);
+        if (r < 0)
+            return r;
+        for (int kind = NODE_FILE; kind <= NODE_DIR; kind++) {
+            struct inode *i = inode_child(&v->inodes, dir, t.component, (enum node_kind)kind);
+            if (i)
+                i->attr_until_ns = 0;
+        }
+    }
+    int r = vfs_resolve_any_locked(v, dir, name, ret, err);
+    return r == -ENOENT ? 0 : r;
+}
+
+static int check_kinds(const struct inode *i, const struct inode *target)
+{
+    if (!target)
+        return 0;
+    if (target->kind == NODE_DIR && i->kind != NODE_DIR)
+        return -EISDIR;
+    return target->kind != NODE_DIR && i->kind == NODE_DIR ? -ENOTDIR : 0;
+}
+
+static int rename_locked(struct vfs *v, struct inode *i, struct inode *dir, const char *name,
+                         unsigned flags, struct s3_error *err)
+{
+    bool noreplace = (flags & RENAME_NOREPLACE) != 0;
+    char key[COMPONENT_LENGTH_MAX + 1];
+    struct name_target t;
+    struct inode *target;
+    int r = vfs_decode_new_name(v, dir, name, i->kind, &t, key);
+    if (r == 0 && i->kind == NODE_DIR && inode_is_under(dir, i))
+        r = -EINVAL;
+    if (r == 0)
+        r = find_target_locked(v, dir, name, noreplace, &target, err);
+    if (r < 0)
+        return r;
+    if (target && noreplace)
+        r = -EEXIST;
+    if (r == 0 && target != i && (r = check_kinds(i, target)) == 0) {
+        r = i->kind == NODE_DIR
+                ? vfs_rename_dir_locked(v, i, dir, t.component, key, target, noreplace, err)
+                : rename_file_alone_locked(v, i, dir, t.component, key, noreplace, err);
+    }
+    inode_unref(&v->inodes, target);
+    return r;
+}
+
+int vfs_rename(struct vfs *v, uint64_t parent, const char *name, uint64_t new_parent,
+               const char *new_name, unsigned flags, struct s3_error *err)
+{
+    struct inode *dir, *new_dir, *i = NULL;
+    if (flags & ~(unsigned)RENAME_NOREPLACE)
+        return -EINVAL;
+    if (v->opts.read_only)
+        return -EROFS;
+    SCOPE_LOCK(&v->lock);
+    int r = vfs_find_dir_locked(v, parent, &dir);
+    if (r == 0)
+        r = vfs_find_dir_locked(v, new_parent, &new_dir);
+    if (r < 0)
+        return r;
+    inode_ref(dir);
+    inode_ref(new_dir);
+    r = vfs_resolve_any_locked(v, dir, name, &i, err);
+    if (r == 0) {
+        r = rename_locked(v, i, new_dir, new_name, flags, err);
+        inode_unref(&v->inodes, i);
+    }
+    inode_unref(&v->inodes, new_dir);
+    inode_unref(&v->inodes, dir);
+    return r;
+}

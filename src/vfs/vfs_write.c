@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Writing: one open_file for all handles that have the file open for writing, with one writer
+ * (data/writer.h) in it, made at the first change. A commit is what puts it into the store. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "s3/s3_limits.h"
+#include "vfs/vfs_impl.h"
+
+#define METADATA_BYTES_MAX (256u << 10)
+
+/* ---- the shared state ---- */
+
+int vfs_open_file_get_locked(struct vfs *v, struct inode *i, struct open_file **ret)
+{
+    if (i->open) {
+        i->open->refs++;
+        *ret = i->open;
+        return 0;
+    }
+    struct open_file *of = calloc(1, sizeof(*of));
+    if (!of)
+        return -ENOMEM;
+    of->vfs = v;
+    of->inode = inode_ref(i);
+    of->refs = 1;
+    arena_init(&of->attrs_arena, METADATA_BYTES_MAX);
+    TAILQ_INSERT_TAIL(&v->open_files, of, link);
+    i->open = of;
+    *ret = of;
+    return 0;
+}
+
+void vfs_open_file_put_locked(struct vfs *v, struct open_file *of)
+{
+    if (--of->refs > 0)
+        return;
+    TAILQ_REMOVE(&v->open_files, of, link);
+    of->inode->open = NULL;
+    inode_unref(&v->inodes, of->inode);
+    pthread_mutex_unlock(&v->lock);
+    writer_free(of->writer);
+    arena_done(&of->attrs_arena);
+    if (of->base) {
+        store_object_done(of->base);
+        free(of->base);
+    }
+    free(of);
+    pthread_mutex_lock(&v->lock);
+}
+
+void vfs_open_file_begin_locked(struct vfs *v, struct open_file *of)
+{
+    while (of->busy)
+        pthread_cond_wait(&v->changed, &v->lock);
+    of->busy = true;
+}
+
+void vfs_open_file_end_locked(struct vfs *v, struct open_file *of)
+{
+    of->busy = false;
+    pthread_cond_broadcast(&v->changed);
+}
+
+/* ---- the writer ---- */
+
+/* What the object will carry, as of now; runs inside a writer call. */
+static int writer_attrs(void *ctx, struct store_attrs *ret)
+{
+    struct open_file *of = ctx;
+    SCOPE_LOCK(&of->vfs->lock);
+    arena_done(&of->attrs_arena);
+    of->attrs_dirty = false;
+    return vfs_posix_metadata_locked(of->vfs, of->inode, false, of->base ? &of->base->attrs : NULL,
+                                     &of->attrs_arena, ret);
+}
+
+int vfs_load_base_locked(struct vfs *v, struct open_file *of, bool attrs, struct s3_error *err)
+{
+    struct inode *i = of->inode;
+    char key[COMPONENT_LENGTH_MAX + 1];
+    int r = inode_key(i, COMPONENT_LENGTH_MAX, key);
+    if (r < 0)
+        return r == -ENOENT ? -ESTALE : r;
+    struct store_object *o = calloc(1, sizeof(*o));
+    if (!o)
+        return -ENOMEM;
+    uint64_t until = vfs_after(vfs_now(v), v->opts.metadata_ttl_ns);
+    pthread_mutex_unlock(&v->lock);
+    r = store_head(v->store, key, o, err);
+    pthread_mutex_lock(&v->lock);
+    if (r < 0) {
+        free(o);
+        i->attr_until_ns = 0;
+        return r == -ENOENT ? -ESTALE : r;
+    }
+    if (of->base) {
+        store_object_done(of->base);
+        free(of->base);
+    }
+    of->base = o;
+    bool same = strcmp(i->attr.etag, o->etag) == 0;
+    if (!same) {
+        vfs_apply_version_locked(v, i, o->size, o->mtime_ns, o->etag, until);
+        if (i->parent)
+            vfs_listing_put_locked(v, i->parent, i);
+    }
+    i->attr_until_ns = until;
+    if (attrs && !i->attr.posix_known)
+        vfs_apply_posix_locked(v, i, &o->attrs);
+    return same ? 0 : -ESTALE;
+}
+
+static int make_writer_locked(struct vfs *v, struct open_file *of, bool truncated,
+                              struct s3_error *err)
+{
+    struct inode *i = of->inode;
+    char key[COMPONENT_LENGTH_MAX + 1];
+    int r = inode_key(i, COMPONENT_LENGTH_MAX, key);
+    if (r < 0)
+        return r == -ENOENT ? -ESTALE : r;
+    bool based = i->attr.etag[0] && !of->absent;
+    if (based && !truncated && (!of->base || strcmp(of->base->etag, i->attr.etag) != 0) &&
+        (r = vfs_load_base_locked(v, of, false, err)) < 0)
+        return r;
+
+    struct writer_options o = {.key = key, .attrs = writer_attrs, .attrs_ctx = of};
+    if (based && !truncated) {
+        o.base_etag = i->attr.etag;
+        o.base_size = i->attr.size;
+    }
+    if (based && !v->opts.no_if_match)
+        o.if_match = i->attr.etag;
+    o.if_absent = of->absent && of->exclusive;
+    return writer_new(v->opts.data, &o, &of->writer);
+}
+
+int vfs_writer_locked(struct vfs *v, struct open_file *of, bool truncated, struct s3_error *err)
+{
+    int r = 0;
+    if (!of->writer) {
+        r = make_writer_locked(v, of, truncated, err);
+    } else if (truncated) {
+        pthread_mutex_unlock(&v->lock);
+        r = writer_truncate(of->writer, 0, err);
+        pthread_mutex_lock(&v->lock);
+    }
+    return r;
+}
+
+static void written_locked(struct vfs *v, struct open_file *of, uint64_t size)
+{
+    struct inode_attr *a = &of->inode->attr;
+    a->size = size;
+    a->mtime_ns = a->ctime_ns = clock_realtime_ns(v->clock);
+    a->times_set = false;
+    of->dirty = true;
+}
+
+int vfs_truncate_locked(struct vfs *v, struct open_file *of, uint64_t size, struct s3_error *err)
+{
+    if (size > S3_OBJECT_SIZE_MAX)
+        return -EFBIG;
+    int r = vfs_writer_locked(v, of, size == 0, err);
+    if (r == 0 && size > 0) {
+        of->dirty = true;
+        pthread_mutex_unlock(&v->lock);
+        r = writer_truncate(of->writer, size, err);
+        pthread_mutex_lock(&v->lock);
+    }
+    if (r == 0)
+        written_locked(v, of, size);
+    return r;
+}
+
+int vfs_write(struct vfs *v, struct vfs_file *file, uint64_t offset, const void *buf, size_t len,
+              struct s3_error *err)
+{
+    struct open_file *of = file->open;
+    uint64_t end;
+    if (!of)
+        return -EBADF;
+    if (__builtin_add_overflow(offset, len, &end) || end > S3_OBJECT_SIZE_MAX)
+        return -EFBIG;
+    SCOPE_LOCK(&v->lock);
+    int r = 0;
+    if (!of->writer) {
+        vfs_open_file_begin_locked(v, of);
+        r = vfs_writer_locked(v, of, false, err);
+        vfs_open_file_end_locked(v, of);
+        if (r < 0)
+            return r;
+    }
+    of->dirty = true;
+    pthread_mutex_unlock(&v->lock);
+    r = writer_write(of->writer, offset, buf, len, err);
+    pthread_mutex_lock(&v->lock);
+    if (r == 0)
+        written_locked(v, of, end > of->inode->attr.size ? end : of->inode->attr.size);
+    return r;
+}
+
+/* ---- commit ---- */
+
+static void committed_locked(struct vfs *v, struct open_file *of, const struct writer_result *res)
+{
+    struct inode *i = of->inode;
+    struct inode_attr *a = &i->attr;
+    bool kernel_has_it = i->kernel_version == i->version;
+    memcpy(a->etag, res->version.etag, sizeof(a->etag));
+    a->modified_ns = res->version.mtime_ns - res->version.mtime_ns % NS_PER_S;
+    if (!of->dirty)
+        a->size = res->size;
+    a->posix_known |= !of->base; /* else it may have said more than was looked at */
+    of->absent = of->exclusive = false;
+    i->changes++;
+    i->version++;
+    if (kernel_has_it)
+        i->kernel_version = i->version;
+    i->attr_until_ns = vfs_after(vfs_now(v), v->opts.metadata_ttl_ns);
+
+    struct inode *dir = i->parent;
+    if (!dir)
+        return;
+    /* Where a listing is all that will be looked at, the time that it will tell. */
+    if (!of->dirty && !a->times_set && v->opts.posix != VFS_POSIX_ON && dir->posix != KNOWN_YES)
+        a->mtime_ns = a->ctime_ns = a->modified_ns;
+    dir->changes++;
+    vfs_listing_put_locked(v, dir, i);
+}
+
+/* Whether the store refused a condition that holds: some compare ETags without their quotes. Then
+ * it is not asked again, and lost updates go unseen there. */
+static bool is_false_conflict(struct vfs *v, const char *key, const char *etag)
+{
+    struct store_object o = {0};
+    if (store_head(v->store, key, &o, NULL) < 0)
+        return false;
+    bool same = etag[0] && strcmp(o.etag, etag) == 0;
+    store_object_done(&o);
+    return same;
+}
+
+static int writer_commit_locked(struct vfs *v, struct open_file *of, struct writer_result *res,
+                                struct s3_error *err)
+{
+    char key[COMPONENT_LENGTH_MAX + 1], etag[STORE_ETAG_SIZE];
+    bool conditional = !of->absent, without = v->opts.no_if_match;
+    int r = inode_key(of->inode, COMPONENT_LENGTH_MAX, key);
+    if (r < 0)
+        return r;
+    memcpy(etag, of->inode->attr.etag, sizeof(etag));
+    pthread_mutex_unlock(&v->lock);
+    if (without)
+        writer_no_if_match(of->writer);
+    r = writer_commit(of->writer, res, err);
+    bool broken = r == -ESTALE && conditional && err->kind == S3_ERROR_PRECONDITION &&
+                  is_false_conflict(v, key, etag);
+    if (broken) {
+        writer_no_if_match(of->writer);
+        r = writer_commit(of->writer, res, err);
+    }
+    pthread_mutex_lock(&v->lock);
+    if (broken && !v->opts.no_if_match) {
+        v->opts.no_if_match = true;
+        log_warn("the server refuses If-Match with the ETag that it tells itself: changes that two "
+                 "hosts make to one file at the same time are not noticed in this mount");
+    }
+    return r;
+}
+
+int vfs_commit_locked(struct vfs *v, struct open_file *of, struct s3_error *err)
+{
+    struct inode *i = of->inode;
+    struct writer_result res;
+    struct s3_error local = {0};
+    int r;
+    if (i->unlinked) {
+        of->dirty = of->attrs_dirty = false;
+        return 0;
+    }
+    if (of->writer && (of->dirty || of->absent)) {
+        if (i->parent && vfs_posix_deviates_locked(v, i) &&
+            (r = vfs_posix_mark_locked(v, i->parent, err)) < 0)
+            return r;
+        of->dirty = false;
+        if ((r = writer_commit_locked(v, of, &res, &local)) < 0) {
+            of->dirty = true;
+            if (err)
+                *err = local;
+            return r;
+        }
+        committed_locked(v, of, &res);
+    }
+    /* Changed after the upload had begun, or without any. */
+    return of->attrs_dirty ? vfs_store_attrs_locked(v, of, err) : 0;
+}
+
+static int commit_now_locked(struct vfs *v, struct open_file *of, struct s3_error *err)
+{
+    of->refs++;
+    vfs_open_file_begin_locked(v, of);
+    int r = vfs_commit_locked(v, of, err);
+    of->failed = r < 0;
+    vfs_open_file_end_locked(v, of);
+    vfs_open_file_put_locked(v, of);
+    return r;
+}
+
+int vfs_flush(struct vfs *v, struct vfs_file *file, struct s3_error *err)
+{
+    if (!file->open)
+        return 0;
+    SCOPE_LOCK(&v->lock);
+    return commit_now_locked(v, file->open, err);
+}
+
+int vfs_sync(struct vfs *v, struct s3_error *err)
+{
+    int first = 0;
+    SCOPE_LOCK(&v->lock);
+    struct open_file *of = TAILQ_FIRST(&v->open_files);
+    if (of)
+        of->refs++;
+    while (of) {
+        struct s3_error local = {0};
+        int r = commit_now_locked(v, of, &local);
+        if (r < 0 && first == 0) {
+            first = r;
+            if (err)
+                *err = local;
+        }
+        struct open_file *next = TAILQ_NEXT(of, link);
+        if (next)
+            next->refs++;
+        vfs_open_file_put_locked(v, of);
+        of = next;
+    }
+    return first;
+}
+
+/* ---- the last close ---- */
+
+void vfs_never_stored_locked(struct vfs *v, struct inode *i)
+{
+    struct inode *dir = i->parent;
+    if (!dir)
+        return;
+    char name[NAME_LENGTH_MAX + 1];
+    if (v->opts.notify.entry_gone && name_from_component(i->name, i->name_len, false, name) == 0)
+        v->opts.notify.entry_gone(v->opts.notify.ctx, dir->ino, name);
+    vfs_forget_name_locked(v, i);
+}
+
+int vfs_close_locked(struct vfs *v, struct open_file *of, struct s3_error *err)
+{
+    int r = 0;
+    if (--of->handles == 0) {
+        /* Written through a mapping after the last flush. */
+        if (!of->failed)
+            r = commit_now_locked(v, of, err);
+        struct inode *i = of->inode;
+        if (of->absent)
+            vfs_never_stored_locked(v, i);
+        else if (of->dirty)
+            i->attr_until_ns = 0; /* back to what the store has */
+    }
+    vfs_open_file_put_locked(v, of);
+    return r;
+}
