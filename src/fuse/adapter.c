@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fuse/adapter.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/attr.h"
+#include "base/log.h"
+
+struct adapter_request adapter_begin(fuse_req_t req, const char *op, uint64_t ino, const char *name)
+{
+    if (log_enabled(LOG_LEVEL_DEBUG)) {
+        char key[1100];
+
+        vfs_describe(adapter_vfs(req), ino, key, sizeof(key));
+        log_debug("%s '%s'%s%s%s", op, key, name ? " '" : "", name ? name : "", name ? "'" : "");
+    }
+    return (struct adapter_request){.req = req, .op = op, .ino = ino, .name = name};
+}
+
+/* What programs probe for all the time is no event: an absent name, a directory that is not
+ * empty, a file that is there already. The store failing, and what we cannot do, are. */
+static bool worth_a_line(const struct adapter_request *a, int r)
+{
+    switch ((int)a->err.kind) {
+    case S3_ERROR_NONE:
+    case S3_ERROR_NO_SUCH_KEY:
+    case S3_ERROR_NOT_MODIFIED:
+    case S3_ERROR_BAD_RANGE:
+        return r == -EIO || r == -ENOMEM || r == -EOPNOTSUPP;
+    case S3_ERROR_PRECONDITION:
+        return r == -ESTALE;
+    default:
+        return true;
+    }
+}
+
+static void log_failure(struct adapter_request *a, int r)
+{
+    char key[1100], text[1024];
+
+    vfs_describe(adapter_vfs(a->req), a->ino, key, sizeof(key));
+    if (a->err.kind != S3_ERROR_NONE)
+        (void)s3_error_describe(&a->err, text, sizeof(text));
+    else
+        (void)snprintf(text, sizeof(text), "%s",
+                       a->err.message[0]  ? a->err.message
+                       : r == -EOPNOTSUPP ? "not supported by this version; nothing was changed"
+                                          : strerror(-r));
+    log_error("%s '%s%s%s': %s (%s)", a->op, key, a->name && *key ? "/" : "",
+              a->name ? a->name : "", text, strerrorname_np(-r));
+}
+
+void adapter_fail(struct adapter_request *a, int r)
+{
+    if (worth_a_line(a, r))
+        log_failure(a, r);
+    fuse_reply_err(a->req, -r);
+}
+
+void adapter_finish(struct adapter_request *a, int r)
+{
+    if (r < 0)
+        adapter_fail(a, r);
+    else
+        fuse_reply_err(a->req, 0);
+}
+
+double adapter_seconds(uint64_t ns)
+{
+    return (double)ns / (double)NS_PER_S;
+}
+
+void adapter_entry_param(const struct vfs_entry *e, struct fuse_entry_param *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    ret->ino = e->ino;
+    ret->attr = e->st;
+    ret->attr_timeout = adapter_seconds(e->attr_ttl_ns);
+    ret->entry_timeout = adapter_seconds(e->entry_ttl_ns);
+}
+
+void adapter_reply_entry(struct adapter_request *a, const struct vfs_entry *e)
+{
+    struct vfs *v = adapter_vfs(a->req);
+    struct fuse_entry_param p;
+
+    adapter_entry_param(e, &p);
+    /* The caller was interrupted: the kernel will never forget what it did not get. */
+    if (fuse_reply_entry(a->req, &p) != 0 && e->ino)
+        vfs_forget(v, e->ino, 1);
+}
+
+struct vfs_caller adapter_caller(fuse_req_t req)
+{
+    const struct fuse_ctx *c = fuse_req_ctx(req);
+
+    return (struct vfs_caller){.uid = c->uid, .gid = c->gid};
+}
+
+struct thread_buffer {
+    size_t size;
+    char data[];
+};
+
+static pthread_key_t buffer_key;
+static pthread_once_t buffer_once = PTHREAD_ONCE_INIT;
+static bool buffer_key_made;
+
+static void make_buffer_key(void)
+{
+    buffer_key_made = pthread_key_create(&buffer_key, free) == 0;
+}
+
+void *adapter_buffer(size_t size)
+{
+    struct thread_buffer *b;
+
+    pthread_once(&buffer_once, make_buffer_key);
+    if (!buffer_key_made)
+        return NULL;
+    b = pthread_getspecific(buffer_key);
+    if (b && b->size >= size)
+        return b->data;
+    free(b);
+    b = malloc(sizeof(*b) + size);
+    if (b)
+        b->size = size;
+    if (pthread_setspecific(buffer_key, b) != 0) {
+        free(b);
+        return NULL;
+    }
+    return b ? b->data : NULL;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the adapter share. Private to src/fuse. */
+#ifndef PAILFS_FUSE_ADAPTER_H
+#define PAILFS_FUSE_ADAPTER_H
+
+#define FUSE_USE_VERSION FUSE_MAKE_VERSION(3, 12)
+#include <fuse_lowlevel.h>
+
+#include "vfs/vfs.h"
+
+/* fuse_req_userdata: the mount. */
+struct vfs *adapter_vfs(fuse_req_t req);
+/* Once, from init. */
+void adapter_ready(void *userdata);
+
+/* One struct per request on the worker's stack: what it is about, and what the store said. */
+struct adapter_request {
+    fuse_req_t req;
+    const char *op; /* "read" */
+    uint64_t ino;
+    const char *name; /* within ino, or NULL */
+    struct s3_error err;
+};
+
+struct adapter_request adapter_begin(fuse_req_t req, const char *op, uint64_t ino,
+                                     const char *name);
+/* Answers with the errno -r, and logs what a user must know: failures of the store and what is
+ * not supported; an absent name or a refused rmdir is an answer, not a failure. */
+void adapter_fail(struct adapter_request *a, int r);
+/* r == 0: success without data; otherwise adapter_fail. */
+void adapter_finish(struct adapter_request *a, int r);
+/* Answers with the entry. When the kernel does not take it, its lookup is given back. */
+void adapter_reply_entry(struct adapter_request *a, const struct vfs_entry *e);
+void adapter_entry_param(const struct vfs_entry *e, struct fuse_entry_param *ret);
+struct vfs_caller adapter_caller(fuse_req_t req);
+double adapter_seconds(uint64_t ns);
+/* A buffer of this worker thread, of at least size bytes, kept for its next request. NULL = no
+ * memory. Allocating 1 MiB anew for each read would fault in 256 pages each time. */
+void *adapter_buffer(size_t size);
+
+extern const struct fuse_lowlevel_ops adapter_ops;
+
+/* ops_dir.c, ops_file.c, ops_name.c: one function per operation, in adapter_ops. */
+void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n);
+void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets);
+void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+                struct fuse_file_info *fi);
+void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev);
+void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
+void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
+               const char *newname, unsigned int flags);
+void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *newname);
+void op_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char *name);
+void op_statfs(fuse_req_t req, fuse_ino_t ino);
+void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+                    struct fuse_file_info *fi);
+void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
+void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+               struct fuse_file_info *fi);
+void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
+              struct fuse_file_info *fi);
+void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
+void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+
+#endif

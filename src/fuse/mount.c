@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fuse/mount.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "fuse/adapter.h"
+#include "fuse/notifier.h"
+
+/* Requests that the kernel sends ahead (readahead): the default of 12 is 1.5 MiB under way. */
+#define MAX_BACKGROUND 128u
+/* Bytes that the kernel reads ahead of a sequential reader; the device's default is 128 KiB, which
+ * also caps a request. 4 MiB was the fastest of 1, 4 and 16 MiB. Needs root. */
+#define READ_AHEAD_KB "4096"
+
+struct fuse_mount {
+    /* constant after new */
+    char *mountpoint;
+    char *kernel_options;
+    unsigned max_threads;
+    bool debug;
+    void (*ready)(void *ctx);
+    void *ready_ctx;
+    struct notifier *notifier;
+    /* constant after attach */
+    struct vfs *vfs;
+    struct fuse_session *session;
+    bool mounted;
+};
+
+int fuse_mountpoint_check(const char *path, struct s3_error *reterr)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0) {
+        if (errno == ENOENT)
+            return s3_error_set(reterr, S3_ERROR_CONFIG,
+                                "mount point '%s' does not exist: make it (mkdir -p '%s')", path,
+                                path);
+        if (errno == ENOTCONN)
+            return s3_error_set(reterr, S3_ERROR_CONFIG,
+                                "a dead mount is on '%s': remove it (fusermount3 -u '%s')", path,
+                                path);
+        return s3_error_set(reterr, S3_ERROR_CONFIG, "mount point '%s': %s", path, strerror(errno));
+    }
+    if (!S_ISDIR(st.st_mode))
+        return s3_error_set(reterr, S3_ERROR_CONFIG, "mount point '%s' is not a directory", path);
+    return 0;
+}
+
+struct vfs *adapter_vfs(fuse_req_t req)
+{
+    return ((struct fuse_mount *)fuse_req_userdata(req))->vfs;
+}
+
+static void op_init(void *userdata, struct fuse_conn_info *conn)
+{
+    struct fuse_mount *m = userdata;
+
+    /* Content is dropped when we say so (notifier) or on open; attributes by their TTL. The
+     * automatic way asks for attributes with every read. */
+    conn->want &=
+        ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
+                    FUSE_CAP_SPLICE_MOVE | FUSE_CAP_WRITEBACK_CACHE);
+    conn->want |= conn->capable &
+                  (FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_ASYNC_READ |
+                   FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO);
+    conn->max_background = MAX_BACKGROUND;
+    conn->congestion_threshold = MAX_BACKGROUND * 3 / 4;
+    if (m->ready)
+        m->ready(m->ready_ctx);
+}
+
+const struct fuse_lowlevel_ops adapter_ops = {
+    .init = op_init,
+    .lookup = op_lookup,
+    .forget = op_forget,
+    .forget_multi = op_forget_multi,
+    .getattr = op_getattr,
+    .setattr = op_setattr,
+    .mknod = op_mknod,
+    .mkdir = op_mkdir,
+    .unlink = op_unlink,
+    .rmdir = op_rmdir,
+    .rename = op_rename,
+    .link = op_link,
+    .symlink = op_symlink,
+    .statfs = op_statfs,
+    .opendir = op_opendir,
+    .readdir = op_readdir,
+    .readdirplus = op_readdirplus,
+    .releasedir = op_releasedir,
+    .fsyncdir = op_fsyncdir,
+    .open = op_open,
+    .create = op_create,
+    .read = op_read,
+    .write = op_write,
+    .flush = op_flush,
+    .fsync = op_fsync,
+    .release = op_release,
+};
+
+int fuse_mount_new(const struct fuse_mount_options *opts, struct fuse_mount **ret,
+                   struct s3_error *reterr)
+{
+    struct fuse_mount *m = calloc(1, sizeof(*m));
+
+    if (m) {
+        m->mountpoint = strdup(opts->mountpoint);
+        m->kernel_options = strdup(opts->kernel_options ? opts->kernel_options : "");
+        m->max_threads = opts->max_threads ? opts->max_threads : 16;
+        m->debug = opts->debug;
+        m->ready = opts->ready;
+        m->ready_ctx = opts->ctx;
+    }
+    if (!m || !m->mountpoint || !m->kernel_options || notifier_new(&m->notifier) < 0) {
+        fuse_mount_free(m);
+        return s3_error_set(reterr, S3_ERROR_OUT_OF_MEMORY, "no memory for the mount");
+    }
+    *ret = m;
+    return 0;
+}
+
+struct vfs_notify fuse_mount_notify(struct fuse_mount *m)
+{
+    return (struct vfs_notify){.inode_changed = notifier_inode_changed,
+                               .entry_gone = notifier_entry_gone,
+                               .ctx = m->notifier};
+}
+
+/* Best effort: without root, or in a container, the default stays. */
+static void raise_read_ahead(const char *mountpoint)
+{
+    char path[64];
+    struct stat st;
+    CLEANUP_FD int fd = -1;
+
+    if (geteuid() != 0 || stat(mountpoint, &st) < 0)
+        return;
+    (void)snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb", major(st.st_dev),
+                   minor(st.st_dev));
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, READ_AHEAD_KB, strlen(READ_AHEAD_KB)) < 0)
+        log_debug("'%s': %s: the kernel's own readahead stays", path, strerror(errno));
+}
+
+/* libfuse prints why a mount failed on its log: keep its words for our one sentence. */
+static _Thread_local char fuse_words[256];
+
+static void keep_fuse_words(enum fuse_log_level level, const char *fmt, va_list ap)
+{
+    char text[256];
+
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    text[strcspn(text, "\n")] = '\0';
+    if (level <= FUSE_LOG_WARNING)
+        (void)snprintf(fuse_words, sizeof(fuse_words), "%s", text);
+    log_debug("libfuse: %s", text);
+}
+
+int fuse_mount_attach(struct fuse_mount *m, struct vfs *v, struct s3_error *reterr)
+{
+    char *argv[] = {(char *)"pailfs", (char *)"-o", m->kernel_options, NULL};
+    struct fuse_args args = FUSE_ARGS_INIT(*m->kernel_options ? 3 : 1, argv);
+
+    m->vfs = v;
+    fuse_words[0] = '\0';
+    fuse_set_log_func(keep_fuse_words);
+    if (m->debug)
+        (void)fuse_opt_add_arg(&args, "-d");
+    m->session = fuse_session_new(&args, &adapter_ops, sizeof(adapter_ops), m);
+    fuse_opt_free_args(&args);
+    if (!m->session)
+        return s3_error_set(reterr, S3_ERROR_CONFIG, "libfuse refused the options '%s': %s",
+                            m->kernel_options, fuse_words);
+    if (fuse_session_mount(m->session, m->mountpoint) != 0)
+        return s3_error_set(reterr, S3_ERROR_CONFIG, "cannot mount on '%s': %s%s", m->mountpoint,
+                            *fuse_words ? fuse_words : strerror(errno),
+                            access("/dev/fuse", F_OK) != 0
+                                ? " (there is no /dev/fuse: load the module with modprobe fuse)"
+                                : "");
+    m->mounted = true;
+    return 0;
+}
+
+/* Waits for nothing but the kernel: stat needs the loop's workers. */
+static void *tune_main(void *arg)
+{
+    raise_read_ahead(((struct fuse_mount *)arg)->mountpoint);
+    return NULL;
+}
+
+int fuse_mount_loop(struct fuse_mount *m)
+{
+    struct fuse_loop_config *config = fuse_loop_cfg_create();
+    pthread_t tuner;
+    bool tuning;
+    int r;
+
+    if (!config)
+        return -ENOMEM;
+    fuse_loop_cfg_set_max_threads(config, m->max_threads);
+    fuse_loop_cfg_set_clone_fd(config, 0);
+    r = notifier_start(m->notifier, m->session);
+    if (r == 0) {
+        tuning = pthread_create(&tuner, NULL, tune_main, m) == 0;
+        r = fuse_session_loop_mt(m->session, config);
+        if (r > 0) /* ended by a signal */
+            r = 0;
+        notifier_stop(m->notifier);
+        if (tuning)
+            pthread_join(tuner, NULL);
+    }
+    fuse_loop_cfg_destroy(config);
+    return r;
+}
+
+/* As an ordinary user only the set-uid fusermount3 may unmount. */
+static int run_fusermount(const char *mountpoint)
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid < 0)
+        return -errno;
+    if (pid == 0) {
+        execlp("fusermount3", "fusermount3", "-u", "-z", "-q", "--", mountpoint, (char *)NULL);
+        _exit(127);
+    }
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return -errno;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EIO;
+}
+
+int fuse_mount_detach(struct fuse_mount *m)
+{
+    if (geteuid() != 0)
+        return run_fusermount(m->mountpoint);
+    return umount2(m->mountpoint, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL ? -errno : 0;
+}
+
+void fuse_mount_free(struct fuse_mount *m)
+{
+    if (!m)
+        return;
+    notifier_free(m->notifier);
+    if (m->mounted)
+        fuse_session_unmount(m->session);
+    if (m->session)
+        fuse_session_destroy(m->session);
+    free(m->mountpoint);
+    free(m->kernel_options);
+    free(m);
+}

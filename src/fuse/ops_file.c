@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Content of files. flush comes with every close of a descriptor, also of a duplicate; release
+ * once, after the last. */
+#include <errno.h>
+
+#include "base/log.h"
+#include "fuse/adapter.h"
+
+static struct vfs_file *file_of(struct fuse_file_info *fi)
+{
+    return (struct vfs_file *)(uintptr_t)fi->fh;
+}
+
+void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct adapter_request a = adapter_begin(req, "open", ino, NULL);
+    struct vfs *v = adapter_vfs(req);
+    struct vfs_file *file = NULL;
+    bool keep = false;
+    int r = vfs_open(v, ino, fi->flags, &file, &keep, &a.err);
+
+    if (r < 0) {
+        adapter_fail(&a, r);
+        return;
+    }
+    fi->fh = (uintptr_t)file;
+    fi->keep_cache = keep;
+    if (fuse_reply_open(req, fi) != 0)
+        (void)vfs_release(v, file, &a.err);
+}
+
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+               struct fuse_file_info *fi)
+{
+    struct adapter_request a = adapter_begin(req, "create", parent, name);
+    struct vfs *v = adapter_vfs(req);
+    struct vfs_caller caller = adapter_caller(req);
+    struct vfs_entry e = {0};
+    struct vfs_file *file = NULL;
+    struct fuse_entry_param p;
+    int r = vfs_create(v, &caller, parent, name, mode, fi->flags, &e, &file, &a.err);
+
+    if (r < 0) {
+        adapter_fail(&a, r);
+        return;
+    }
+    fi->fh = (uintptr_t)file;
+    adapter_entry_param(&e, &p);
+    if (fuse_reply_create(req, &p, fi) != 0) {
+        (void)vfs_release(v, file, &a.err);
+        vfs_forget(v, e.ino, 1);
+    }
+}
+
+void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+    struct adapter_request a = adapter_begin(req, "read", ino, NULL);
+    void *buf = adapter_buffer(size);
+    size_t got = 0;
+    int r = -ENOMEM;
+
+    if (buf)
+        r = vfs_read(adapter_vfs(req), file_of(fi), (uint64_t)off, buf, size, &got, &a.err);
+    if (r < 0)
+        adapter_fail(&a, r);
+    else
+        fuse_reply_buf(req, buf, got);
+}
+
+void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
+              struct fuse_file_info *fi)
+{
+    struct adapter_request a = adapter_begin(req, "write", ino, NULL);
+    int r = vfs_write(adapter_vfs(req), file_of(fi), (uint64_t)off, buf, size, &a.err);
+
+    if (r < 0)
+        adapter_fail(&a, r);
+    else
+        fuse_reply_write(req, size);
+}
+
+void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct adapter_request a = adapter_begin(req, "close", ino, NULL);
+
+    adapter_finish(&a, vfs_flush(adapter_vfs(req), file_of(fi), &a.err));
+}
+
+void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+    struct adapter_request a = adapter_begin(req, "fsync", ino, NULL);
+
+    adapter_finish(&a, vfs_flush(adapter_vfs(req), file_of(fi), &a.err));
+}
+
+/* Nobody hears what release answers: the log is the only place for its failure. */
+void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct adapter_request a = adapter_begin(req, "release", ino, NULL);
+
+    adapter_finish(&a, vfs_release(adapter_vfs(req), file_of(fi), &a.err));
+}
