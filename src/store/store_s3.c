@@ -38,10 +38,17 @@ static bool inside(const struct store_s3 *s, const char *key)
 static int finish_list(struct store_s3_request *r, int result)
 {
     struct s3_list_objects_v2_out *list = &r->s3_out.list;
+    const struct store_list_in *in = r->in;
     struct store_page *page = r->out;
 
     if (result < 0)
         return result;
+    /* Going on with the token just used would never end. */
+    if (in->token && list->is_truncated && strcmp(in->token, list->next_continuation_token) == 0) {
+        s3_list_objects_v2_out_done(list);
+        return s3_error_set(&r->err, S3_ERROR_BAD_RESPONSE,
+                            "the listing's next page has the token of this one");
+    }
     memset(page, 0, sizeof(*page));
     page->entries = arena_alloc(&list->arena, list->n_objects * sizeof(*page->entries) + 1);
     if (!page->entries) {
