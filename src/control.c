@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control.h"
+
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+static int verb_status(void *ctx, const char *args, struct strbuf *out, struct s3_error *reterr)
+{
+    const struct control *c = ctx;
+    const struct s3_client_meta *meta = s3_client_meta(c->start->client);
+    uint64_t up = clock_monotonic_ns(clock_system()) - c->since_ns;
+    struct data_stats d;
+
+    data_stats(c->start->data, &d);
+    (void)strbuf_appendf(out, "version: %s\n", PAILFS_VERSION);
+    (void)strbuf_appendf(out, "pid: %d\n", (int)getpid());
+    (void)strbuf_appendf(out, "bucket: %s\n", c->options->bucket);
+    (void)strbuf_appendf(out, "prefix: %s\n", c->options->prefix);
+    (void)strbuf_appendf(out, "endpoint: %s\n", meta->endpoint_url);
+    (void)strbuf_appendf(out, "region: %s\n", meta->region);
+    (void)strbuf_appendf(out, "uptime_seconds: %" PRIu64 "\n", up / (uint64_t)NS_PER_S);
+    (void)strbuf_appendf(out, "dirty_bytes: %" PRIu64 "\n", d.dirty_bytes);
+    (void)strbuf_appendf(out, "uploads: %u\n", d.uploads);
+    (void)strbuf_appendf(out, "readers: %u\n", d.readers);
+    (void)strbuf_appendf(out, "writers: %u\n", d.writers);
+    (void)strbuf_appendf(out, "memory_used: %" PRIu64 "\n", d.memory_used);
+    (void)strbuf_appendf(out, "memory_peak: %" PRIu64 "\n", d.memory_peak);
+    (void)strbuf_appendf(out, "memory_limit: %" PRIu64 "\n", d.memory_limit);
+    (void)strbuf_appendf(out, "log_level: %s\n", log_level_name(log_get_level()));
+    return out->error;
+}
+
+static int verb_flush(void *ctx, const char *args, struct strbuf *out, struct s3_error *reterr)
+{
+    const struct control *c = ctx;
+
+    return vfs_sync(c->start->vfs, reterr);
+}
+
+static int verb_log_level(void *ctx, const char *args, struct strbuf *out, struct s3_error *reterr)
+{
+    enum log_level level;
+
+    if (log_level_parse(args, &level) < 0)
+        return s3_error_set(reterr, S3_ERROR_CONFIG,
+                            "unknown log level '%.32s': error, warn, info or debug", args);
+    log_set_level(level);
+    return 0;
+}
+
+const struct ctl_verb control_verbs[] = {
+    {"status", verb_status},
+    {"flush", verb_flush},
+    {"log-level", verb_log_level},
+    {NULL, NULL},
+};

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "start.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "s3/waiter.h"
+#include "store/store_s3.h"
+
+/* At the start a person waits: two tries, and no longer for a connection than this. */
+#define START_ATTEMPTS   2u
+#define START_CONNECT_MS 5000u
+#define START_ANSWER_MS  10000u
+
+static uint32_t milliseconds(uint64_t ns)
+{
+    uint64_t ms = ns / (uint64_t)NS_PER_MS;
+
+    return ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ms;
+}
+
+static int open_session(struct start *s, const struct conf_options *o, struct s3_error *reterr)
+{
+    struct s3_session_options opts;
+
+    s3_session_options_init(&opts);
+    opts.args.profile = o->profile;
+    opts.args.region = o->region;
+    opts.args.endpoint_url = o->endpoint_url;
+    opts.args.ca_bundle = o->ca_bundle;
+    opts.args.passwd_file = o->passwd_file;
+    opts.args.bucket = o->bucket;
+    opts.args.no_sign_request = o->no_sign_request;
+    opts.args.path_style = conf_given(o, "path_style") ? o->path_style : -1;
+    if (conf_given(o, "retries"))
+        opts.args.max_attempts = (int)o->retries + 1;
+    return s3_session_new(&opts, &s->session, reterr);
+}
+
+static void client_options(const struct conf_options *o, struct s3_client_options *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    ret->io_threads = o->io_threads;
+    ret->max_connections = o->max_connections;
+    ret->no_verify_ssl = o->no_verify_ssl;
+    ret->sign_payload = o->sign_payload;
+    ret->deadlines.connect_ms = milliseconds(o->connect_timeout);
+    ret->deadlines.first_byte_ms = milliseconds(o->timeout);
+    ret->deadlines.stall_ms = milliseconds(o->timeout);
+}
+
+static const char *where(const struct start *s)
+{
+    return s3_client_meta(s->client)->endpoint_url;
+}
+
+/* Adds to what the server said what a person can do about it. */
+static int explain(const struct start *s, const struct conf_options *o, struct s3_error *e)
+{
+    char said[sizeof(e->message)], text[sizeof(e->message)];
+    struct aws_credentials *keys = NULL;
+    const char *provider = "?";
+    int r = -s3_error_errno(e->kind);
+
+    (void)snprintf(said, sizeof(said), "%s", e->message);
+    if (s3_session_credentials(s->session, &keys, NULL) == 0)
+        provider = keys->provider;
+    switch ((int)e->kind) {
+    case S3_ERROR_NO_SUCH_BUCKET:
+    case S3_ERROR_NO_SUCH_KEY:
+        (void)snprintf(text, sizeof(text),
+                       "bucket '%s' does not exist at %s: check its name and the endpoint, or let "
+                       "pailfs make it (-o create_bucket)",
+                       o->bucket, where(s));
+        break;
+    case S3_ERROR_BAD_CREDENTIALS:
+        (void)snprintf(text, sizeof(text),
+                       strcmp(e->code, "SignatureDoesNotMatch") == 0
+                           ? "%s refused the signature: the secret key (from: %s) does not belong "
+                             "to the access key (%s)"
+                           : "%s does not know the access key (from: %s): check the credentials "
+                             "and the endpoint (%s)",
+                       where(s), provider, e->code);
+        break;
+    case S3_ERROR_EXPIRED_CREDENTIALS:
+        (void)snprintf(text, sizeof(text),
+                       "the credentials (from: %s) have expired: renew them (%s)", provider,
+                       e->code);
+        break;
+    case S3_ERROR_ACCESS_DENIED:
+        (void)snprintf(text, sizeof(text),
+                       "bucket '%s' at %s: these credentials (from: %s) may not list it: "
+                       "s3:ListBucket is needed (%s)",
+                       o->bucket, where(s), provider, *e->code ? e->code : "403");
+        break;
+    case S3_ERROR_WRONG_REGION:
+        (void)snprintf(
+            text, sizeof(text),
+            "bucket '%s' is not in region '%s'%s%s: give the right one with -o region=", o->bucket,
+            s3_client_meta(s->client)->region, *e->region ? " but in " : "", e->region);
+        break;
+    case S3_ERROR_CLOCK_SKEW:
+        (void)snprintf(text, sizeof(text),
+                       "this machine's clock is too far from that of %s: set it", where(s));
+        break;
+    case S3_ERROR_CONNECT:
+    case S3_ERROR_TIMEOUT:
+        (void)snprintf(text, sizeof(text),
+                       "%s cannot be reached: %.200s: check -o endpoint_url= and the network",
+                       where(s), said);
+        break;
+    case S3_ERROR_TLS:
+        (void)snprintf(text, sizeof(text),
+                       "%s: no trusted connection: %.200s (-o ca_bundle=FILE names other "
+                       "certificates)",
+                       where(s), said);
+        break;
+    case S3_ERROR_BAD_RESPONSE:
+    case S3_ERROR_UNSUPPORTED:
+        (void)snprintf(text, sizeof(text),
+                       "%s does not answer as an S3 server: %.200s: check -o endpoint_url= and "
+                       "use_path_request_style",
+                       where(s), said);
+        break;
+    default:
+        (void)snprintf(text, sizeof(text), "bucket '%s' at %s: %.300s%s%s", o->bucket, where(s),
+                       said, *e->code ? " " : "", e->code);
+        break;
+    }
+    aws_credentials_unref(keys);
+    (void)snprintf(e->message, sizeof(e->message), "%s", text);
+    return r;
+}
+
+static int make_bucket(struct s3_client *client, const struct conf_options *o, struct s3_error *e)
+{
+    struct s3_create_bucket_in in = {.bucket = o->bucket};
+    struct s3_waiter_options patience = {.delay_ms = 500, .max_attempts = 40};
+    int r = s3_create_bucket(client, &in, e);
+
+    /* Somebody else was faster, with the same account: as good. */
+    if (r < 0 && strcmp(e->code, "BucketAlreadyOwnedByYou") != 0)
+        return r;
+    log_info("bucket '%s' made", o->bucket);
+    return s3_waiter_wait(client, &s3_waiter_bucket_exists, o->bucket, NULL, &patience, e);
+}
+
+/* A listing and not HeadBucket: only an answer with a body says why it was refused. */
+static int look_at_bucket(struct s3_client *client, const struct conf_options *o,
+                          struct s3_error *e)
+{
+    struct s3_list_objects_v2_in in = {.bucket = o->bucket, .prefix = o->prefix, .max_keys = 1};
+    struct s3_list_objects_v2_out out = {0};
+    int r = s3_list_objects_v2(client, &in, &out, e);
+
+    s3_list_objects_v2_out_done(&out);
+    if (r < 0 && e->kind == S3_ERROR_NO_SUCH_BUCKET && o->create_bucket && !o->read_only)
+        r = make_bucket(client, o, e);
+    return r;
+}
+
+static int check_bucket(struct start *s, const struct conf_options *o, struct s3_error *e)
+{
+    struct s3_client_options opts;
+    struct s3_client *client = NULL;
+    int r;
+
+    client_options(o, &opts);
+    opts.io_threads = 1;
+    opts.max_connections = 2;
+    opts.retry.max_attempts = START_ATTEMPTS;
+    if (opts.deadlines.connect_ms > START_CONNECT_MS || !opts.deadlines.connect_ms)
+        opts.deadlines.connect_ms = START_CONNECT_MS;
+    if (opts.deadlines.first_byte_ms > START_ANSWER_MS || !opts.deadlines.first_byte_ms)
+        opts.deadlines.first_byte_ms = START_ANSWER_MS;
+    r = s3_session_client_new(s->session, &opts, &client, e);
+    if (r == 0)
+        r = look_at_bucket(client, o, e);
+    s3_client_unref(client);
+    return r;
+}
+
+int start_connect(struct start *s, const struct conf_options *o, struct s3_error *reterr)
+{
+    struct s3_client_options opts;
+    struct s3_error e = {0};
+    struct aws_credentials *keys = NULL;
+    int r = open_session(s, o, &e);
+
+    if (r == 0) {
+        r = s3_session_credentials(s->session, &keys, &e);
+        aws_credentials_unref(keys);
+    }
+    if (r == 0) {
+        client_options(o, &opts);
+        r = s3_session_client_new(s->session, &opts, &s->client, &e);
+    }
+    if (r == 0) {
+        r = check_bucket(s, o, &e);
+        if (r < 0)
+            r = explain(s, o, &e);
+    }
+    if (r < 0 && reterr)
+        *reterr = e;
+    return r;
+}
+
+static enum s3_checksum_algo checksum_algo(const struct start *s, const struct conf_options *o)
+{
+    switch ((enum conf_checksum)o->checksum) {
+    case CONF_CHECKSUM_CRC64NVME:
+        return S3_CHECKSUM_CRC64NVME;
+    case CONF_CHECKSUM_CRC32C:
+        return S3_CHECKSUM_CRC32C;
+    case CONF_CHECKSUM_NONE:
+        return S3_CHECKSUM_NONE;
+    case CONF_CHECKSUM_AUTO:
+        break;
+    }
+    /* AWS verifies and keeps it. Over plain HTTP the signed SHA-256 protects the bytes already, and
+     * other servers differ in which checksums they take. */
+    return strncmp(where(s), "https:", 6) == 0 ? S3_CHECKSUM_CRC64NVME : S3_CHECKSUM_NONE;
+}
+
+int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_notify notify,
+                     struct s3_error *reterr)
+{
+    struct store_s3_options store_options = {.client = s->client,
+                                             .bucket = o->bucket,
+                                             .prefix = o->prefix,
+                                             .storage_class = o->storage_class,
+                                             .checksum = checksum_algo(s, o)};
+    struct data_options data_options = {.memory_limit = o->memory_limit,
+                                        .write_part_size = o->write_part_size,
+                                        .read_part_size = o->read_part_size,
+                                        .parallel = o->parallel};
+    struct vfs_options vfs_options = {
+        .uid = o->uid,
+        .gid = o->gid,
+        .file_mode = o->file_mode & ~o->umask,
+        .dir_mode = o->dir_mode & ~o->umask,
+        .posix = o->posix == CONF_POSIX_ON    ? VFS_POSIX_ON
+                 : o->posix == CONF_POSIX_OFF ? VFS_POSIX_OFF
+                                              : VFS_POSIX_AUTO,
+        .read_only = o->read_only,
+        .metadata_ttl_ns = o->metadata_ttl,
+        .negative_ttl_ns = o->negative_ttl,
+        .key_max = S3_KEY_MAX - strlen(o->prefix),
+        .root_has_key = *o->prefix != '\0',
+        .notify = notify,
+    };
+    int r = store_s3_new(&store_options, &s->store, reterr);
+
+    if (r < 0)
+        return r;
+    data_options.store = s->store;
+    r = data_new(&data_options, &s->data);
+    if (r == 0) {
+        vfs_options.store = s->store;
+        vfs_options.data = s->data;
+        r = vfs_new(&vfs_options, &s->vfs);
+    }
+    if (r < 0)
+        return s3_error_set(reterr, S3_ERROR_OUT_OF_MEMORY, "cannot set up the filesystem: %s",
+                            strerror(-r));
+    return 0;
+}
+
+void start_done(struct start *s)
+{
+    vfs_free(s->vfs);
+    data_free(s->data);
+    store_free(s->store);
+    s3_client_unref(s->client);
+    s3_session_unref(s->session);
+    memset(s, 0, sizeof(*s));
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From options to a filesystem that can be mounted: session, client, a look at the bucket, store,
+ * data, vfs. Starts threads: call after daemon_fork. */
+#ifndef PAILFS_START_H
+#define PAILFS_START_H
+
+#include "base/error.h"
+#include "conf/conf.h"
+#include "data/data.h"
+#include "s3/client.h"
+#include "s3/session.h"
+#include "vfs/vfs.h"
+
+struct start {
+    struct s3_session *session;
+    struct s3_client *client;
+    struct store *store;
+    struct data *data;
+    struct vfs *vfs;
+};
+
+/* Makes session and client and asks the bucket one question: wrong names, keys, regions and
+ * endpoints are found here. *reterr->message is a whole sentence that says what to do. With
+ * create_bucket the bucket is made and waited for. */
+int start_connect(struct start *s, const struct conf_options *o, struct s3_error *reterr);
+/* The rest. notify: from fuse_mount_notify. */
+int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_notify notify,
+                     struct s3_error *reterr);
+/* Frees all; takes a zeroed or half-made struct. */
+void start_done(struct start *s);
+
+#endif
