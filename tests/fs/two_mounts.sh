@@ -9,7 +9,12 @@ for m in "$A" "$B"; do
     LOG=$m.log
     "$PAILFS" "$BUCKET" "$m" -o "$(pailfs_options),metadata_ttl=1,negative_ttl=0" || fail "mount $m"
 done
-at_exit_two() { umount -l "$A" "$B" 2>/dev/null; at_exit; }
+at_exit_two() {
+    local rc=$?
+    umount -l "$A" "$B" 2>/dev/null
+    (exit $rc)
+    at_exit
+}
 trap at_exit_two EXIT
 is() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }
 gone() { ! test -e "$1"; }

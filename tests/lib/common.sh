@@ -126,12 +126,9 @@ mount_fs() {
 }
 daemon_pids() { # of this mount point
     local p
-    for p in /proc/[0-9]*; do
-        if tr '\0' '\n' <"$p/cmdline" 2>/dev/null | grep -qxF "${1:-$MNT}" &&
-            [ "$(readlink "$p/exe" 2>/dev/null)" = "$(readlink -f "$PAILFS")" ]; then
-            echo "${p#/proc/}"
-        fi
-    done
+    for p in $(pgrep -x pailfs); do
+        if tr '\0' '\n' 2>/dev/null <"/proc/$p/cmdline" | grep -qxF "${1:-$MNT}"; then echo "$p"; fi
+    done 2>/dev/null
 }
 no_daemon() { [ -z "$(daemon_pids "${1:-}")" ]; }
 unmount_fs() {
