@@ -12,6 +12,7 @@
 #include "base/encode.h"
 #include "base/parse.h"
 #include "base/strbuf.h"
+#include "route.h"
 
 #define RULES_MAX 256
 
@@ -132,8 +133,12 @@ static bool parse_word(struct rule *rule, char *word)
         return false;
     *value++ = '\0';
     if (!strcmp(word, "op")) {
-        snprintf(rule->op, sizeof(rule->op), "%s", strcmp(value, "*") ? value : "");
-        return true;
+        /* A rule for an operation that does not exist would be a test that cannot fail. */
+        for (unsigned i = 0; i < route_count(); i++) {
+            if (!strcmp(value, route_name(i)))
+                snprintf(rule->op, sizeof(rule->op), "%s", value);
+        }
+        return rule->op[0] != '\0' || !strcmp(value, "*");
     }
     if (!strcmp(word, "bucket")) {
         snprintf(rule->bucket, sizeof(rule->bucket), "%s", value);

@@ -319,7 +319,7 @@ static int serve(struct s3d *s, const sigset_t *stop)
         sig = 0;
     else
         sigwait(stop, &sig);
-    /* Wakes every handler that sleeps; the requests under way are finished. */
+    /* Wakes every handler that sleeps, so that MHD can join the threads. */
     if (write(s->stop_fd, &one, sizeof(one)) != sizeof(one))
         log_error("eventfd: %s", strerror(errno));
     MHD_stop_daemon(d);

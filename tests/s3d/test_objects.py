@@ -249,7 +249,7 @@ def delete_objects(s, b):
     crc = base64.b64encode(binascii.crc32(xml.encode()).to_bytes(4, "big")).decode()
     refused(delete_many(s, b, xml, x_amz_checksum_crc32="AAAAAA=="), 400, "BadDigest")
     equal(delete_many(s, b, xml, x_amz_checksum_crc32=crc).texts("Deleted", "Key"), ["b"])
-    for bad in ("", "<Delete/>", "<Delete><Object/></Delete>", "<Delet><Object><Key>b</Key></Object>",
+    for bad in ("", "<Delete/>", "<Delete><Object/></Delete>", "<Remove><Object><Key>b</Key></Object>",
                 "<Delete><Object><Key>b</Key></Object></Delete><x/>", "<Delete><Object><Key>&x;",
                 '<!DOCTYPE Delete [<!ENTITY x "y">]><Delete><Object><Key>&x;</Key></Object></Delete>',
                 "<Delete>" + "<Object><Key>k</Key></Object>" * 1001 + "</Delete>"):
