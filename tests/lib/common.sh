@@ -57,7 +57,12 @@ poll() { # poll SECONDS command...
     done
 }
 s3() { # boto3 as the second opinion: tests/lib/s3.py COMMAND...
+    local rc
     /usr/bin/python3 "$SOURCE_DIR/tests/lib/s3.py" "$@"
+    rc=$?
+    [ $rc = 0 ] || echo "s3.py $*: exit status $rc" >&2
+    case $1 in put | mb | rm | fill | empty) [ $rc = 0 ] || fail "boto3 could not: $*" ;; esac
+    return $rc
 }
 
 at_exit() {

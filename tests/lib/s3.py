@@ -73,7 +73,8 @@ def main(argv):
             print(o["Key"])
     elif command == "put":
         with open(args[1], "rb") as f:
-            S3.put_object(Bucket=BUCKET, Key=args[0], Body=f)
+            # Bytes, not the file: a retry must begin at its start.
+            S3.put_object(Bucket=BUCKET, Key=args[0], Body=f.read())
     elif command == "get":
         S3.download_file(BUCKET, args[0], args[1])
     elif command == "rm":
