@@ -5,13 +5,38 @@
 
 #define FUSE_USE_VERSION FUSE_MAKE_VERSION(3, 12)
 #include <fuse_lowlevel.h>
+#include <pthread.h>
+#include <sys/queue.h>
 
 #include "vfs/vfs.h"
 
 /* fuse_req_userdata: the mount. */
 struct vfs *adapter_vfs(fuse_req_t req);
-/* Once, from init. */
-void adapter_ready(void *userdata);
+
+/* What fi->fh points to. The mount lists them, because an unmount right after the last close drops
+ * RELEASE requests that the kernel has queued: what is left is released when the session is over.
+ */
+struct adapter_handle;
+/* Exactly one of file and dir is not NULL. 0 or -ENOMEM. */
+int adapter_handle_new(fuse_req_t req, struct vfs_file *file, struct vfs_dir *dir,
+                       uint64_t *ret_fh);
+/* The handle is gone, what it held is the caller's. */
+struct vfs_file *adapter_handle_take_file(fuse_req_t req, uint64_t fh);
+struct vfs_dir *adapter_handle_take_dir(fuse_req_t req, uint64_t fh);
+/* Borrowed; NULL for a NULL fi. */
+struct vfs_file *adapter_file(const struct fuse_file_info *fi);
+struct vfs_dir *adapter_dir(const struct fuse_file_info *fi);
+
+struct adapter_handles {
+    pthread_mutex_t lock;
+    TAILQ_HEAD(, adapter_handle) list; /* protected by lock */
+};
+void adapter_handles_init(struct adapter_handles *h);
+/* Releases what is left. Only when no request is running. */
+void adapter_handles_release(struct adapter_handles *h, struct vfs *v);
+void adapter_handles_done(struct adapter_handles *h);
+/* Of the mount that the request came through. */
+struct adapter_handles *adapter_handles_of(fuse_req_t req);
 
 /* One struct per request on the worker's stack: what it is about, and what the store said. */
 struct adapter_request {

@@ -31,6 +31,7 @@ struct fuse_mount {
     void (*ready)(void *ctx);
     void *ready_ctx;
     struct notifier *notifier;
+    struct adapter_handles handles;
     /* constant after attach */
     struct vfs *vfs;
     struct fuse_session *session;
@@ -60,6 +61,11 @@ int fuse_mountpoint_check(const char *path, struct s3_error *reterr)
 struct vfs *adapter_vfs(fuse_req_t req)
 {
     return ((struct fuse_mount *)fuse_req_userdata(req))->vfs;
+}
+
+struct adapter_handles *adapter_handles_of(fuse_req_t req)
+{
+    return &((struct fuse_mount *)fuse_req_userdata(req))->handles;
 }
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)
@@ -115,6 +121,7 @@ int fuse_mount_new(const struct fuse_mount_options *opts, struct fuse_mount **re
     struct fuse_mount *m = calloc(1, sizeof(*m));
 
     if (m) {
+        adapter_handles_init(&m->handles);
         m->mountpoint = strdup(opts->mountpoint);
         m->kernel_options = strdup(opts->kernel_options ? opts->kernel_options : "");
         m->max_threads = opts->max_threads ? opts->max_threads : 16;
@@ -219,6 +226,7 @@ int fuse_mount_loop(struct fuse_mount *m)
         notifier_stop(m->notifier);
         if (tuning)
             pthread_join(tuner, NULL);
+        adapter_handles_release(&m->handles, m->vfs);
     }
     fuse_loop_cfg_destroy(config);
     return r;
@@ -258,6 +266,7 @@ void fuse_mount_free(struct fuse_mount *m)
         fuse_session_unmount(m->session);
     if (m->session)
         fuse_session_destroy(m->session);
+    adapter_handles_done(&m->handles);
     free(m->mountpoint);
     free(m->kernel_options);
     free(m);

@@ -4,11 +4,6 @@
 
 #include "fuse/adapter.h"
 
-static struct vfs_dir *dir_of(struct fuse_file_info *fi)
-{
-    return (struct vfs_dir *)(uintptr_t)fi->fh;
-}
-
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct adapter_request a = adapter_begin(req, "opendir", ino, NULL);
@@ -19,9 +14,14 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         adapter_fail(&a, r);
         return;
     }
-    fi->fh = (uintptr_t)dir;
-    if (fuse_reply_open(req, fi) != 0)
+    r = adapter_handle_new(req, NULL, dir, &fi->fh);
+    if (r < 0) {
         vfs_releasedir(adapter_vfs(req), dir);
+        adapter_fail(&a, r);
+        return;
+    }
+    if (fuse_reply_open(req, fi) != 0)
+        vfs_releasedir(adapter_vfs(req), adapter_handle_take_dir(req, fi->fh));
 }
 
 struct fill {
@@ -59,7 +59,8 @@ static void read_directory(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
     int r = -ENOMEM;
 
     if (f.buf)
-        r = vfs_readdir(adapter_vfs(req), dir_of(fi), (uint64_t)off, plus, fill_entry, &f, &a.err);
+        r = vfs_readdir(adapter_vfs(req), adapter_dir(fi), (uint64_t)off, plus, fill_entry, &f,
+                        &a.err);
     /* Entries that are in the buffer count as looked up: they must reach the kernel. The error
      * comes again with the next call. */
     if (r < 0 && f.used == 0)
@@ -81,7 +82,7 @@ void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 
 void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-    vfs_releasedir(adapter_vfs(req), dir_of(fi));
+    vfs_releasedir(adapter_vfs(req), adapter_handle_take_dir(req, fi->fh));
     fuse_reply_err(req, 0);
 }
 

@@ -6,11 +6,6 @@
 #include "base/log.h"
 #include "fuse/adapter.h"
 
-static struct vfs_file *file_of(struct fuse_file_info *fi)
-{
-    return (struct vfs_file *)(uintptr_t)fi->fh;
-}
-
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct adapter_request a = adapter_begin(req, "open", ino, NULL);
@@ -23,10 +18,15 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         adapter_fail(&a, r);
         return;
     }
-    fi->fh = (uintptr_t)file;
+    r = adapter_handle_new(req, file, NULL, &fi->fh);
+    if (r < 0) {
+        (void)vfs_release(v, file, &a.err);
+        adapter_fail(&a, r);
+        return;
+    }
     fi->keep_cache = keep;
     if (fuse_reply_open(req, fi) != 0)
-        (void)vfs_release(v, file, &a.err);
+        (void)vfs_release(v, adapter_handle_take_file(req, fi->fh), &a.err);
 }
 
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
@@ -44,10 +44,16 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
         adapter_fail(&a, r);
         return;
     }
-    fi->fh = (uintptr_t)file;
+    r = adapter_handle_new(req, file, NULL, &fi->fh);
+    if (r < 0) {
+        (void)vfs_release(v, file, &a.err);
+        vfs_forget(v, e.ino, 1);
+        adapter_fail(&a, r);
+        return;
+    }
     adapter_entry_param(&e, &p);
     if (fuse_reply_create(req, &p, fi) != 0) {
-        (void)vfs_release(v, file, &a.err);
+        (void)vfs_release(v, adapter_handle_take_file(req, fi->fh), &a.err);
         vfs_forget(v, e.ino, 1);
     }
 }
@@ -60,7 +66,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
     int r = -ENOMEM;
 
     if (buf)
-        r = vfs_read(adapter_vfs(req), file_of(fi), (uint64_t)off, buf, size, &got, &a.err);
+        r = vfs_read(adapter_vfs(req), adapter_file(fi), (uint64_t)off, buf, size, &got, &a.err);
     if (r < 0)
         adapter_fail(&a, r);
     else
@@ -71,7 +77,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
               struct fuse_file_info *fi)
 {
     struct adapter_request a = adapter_begin(req, "write", ino, NULL);
-    int r = vfs_write(adapter_vfs(req), file_of(fi), (uint64_t)off, buf, size, &a.err);
+    int r = vfs_write(adapter_vfs(req), adapter_file(fi), (uint64_t)off, buf, size, &a.err);
 
     if (r < 0)
         adapter_fail(&a, r);
@@ -83,14 +89,14 @@ void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct adapter_request a = adapter_begin(req, "close", ino, NULL);
 
-    adapter_finish(&a, vfs_flush(adapter_vfs(req), file_of(fi), &a.err));
+    adapter_finish(&a, vfs_flush(adapter_vfs(req), adapter_file(fi), &a.err));
 }
 
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
     struct adapter_request a = adapter_begin(req, "fsync", ino, NULL);
 
-    adapter_finish(&a, vfs_flush(adapter_vfs(req), file_of(fi), &a.err));
+    adapter_finish(&a, vfs_flush(adapter_vfs(req), adapter_file(fi), &a.err));
 }
 
 /* Nobody hears what release answers: the log is the only place for its failure. */
@@ -98,5 +104,6 @@ void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct adapter_request a = adapter_begin(req, "release", ino, NULL);
 
-    adapter_finish(&a, vfs_release(adapter_vfs(req), file_of(fi), &a.err));
+    adapter_finish(&a,
+                   vfs_release(adapter_vfs(req), adapter_handle_take_file(req, fi->fh), &a.err));
 }

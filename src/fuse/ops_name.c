@@ -31,16 +31,11 @@ void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forg
     fuse_reply_none(req);
 }
 
-static struct vfs_file *file_of(struct fuse_file_info *fi)
-{
-    return fi ? (struct vfs_file *)(uintptr_t)fi->fh : NULL;
-}
-
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct adapter_request a = adapter_begin(req, "getattr", ino, NULL);
     struct vfs_entry e = {0};
-    int r = vfs_getattr(adapter_vfs(req), ino, file_of(fi), &e, &a.err);
+    int r = vfs_getattr(adapter_vfs(req), ino, adapter_file(fi), &e, &a.err);
 
     if (r < 0)
         adapter_fail(&a, r);
@@ -79,7 +74,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
     for (size_t i = 0; i < ARRAY_SIZE(bits); i++)
         if (to_set & bits[i].fuse)
             c.set |= bits[i].vfs;
-    r = vfs_setattr(adapter_vfs(req), ino, file_of(fi), &c, &e, &a.err);
+    r = vfs_setattr(adapter_vfs(req), ino, adapter_file(fi), &c, &e, &a.err);
     if (r < 0)
         adapter_fail(&a, r);
     else
