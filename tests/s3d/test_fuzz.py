@@ -44,14 +44,14 @@ def garbage(n):
 
 
 def raw(s, data, half_close=True):
-    """Sends bytes, reads whatever comes until the server closes or falls silent."""
+    """Sends bytes and reads whatever comes until the server closes; or goes away at once."""
     c = socket.create_connection(("127.0.0.1", s.port), timeout=5)
     try:
         c.sendall(data)
         if half_close:
             c.shutdown(socket.SHUT_WR)
-        while c.recv(65536):
-            pass
+            while c.recv(65536):
+                pass
     except OSError:
         pass
     finally:
