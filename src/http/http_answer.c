@@ -265,12 +265,3 @@ bool http_answer_refused(const struct http_answer *a)
 {
     return a->headers_done && a->resp.status >= 300;
 }
-
-bool http_answer_complete(const struct http_answer *a)
-{
-    if (!a->headers_done || a->resp.kind != S3_ERROR_NONE)
-        return false;
-    return without_body(a) || a->body_cut ||
-           (a->resp.content_length != HTTP_LENGTH_UNKNOWN &&
-            a->resp.received == a->resp.content_length);
-}

@@ -35,8 +35,6 @@ void http_answer_fail(struct http_answer *a, enum s3_error_kind kind, const char
     ATTR_PRINTF(3, 4);
 /* An error answer has begun, so the rest of the request is of no interest to the server. */
 bool http_answer_refused(const struct http_answer *a);
-/* Every byte of the answer is known to be there (never true while its end depends on chunks). */
-bool http_answer_complete(const struct http_answer *a);
 
 /* Scheme, host and port of any URL with or without path and query; ->path stays empty. 0 or
  * -EINVAL. */

@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The transport on libcurl: N I/O threads, each with its own multi handle, epoll and keep-alive
- * pool. A request goes to the thread with the fewest exchanges under way. */
+ * pool. A request goes to the thread with the fewest exchanges under way; when max_connections are
+ * in use it waits in a FIFO.
+ *
+ * Repeating: a request whose kept-alive connection dies before a byte of the answer is repeated by
+ *          libcurl on a new connection (response.resent). Nothing else is ever repeated here.
+ * Names:   looked up once for all requests that wait; connections spread over all addresses.
+ * Proxies: http_proxy, https_proxy, all_proxy and no_proxy of the environment are honoured as
+ * curl(1) does, except for requests with ->direct. Threads: the I/O threads block all signals. The
+ * environment must not be changed while they run. */
 #ifndef PAILFS_HTTP_HTTP_CURL_H
 #define PAILFS_HTTP_HTTP_CURL_H
 

@@ -3,6 +3,7 @@
  * means. */
 #include <errno.h>
 #include <linux/sockios.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -10,10 +11,6 @@
 #include <unistd.h>
 
 #include "http/http_curl_priv.h"
-
-/* After a refusal, how long the rest of its body is waited for while the server does not read on.
- */
-#define REFUSAL_LINGER_NS (1 * (uint64_t)NS_PER_S)
 
 /* Phases */
 
@@ -74,19 +71,6 @@ static void note_answer_byte(struct http_call *c)
     enter_phase(c, PHASE_RECEIVE);
 }
 
-/* The server has said no while we are still sending. libcurl would go on where the answer also says
- * "Connection: close", so the call ends when the answer is complete, or, where its end cannot be
- * known, when nothing moves any more (http_call_check). */
-static void note_refusal(struct http_call *c)
-{
-    if (c->sent >= c->body_len || !http_answer_refused(&c->answer))
-        return;
-    if (http_answer_complete(&c->answer))
-        http_loop_ready(c->loop, c);
-    else
-        http_loop_check_at(c->loop, c, c->active_ns + REFUSAL_LINGER_NS);
-}
-
 static size_t on_header(char *line, size_t size, size_t n, void *userp)
 {
     struct http_call *c = userp;
@@ -99,7 +83,6 @@ static size_t on_header(char *line, size_t size, size_t n, void *userp)
         c->sent_ns = c->active_ns;
         enter_phase(c, c->sent < c->body_len ? PHASE_SEND : PHASE_WAIT);
     }
-    note_refusal(c);
     return len;
 }
 
@@ -110,8 +93,14 @@ static size_t on_data(char *data, size_t size, size_t n, void *userp)
 
     if (http_answer_data(&c->answer, data, len) < 0)
         return 0;
-    note_refusal(c);
     return len;
+}
+
+static bool socket_broken(int fd)
+{
+    struct pollfd p = {.fd = fd};
+
+    return poll(&p, 1, 0) == 1 && (p.revents & (POLLERR | POLLHUP));
 }
 
 static size_t on_read(char *buf, size_t size, size_t n, void *userp)
@@ -119,10 +108,6 @@ static size_t on_read(char *buf, size_t size, size_t n, void *userp)
     struct http_call *c = userp;
     size_t room = size * n, done = 0;
 
-    /* The server has refused: what it has not got yet it does not want. Saying that the body ends
-     * here makes libcurl read the rest of the answer instead; it closes the connection after. */
-    if (http_answer_refused(&c->answer))
-        return 0;
     while (done < room && c->body_at < c->req.n_body) {
         const struct iovec *v = &c->req.body[c->body_at];
         size_t part = MIN(room - done, v->iov_len - c->body_off);
@@ -135,7 +120,9 @@ static size_t on_read(char *buf, size_t size, size_t n, void *userp)
             c->body_off = 0;
         }
     }
-    return done;
+    /* A server that refuses answers and resets. Were that noticed by the send that comes now, the
+     * answer would be lost; saying that the body ends here makes libcurl read it. */
+    return c->fd >= 0 && socket_broken(c->fd) ? 0 : done;
 }
 
 /* libcurl goes back to 0 when it repeats the request on a new connection. */
@@ -274,10 +261,23 @@ static bool watch_unacked(struct http_call *c, uint64_t now)
     return unacked > 0;
 }
 
+/* A refusal that arrived while the body was still on its way is the answer, whatever became of the
+ * connection after it: servers then stop reading, or close it, on purpose. (libcurl stops sending
+ * by itself when it sees such an answer.) */
+static bool refused_while_sending(const struct http_call *c)
+{
+    return c->body_len > 0 && http_answer_refused(&c->answer);
+}
+
 static void time_out(struct http_call *c, const char *what, uint32_t ms)
 {
     char where[HTTP_WHERE_MAX];
 
+    if (refused_while_sending(c)) {
+        c->answer.transport_cut = true;
+        http_answer_end(&c->answer);
+        return;
+    }
     http_answer_fail(&c->answer, S3_ERROR_TIMEOUT, "%s %s within %u ms", what,
                      http_url_where(c->req.url, where, sizeof(where)), ms);
 }
@@ -294,17 +294,6 @@ uint64_t http_call_check(struct http_call *c, uint64_t now, bool *ret_over)
             *ret_over = true;
             return next;
         }
-    }
-
-    if (c->sent < c->body_len && http_answer_refused(&c->answer)) {
-        uint64_t at = c->active_ns + REFUSAL_LINGER_NS;
-        if (at <= now) {
-            c->answer.transport_cut = true;
-            http_answer_end(&c->answer);
-            *ret_over = true;
-            return at;
-        }
-        next = MIN(next, at);
     }
 
     bool sending = c->phase == PHASE_SEND || c->phase == PHASE_WAIT;
@@ -436,14 +425,11 @@ void http_call_judge(struct http_call *c, CURLcode code)
 {
     struct http_answer *a = &c->answer;
 
-    /* A refusal that arrived while the body was still on its way is the answer, whatever became of
-     * the connection after it: servers close it on purpose. */
-    if (code != CURLE_OK && c->body_len > 0 && http_answer_refused(a) &&
-        (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR))
+    if (refused_while_sending(c) && (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR))
         a->transport_cut = true;
     if (code != CURLE_OK && c->phase == PHASE_CONNECT)
         http_call_forget_addresses(c);
-    if (code == CURLE_OK || c->ready || a->body_cut || a->transport_cut)
+    if (code == CURLE_OK || a->body_cut || a->transport_cut)
         http_answer_end(a);
     else
         fail_by_code(c, code);

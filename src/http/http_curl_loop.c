@@ -151,17 +151,9 @@ struct loop_socket *http_loop_socket_find(struct http_loop *l, int local_port, c
 
 /* Calls */
 
-void http_loop_ready(struct http_loop *l, struct http_call *c)
-{
-    if (c->ready)
-        return;
-    c->ready = true;
-    http_deadline_set(&l->calls, &c->deadline, 0);
-}
-
 void http_loop_check_at(struct http_loop *l, struct http_call *c, uint64_t at)
 {
-    if (!c->ready && (!c->deadline.queued || at < c->deadline.at))
+    if (!c->deadline.queued || at < c->deadline.at)
         http_deadline_set(&l->calls, &c->deadline, at);
 }
 
@@ -169,8 +161,6 @@ static void call_arm(struct http_call *c, uint64_t at)
 {
     struct http_loop *l = c->loop;
 
-    if (c->ready)
-        return;
     if (at == UINT64_MAX)
         http_deadline_clear(&l->calls, &c->deadline);
     else if (!c->deadline.queued || c->deadline.at != at)
@@ -409,13 +399,10 @@ static void run_deadlines(struct http_loop *l)
     }
     while ((d = l->calls.root) && d->at <= now) {
         struct http_call *c = CONTAINER_OF(d, struct http_call, deadline);
-        bool over = c->ready;
+        bool over;
 
         http_deadline_clear(&l->calls, d);
-        if (over)
-            http_call_judge(c, CURLE_OK);
-        else
-            call_arm(c, http_call_check(c, now, &over));
+        call_arm(c, http_call_check(c, now, &over));
         if (over)
             call_end(c);
     }

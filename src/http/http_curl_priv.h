@@ -78,7 +78,6 @@ struct http_call {
     int body_at;        /* reading position: index into req.body, */
     size_t body_off;    /* and offset in that element */
     bool restart;       /* its connection was stale: try another one */
-    bool ready;         /* complete before libcurl thinks so */
     char curl_error[CURL_ERROR_SIZE];
 };
 TAILQ_HEAD(call_list, http_call);
@@ -118,7 +117,7 @@ struct http_loop {
     bool names_changed; /* parked calls may go on */
 
     CURLM *multi;
-    CURLSH *sessions; /* TLS sessions of all easy handles: new connections resume them */
+    CURLSH *sessions;       /* TLS sessions of all easy handles: new connections resume them */
     uint64_t curl_timer_ns; /* UINT64_MAX = none */
     struct http_deadlines_heap calls;
     struct http_deadlines_heap timers;
@@ -179,8 +178,6 @@ void http_loop_socket_remove(struct http_loop *l, int fd);
 /* The socket of that connection, or NULL; *ret_fresh when it is asked for the first time. */
 struct loop_socket *http_loop_socket_find(struct http_loop *l, int local_port, const char *peer_ip,
                                           int peer_port, bool *ret_fresh);
-/* It was answered before libcurl noticed: the loop ends it after the present libcurl call. */
-void http_loop_ready(struct http_loop *l, struct http_call *c);
 /* Has http_call_check called at that moment. */
 void http_loop_check_at(struct http_loop *l, struct http_call *c, uint64_t at);
 
