@@ -81,6 +81,7 @@ static void grant_locked(struct data *d)
         charge_locked(d, w->share, w->bytes);
         w->share->credit += w->bytes;
         w->granted = true;
+        d->n_waiters--;
         pthread_cond_signal(&w->cond);
         *link = w->next;
     }
@@ -157,6 +158,7 @@ void data_share_wait(struct data_share *s, uint64_t bytes)
     pthread_mutex_lock(&d->lock);
     *d->waiters_tail = &w;
     d->waiters_tail = &w.next;
+    d->n_waiters++;
     grant_locked(d);
     while (!w.granted)
         pthread_cond_wait(&w.cond, &d->lock);

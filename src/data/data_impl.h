@@ -36,6 +36,7 @@ struct data {
     uint64_t used, peak;                         /* protected by lock, as all below */
     unsigned holders;                            /* shares with memory */
     struct data_waiter *waiters, **waiters_tail; /* first come, first served */
+    unsigned n_waiters;
     struct data_block *free_blocks;
     size_t n_free_blocks;
     unsigned pins; /* objects that a request under way may still reach */

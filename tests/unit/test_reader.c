@@ -59,7 +59,7 @@ static void sequential_read_of_64_mib(void **state)
 {
     for (unsigned threads = 0; threads < 5; threads += 2) {
         static const size_t STEP[] = {4096 * 11, 128 * 1024, 1024 * 1024};
-        for (size_t s = 0; s < ARRAY_SIZE(STEP); s++) {
+        for (size_t s = threads ? 1 : 0; s < (threads ? 2 : ARRAY_SIZE(STEP)); s++) {
             struct bed b;
             bed_open(&b, threads, NULL, NULL);
             struct store_version v;
@@ -173,7 +173,7 @@ static void on_change(void *ctx, const struct store_object *o)
 /* The hint is wrong: the object grew, shrank, or was emptied since it was listed. */
 static void wrong_hints(void **state)
 {
-    static const uint64_t SIZES[] = {0, 1, 1000, 900000, 3 * MIB, 20 * MIB};
+    static const uint64_t SIZES[] = {0, 1, 1000, 900000, 5 * MIB};
     for (size_t hint = 0; hint < ARRAY_SIZE(SIZES); hint++)
         for (size_t real = 0; real < ARRAY_SIZE(SIZES); real++)
             for (int at_end = 0; at_end < 2; at_end++) {
@@ -195,7 +195,7 @@ static void wrong_hints(void **state)
                 assert_int_equal(c.calls, 1);
                 assert_int_equal(c.size, SIZES[real]);
                 assert_string_equal(c.etag, v.etag);
-                assert_int_equal(read_check(r, SEED, 0, 25 * MIB, SIZES[real]), 0);
+                assert_int_equal(read_check(r, SEED, 0, 6 * MIB, SIZES[real]), 0);
                 assert_int_equal(c.calls, 1);
                 reader_free(r);
                 bed_close(&b);
@@ -441,7 +441,7 @@ static void two_streams_on_one_handle(void **state)
 static void random_pattern(void **state)
 {
     uint64_t seed = 20240607, random = seed;
-    print_message("seed %llu\n", (unsigned long long)seed);
+    print_message("# seed %llu\n", (unsigned long long)seed);
     for (unsigned threads = 0; threads < 3; threads += 2) {
         struct data_options o = {.memory_limit = 64 * MIB, .read_part_size = MIB, .parallel = 4};
         struct bed b;
