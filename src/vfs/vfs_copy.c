@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "s3/s3_limits.h"
+#include "store/store_limits.h"
 #include "vfs/vfs_impl.h"
 
 /* Parts of a copy: no bytes come here, so they may be large; 10,000 of them reach the largest
@@ -18,7 +18,7 @@ struct part_job {
 
 static uint64_t part_size(uint64_t size)
 {
-    uint64_t least = (size + S3_PARTS_MAX - 1) / S3_PARTS_MAX;
+    uint64_t least = (size + STORE_PARTS_MAX - 1) / STORE_PARTS_MAX;
     return MAX(least, (uint64_t)COPY_PART_SIZE);
 }
 
@@ -82,7 +82,7 @@ static int copy_upload(struct vfs *v, const struct vfs_copy *c, const struct sto
 int vfs_copy_object(struct vfs *v, const struct vfs_copy *c, struct store_version *ret,
                     struct s3_error *err)
 {
-    if (c->size <= S3_COPY_SIZE_MAX) {
+    if (c->size <= STORE_COPY_SIZE_MAX) {
         struct store_copy_in in = {.source_key = c->source,
                                    .source_if_match = c->if_match,
                                    .key = c->key,

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "s3/s3_limits.h"
+#include "store/store_limits.h"
 #include "vfs/vfs_impl.h"
 
 struct move {
@@ -120,7 +120,7 @@ static int copy_all(struct vfs *v, struct moves *m, struct s3_error *err)
         return r;
     for (size_t i = 0; i < m->n && r == 0; i++) {
         struct move *it = &m->items[i];
-        if (it->size > S3_COPY_SIZE_MAX) {
+        if (it->size > STORE_COPY_SIZE_MAX) {
             struct vfs_copy c = {
                 .source = it->source, .if_match = it->etag, .size = it->size, .key = it->key};
             struct s3_error local = {0};

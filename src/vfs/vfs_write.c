@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "s3/s3_limits.h"
+#include "store/store_limits.h"
 #include "vfs/vfs_impl.h"
 
 #define METADATA_BYTES_MAX (256u << 10)
@@ -161,7 +161,7 @@ static void written_locked(struct vfs *v, struct open_file *of, uint64_t size)
 
 int vfs_truncate_locked(struct vfs *v, struct open_file *of, uint64_t size, struct s3_error *err)
 {
-    if (size > S3_OBJECT_SIZE_MAX)
+    if (size > STORE_OBJECT_SIZE_MAX)
         return -EFBIG;
     int r = vfs_writer_locked(v, of, size == 0, err);
     if (r == 0 && size > 0) {
@@ -182,7 +182,7 @@ int vfs_write(struct vfs *v, struct vfs_file *file, uint64_t offset, const void 
     uint64_t end;
     if (!of)
         return -EBADF;
-    if (__builtin_add_overflow(offset, len, &end) || end > S3_OBJECT_SIZE_MAX)
+    if (__builtin_add_overflow(offset, len, &end) || end > STORE_OBJECT_SIZE_MAX)
         return -EFBIG;
     SCOPE_LOCK(&v->lock);
     int r = 0;
@@ -208,7 +208,6 @@ static void committed_locked(struct vfs *v, struct open_file *of, const struct w
 {
     struct inode *i = of->inode;
     struct inode_attr *a = &i->attr;
-    bool kernel_has_it = i->kernel_version == i->version;
     memcpy(a->etag, res->version.etag, sizeof(a->etag));
     a->modified_ns = res->version.mtime_ns - res->version.mtime_ns % NS_PER_S;
     if (!of->dirty)
@@ -216,9 +215,7 @@ static void committed_locked(struct vfs *v, struct open_file *of, const struct w
     a->posix_known |= !of->base; /* else it may have said more than was looked at */
     of->absent = of->exclusive = false;
     i->changes++;
-    i->version++;
-    if (kernel_has_it)
-        i->kernel_version = i->version;
+    i->version++; /* written past the page cache, perhaps */
     i->attr_until_ns = vfs_after(vfs_now(v), v->opts.metadata_ttl_ns);
 
     struct inode *dir = i->parent;
