@@ -361,8 +361,12 @@ int vfs_close_locked(struct vfs *v, struct open_file *of, struct s3_error *err)
         struct inode *i = of->inode;
         if (of->absent)
             vfs_never_stored_locked(v, i);
-        else if (of->dirty)
-            i->attr_until_ns = 0; /* back to what the store has */
+        else if (of->dirty) {
+            /* Back to what the store has; the page cache holds what did not get there. */
+            i->attr_until_ns = 0;
+            i->version++;
+            vfs_notify_inode(v, i);
+        }
     }
     vfs_open_file_put_locked(v, of);
     return r;
