@@ -203,7 +203,10 @@ int main(void)
     check_list("parts", s3_multipart_upload_parts(&upload), 12, true);
     s3_multipart_upload_done(&upload);
 
-    check_list("buckets", s3_service_buckets(&s3), 0, false);
+    /* On the gateway that all tests share, others make buckets between two listings. */
+    const char *server = getenv("TEST_SERVER");
+    if (!server || strcmp(server, "s3d") == 0)
+        check_list("buckets", s3_service_buckets(&s3), 0, false);
 
     s3_bucket_done(&bucket);
     s3_service_done(&s3);
