@@ -352,8 +352,88 @@ static void failed_prefetch_is_tried_again(void **state)
     bed_close(&b);
 }
 
-/* Bytes are served as they arrive, not when the request has ended; and a reader that goes away
- * leaves nothing behind. */
+/* A store that gives half of what is asked for and keeps the rest until told. */
+struct slow {
+    struct store store; /* first */
+    uint64_t size;
+    struct {
+        struct store_get_in in;
+        struct store_object *out;
+        store_done_fn done;
+        void *ctx;
+        uint64_t sent;
+    } get[16];
+    unsigned n;
+};
+
+static void slow_send(struct slow *s, unsigned i, uint64_t until)
+{
+    static char buf[MIB];
+    while (s->get[i].sent < until) {
+        uint64_t n = MIN(until - s->get[i].sent, sizeof(buf));
+        content_fill(SEED, s->get[i].in.offset + s->get[i].sent, buf, n);
+        assert_int_equal(s->get[i].in.sink->write(s->get[i].in.sink->ctx, buf, n), 0);
+        s->get[i].sent += n;
+    }
+}
+
+static int slow_submit(struct store *store, enum store_op op, const void *in, void *out,
+                       store_done_fn done, void *ctx)
+{
+    struct slow *s = (struct slow *)store;
+    assert_int_equal(op, STORE_GET);
+    unsigned i = s->n++;
+    assert_true(i < ARRAY_SIZE(s->get));
+    s->get[i].in = *(const struct store_get_in *)in;
+    s->get[i].out = out;
+    s->get[i].done = done;
+    s->get[i].ctx = ctx;
+    struct store_object o = {.size = s->size, .etag = "\"v\""};
+    assert_true(s->get[i].in.length && s->get[i].in.offset + s->get[i].in.length <= s->size);
+    assert_int_equal(s->get[i].in.sink->begin(s->get[i].in.sink->ctx, &o), 0);
+    slow_send(s, i, s->get[i].in.length / 2);
+    return 0;
+}
+
+static void slow_finish(struct slow *s, unsigned i)
+{
+    slow_send(s, i, s->get[i].in.length);
+    *s->get[i].out = (struct store_object){.size = s->size, .etag = "\"v\""};
+    s->get[i].done(s->get[i].ctx, 0, NULL);
+}
+
+static const struct store_ops SLOW_OPS = {.submit = slow_submit};
+
+/* Bytes are served as they arrive, not when the request has ended: none has, here. */
+static void served_while_arriving(void **state)
+{
+    struct slow s = {.store = {&SLOW_OPS}, .size = 64 * MIB};
+    struct data_options o = {.store = &s.store};
+    struct data *d = NULL;
+    assert_int_equal(data_new(&o, &d), 0);
+    struct reader_options ro = {.key = "f", .size = s.size, .etag = "\"v\""};
+    struct reader *r = NULL;
+    assert_int_equal(reader_new(d, &ro, &r), 0);
+    assert_int_equal(read_check(r, SEED, 0, 128 * KIB, 128 * KIB), 0);
+    assert_int_equal(s.n, 1);
+    /* The second read begins to fetch ahead, beside the first request, which goes on. */
+    assert_int_equal(read_check(r, SEED, 128 * KIB, 128 * KIB, 128 * KIB), 0);
+    assert_true(s.n >= 3);
+    assert_int_equal(s.get[1].in.offset, MIB);
+    /* From the half of another request that is there. */
+    assert_int_equal(read_check(r, SEED, MIB, MIB, MIB), 0);
+    assert_int_equal(read_check(r, SEED, 50 * MIB, 10000, 10000), 0);
+    reader_free(r);
+    /* What is still under way ends into nothing. */
+    for (unsigned i = 0; i < s.n; i++)
+        slow_finish(&s, i);
+    struct data_stats stats;
+    data_stats(d, &stats);
+    assert_int_equal(stats.memory_used, 0);
+    data_free(d);
+}
+
+/* A reader that goes away leaves nothing behind. */
 static void free_while_under_way(void **state)
 {
     struct bed b;
@@ -517,6 +597,7 @@ int main(void)
         cmocka_unit_test(replaced_under_a_sequential_read),
         cmocka_unit_test(cut_transfers),
         cmocka_unit_test(failed_prefetch_is_tried_again),
+        cmocka_unit_test(served_while_arriving),
         cmocka_unit_test(free_while_under_way),
         cmocka_unit_test(two_threads_on_one_handle),
         cmocka_unit_test(two_streams_on_one_handle),
