@@ -147,15 +147,21 @@ static int make_bucket(struct s3_client *client, const struct conf_options *o, s
     return s3_waiter_wait(client, &s3_waiter_bucket_exists, o->bucket, NULL, &patience, e);
 }
 
-/* A listing and not HeadBucket: only an answer with a body says why it was refused. */
+/* HeadBucket is the cheapest question. When it is refused, a listing of the prefix is asked for:
+ * its answer has a body that says why, and keys that may see the prefix alone may list that. */
 static int look_at_bucket(struct s3_client *client, const struct conf_options *o,
                           struct s3_error *e)
 {
     struct s3_list_objects_v2_in in = {.bucket = o->bucket, .prefix = o->prefix, .max_keys = 1};
     struct s3_list_objects_v2_out out = {0};
-    int r = s3_list_objects_v2(client, &in, &out, e);
+    struct s3_bucket_in bucket = {.bucket = o->bucket};
+    struct s3_head_bucket_out head = {0};
+    int r = s3_head_bucket(client, &bucket, &head, e);
 
-    s3_list_objects_v2_out_done(&out);
+    if (r < 0 && e->http_status != 0) {
+        r = s3_list_objects_v2(client, &in, &out, e);
+        s3_list_objects_v2_out_done(&out);
+    }
     if (r < 0 && e->kind == S3_ERROR_NO_SUCH_BUCKET && o->create_bucket && !o->read_only)
         r = make_bucket(client, o, e);
     return r;
