@@ -34,6 +34,9 @@ static const struct {
     {"BucketAlreadyExists", "the bucket's name is taken by another owner"},
     {"BucketAlreadyOwnedByYou", "the bucket exists and is yours already"},
     {"BucketNotEmpty", "the bucket is not empty"},
+    {"IllegalLocationConstraintException", "the server does not make the bucket in that location: "
+                                           "name the endpoint's region as location"},
+    {"InvalidLocationConstraint", "the server has no such location for buckets"},
     {"PreconditionFailed", "the object is not in the state that was the condition"},
     {"ConditionalRequestConflict", "another request changed the object at the same time"},
     {"OperationAborted", "another request on the same thing is under way"},
@@ -147,7 +150,7 @@ static void explain(const struct s3_call *call, const struct http_response *resp
         explain_skew(call, resp, buf, size);
         return;
     }
-    if (e->kind == S3_ERROR_WRONG_REGION) {
+    if (e->kind == S3_ERROR_WRONG_REGION && call->op != S3_OP_CREATE_BUCKET) {
         (void)snprintf(buf, size, "it is not in region '%s'%s%s", call->endpoint.region,
                        e->region[0] ? " but in " : "", e->region);
         return;

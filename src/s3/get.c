@@ -265,8 +265,8 @@ static int verify(struct s3_call *call, const struct http_response *resp)
         return s3_call_fail_memory(call);
     if (strcmp(sum.value, g->want.value) == 0)
         return 0;
-    /* The caller has the wrong bytes already: only it can begin anew. */
-    call->no_retry = true;
+    /* Once the caller has the wrong bytes, only it can begin anew. */
+    call->no_retry = g->delivered > 0;
     return s3_failure_bad_answer(call, resp, S3_ERROR_BAD_RESPONSE,
                                  "the bytes do not match the stored checksum");
 }
@@ -294,6 +294,9 @@ int s3_get_receive(struct s3_call *call, const struct http_response *resp)
     if (resp->status == 412 && g->known)
         return s3_failure_bad_answer(call, resp, S3_ERROR_PRECONDITION,
                                      "the object was replaced while it was being read");
+    if (resp->status == 416 && g->known)
+        return s3_failure_bad_answer(call, resp, S3_ERROR_BAD_RESPONSE,
+                                     "the object ends before its length as told at first");
     if (resp->status != 200 && resp->status != 206)
         return s3_failure_from_error_body(call, resp);
     return s3_failure_bad_answer(call, resp, S3_ERROR_BAD_RESPONSE, "the answer ended early");

@@ -12,13 +12,13 @@
 #define S3_LIST_PAGE_MAX      1000u
 #define S3_DELETE_BATCH_MAX   1000u
 #define S3_PARTS_MAX          10000u
-#define S3_PART_SIZE_MIN      (5 * MIB)  /* every part but the last */
+#define S3_PART_SIZE_MIN      (5 * MIB) /* every part but the last */
 #define S3_PART_SIZE_MAX      (5 * GIB)
 #define S3_PUT_SIZE_MAX       (5 * GIB)
-#define S3_COPY_SIZE_MAX      (5 * GIB)  /* one CopyObject; larger: UploadPartCopy */
+#define S3_COPY_SIZE_MAX      (5 * GIB) /* one CopyObject; larger: UploadPartCopy */
 #define S3_OBJECT_SIZE_MAX    (S3_PARTS_MAX * S3_PART_SIZE_MAX) /* 48.8 TiB */
-#define S3_USER_METADATA_MAX  2048u      /* bytes of names and values without the prefix */
-#define S3_PRESIGN_EXPIRY_MAX 604800u    /* seconds */
+#define S3_USER_METADATA_MAX  2048u   /* bytes of names and values without the prefix */
+#define S3_PRESIGN_EXPIRY_MAX 604800u /* seconds */
 
 /* Longest ETag with quotes that we keep: md5 "-" part count is 40; others give opaque ones. */
 #define S3_ETAG_SIZE       96u

@@ -19,7 +19,8 @@
 struct s3_session;
 
 struct s3_session_options {
-    struct aws_config_args args; /* copied; zeroed path_style means 0: use s3_session_options_init */
+    struct aws_config_args
+        args; /* copied; zeroed path_style means 0: use s3_session_options_init */
     const struct aws_credentials_provider *chain; /* NULL = the standard chain; borrowed */
     struct clock *clock;                          /* NULL = clock_system(); borrowed */
 };
@@ -42,10 +43,11 @@ struct s3_client_options {
     unsigned io_threads;              /* for an own transport; 0 = 1 */
     unsigned max_connections;         /* for an own transport; 0 = 64 */
     struct aws_retry_options retry;   /* zeros = defaults */
-    struct http_deadlines deadlines;  /* zeros = defaults: 5 s connect, 30 s first byte, 30 s stall */
+    struct http_deadlines
+        deadlines; /* zeros = defaults: 5 s connect, 30 s first byte, 30 s stall */
     bool no_verify_ssl;
-    bool sign_payload;                /* SHA-256 also over TLS; over plain HTTP always */
-    uint64_t random_seed;             /* jitter; 0 = from the system */
+    bool sign_payload;    /* SHA-256 also over TLS; over plain HTTP always */
+    uint64_t random_seed; /* jitter; 0 = from the system */
 };
 /* opts may be NULL. */
 int s3_session_client_new(struct s3_session *s, const struct s3_client_options *opts,

@@ -6,7 +6,8 @@
  * Outputs: filled on success only; everything dynamic lives in ->arena and is released with
  *          s3_<name>_out_done, which also takes a zeroed or half-filled struct. Times are
  *          nanoseconds since 1970 UTC, sizes are bytes.
- * https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html */
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
+ */
 #ifndef PAILFS_S3_TYPES_H
 #define PAILFS_S3_TYPES_H
 
@@ -104,7 +105,7 @@ struct s3_put_bucket_versioning_in {
 /* ---- listings ---- */
 
 struct s3_object_entry {
-    const char *key; /* decoded, NUL-terminated; a key with a NUL byte cannot exist in S3 */
+    const char *key;  /* decoded, NUL-terminated; a key with a NUL byte cannot exist in S3 */
     const char *etag; /* with quotes; "" when not told */
     const char *storage_class; /* NULL when not told */
     uint64_t size;
@@ -133,7 +134,7 @@ struct s3_list_objects_v2_out {
 struct s3_version_entry {
     const char *key;
     const char *version_id;
-    const char *etag;          /* NULL for a delete marker */
+    const char *etag; /* NULL for a delete marker */
     const char *storage_class;
     uint64_t size;
     int64_t last_modified_ns;
@@ -216,7 +217,7 @@ struct s3_put_object_in {
     const struct iovec *body; /* borrowed until completion; NULL = empty */
     int n_body;
     struct s3_object_attrs attrs;
-    struct s3_conditions conditions; /* If-Match, If-None-Match */
+    struct s3_conditions conditions;     /* If-Match, If-None-Match */
     enum s3_checksum_algo checksum_algo; /* computed by the funnel and sent */
 };
 struct s3_put_object_out {
@@ -268,7 +269,7 @@ struct s3_delete_objects_in {
 struct s3_delete_result {
     const char *key;
     const char *version_id;
-    const char *code;    /* NULL = deleted */
+    const char *code; /* NULL = deleted */
     const char *message;
 };
 struct s3_delete_objects_out {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared by the parts of client_ops: a client for the server under test, and checks that count. */
+/* Shared by client_ops and client_faults: a client for the server under test, and checks that
+ * count. */
 #ifndef PAILFS_TESTS_CLIENT_OPS_H
 #define PAILFS_TESTS_CLIENT_OPS_H
 

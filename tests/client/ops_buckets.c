@@ -28,7 +28,7 @@ static bool bucket_listed(struct ops *o)
 
 void ops_test_buckets(struct ops *o)
 {
-    struct s3_create_bucket_in create = {.bucket = o->bucket};
+    struct s3_create_bucket_in create = {.bucket = o->bucket, .location = getenv("S3_LOCATION")};
     struct s3_bucket_in in = {.bucket = o->bucket};
     struct s3_bucket_in missing = {.bucket = "client-ops-no-such-bucket"};
     struct s3_head_bucket_out head = {0};
@@ -79,6 +79,7 @@ static struct s3_client *client_with(struct ops *o, const char *id, const char *
     opts.args.endpoint_url = getenv("S3_ENDPOINT");
     opts.args.access_key_id = id;
     opts.args.secret_access_key = secret;
+    opts.args.session_token = id ? getenv("AWS_SESSION_TOKEN") : NULL;
     opts.args.no_sign_request = !id;
     r = s3_session_new(&opts, &session, &err);
     if (r == 0)
@@ -126,7 +127,7 @@ static void test_keys(struct ops *o)
 static int fetch(struct ops *o, enum http_method method, const char *url, const struct iovec *body,
                  struct http_response *resp)
 {
-    struct http_curl_options opts = {0};
+    struct http_curl_options opts = {.ca_bundle = getenv("AWS_CA_BUNDLE")};
     struct http_transport *t = NULL;
     struct http_request req = {.method = method,
                                .url = url,

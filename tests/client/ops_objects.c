@@ -12,7 +12,7 @@
 static void test_round_trip(struct ops *o)
 {
     const struct s3_metadata meta[] = {{"mtime", "1700000000.123456789"}, {"empty", ""}};
-    struct iovec parts[2] = {{(void *)(uintptr_t) "hel", 3}, {(void *)(uintptr_t) "lo", 2}};
+    struct iovec parts[2] = {{(void *)(uintptr_t) "he", 2}, {(void *)(uintptr_t) "llo", 3}};
     struct s3_put_object_in put = {
         .bucket = o->bucket,
         .key = "dir/hello",

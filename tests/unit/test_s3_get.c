@@ -394,6 +394,38 @@ static void test_checksum_over_two_answers(void **state)
     }
 }
 
+/* Nothing was delivered yet, so it can be tried again. */
+static void test_checksum_of_nothing(void **state)
+{
+    struct s3_get_object_in in = {.checksum_mode = true};
+    struct bed_sink sink;
+    struct bed b;
+
+    bed_open(&b);
+    bed_sink_init(&sink);
+    bed_answer(&b, 200, V1 "x-amz-checksum-crc32c: 4waSgw==", "");
+    bed_answer(&b, 200, V2 "x-amz-checksum-crc32c: 4waSgw==", "123456789");
+    assert_int_equal(get(&b, &sink, &in, NULL, NULL), 0);
+    assert_string_equal(sink.data, "123456789");
+    bed_close(&b);
+}
+
+/* The first answer promised more than there is. */
+static void test_length_was_a_lie(void **state)
+{
+    struct bed_sink sink;
+    struct s3_error err;
+    struct bed b;
+
+    bed_open_with(&b, &(struct bed_options){.client.retry.max_attempts = 2});
+    bed_sink_init(&sink);
+    bed_answer_cut(&b, 200, V1 "Content-Length: 11", TEN "x", 10);
+    bed_error(&b, 416, "InvalidRange");
+    assert_int_equal(get(&b, &sink, NULL, NULL, &err), -EIO);
+    assert_int_equal(err.kind, S3_ERROR_BAD_RESPONSE);
+    bed_close(&b);
+}
+
 /* ---- sinks ---- */
 
 static void test_sink_gives_up(void **state)
@@ -480,6 +512,8 @@ int main(void)
         cmocka_unit_test(test_rest_of_wrong_length),
         cmocka_unit_test(test_checksums),
         cmocka_unit_test(test_checksum_over_two_answers),
+        cmocka_unit_test(test_checksum_of_nothing),
+        cmocka_unit_test(test_length_was_a_lie),
         cmocka_unit_test(test_sink_gives_up),
         cmocka_unit_test(test_error_body_stays_out),
         cmocka_unit_test(test_head_callback),
