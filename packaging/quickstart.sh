@@ -91,7 +91,7 @@ if ! mountpoint -q "$mnt"; then
 fi
 
 say "Files go in"
-show cp -r "$source_dir/packaging/man" "$mnt/manuals"
+show cp -rT "$source_dir/packaging/man" "$mnt/manuals"
 date >"$mnt/hello.txt"
 show ls -lR "$mnt"
 
@@ -100,7 +100,8 @@ show "$bin/src/pailctl" ls -r --endpoint-url "$endpoint" --path-style s3://demo/
 
 say "Files come out"
 show cat "$mnt/hello.txt"
-show diff -r "$source_dir/packaging/man" "$mnt/manuals" && echo "no difference"
+show diff -r "$source_dir/packaging/man" "$mnt/manuals" || die "what came out differs from what went in"
+echo "no difference"
 
 cat <<TEXT
 
