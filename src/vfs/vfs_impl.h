@@ -38,6 +38,7 @@ struct vfs {
     struct inode_table inodes;
     struct open_files open_files;
     uint64_t listing_bytes;
+    enum known copy_if_absent;    /* the store keeps COPY from replacing anything when told so */
     TAILQ_HEAD(, inode) listings; /* inodes with a listing, least recently used first */
 };
 
@@ -169,6 +170,9 @@ int vfs_resolve_locked(struct vfs *v, struct inode *dir, const char *name, struc
 /* The inode of an entry of the directory's listing d, referenced. Lock held. */
 int vfs_inode_of_entry_locked(struct vfs *v, struct inode *dir, const struct dir *d,
                               const struct dir_entry *e, struct inode **ret);
+/* The same, asking the store whatever the cache believes; attributes are not completed. */
+int vfs_resolve_anew_locked(struct vfs *v, struct inode *dir, const char *name, struct inode **ret,
+                            struct s3_error *err);
 /* As vfs_resolve_locked, but content with an inode however old: for what the kernel has looked up
  * and is about to change. */
 int vfs_resolve_any_locked(struct vfs *v, struct inode *dir, const char *name, struct inode **ret,

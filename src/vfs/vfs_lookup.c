@@ -243,6 +243,28 @@ static int from_probe_locked(struct vfs *v, struct inode *dir, const struct name
 
 /* ---- both ---- */
 
+/* One name, whatever the cache believes. */
+static int probe_locked(struct vfs *v, struct inode *dir, const char *name,
+                        const struct name_target *t, bool believe_cache, struct inode **ret,
+                        struct s3_error *err)
+{
+    for (int tries = 1;; tries++) {
+        struct probe p;
+        uint64_t changes = dir->changes, start = vfs_now(v);
+        /* Whether the name has attributes of its own is found out on the way. */
+        struct marker_call *marker = vfs_marker_begin_locked(v, dir);
+        int r = probe(v, dir, name, t, &p, err);
+        vfs_marker_end_locked(v, dir, marker);
+        if (r < 0)
+            return r;
+        if (dir->changes == changes || tries == PROBE_TRIES)
+            return from_probe_locked(v, dir, t, &p, vfs_after(start, v->opts.metadata_ttl_ns), ret);
+        r = believe_cache ? from_cache_locked(v, dir, name, t, ret) : MUST_ASK;
+        if (r != MUST_ASK)
+            return r;
+    }
+}
+
 static int ask_locked(struct vfs *v, struct inode *dir, const char *name,
                       const struct name_target *t, struct inode **ret, struct s3_error *err)
 {
@@ -256,22 +278,7 @@ static int ask_locked(struct vfs *v, struct inode *dir, const char *name,
             return r;
     }
     dir->misses++;
-
-    for (int tries = 1;; tries++) {
-        struct probe p;
-        uint64_t changes = dir->changes, start = vfs_now(v);
-        /* Whether the name has attributes of its own is found out on the way. */
-        struct marker_call *marker = vfs_marker_begin_locked(v, dir);
-        int r = probe(v, dir, name, t, &p, err);
-        vfs_marker_end_locked(v, dir, marker);
-        if (r < 0)
-            return r;
-        if (dir->changes == changes || tries == PROBE_TRIES)
-            return from_probe_locked(v, dir, t, &p, vfs_after(start, v->opts.metadata_ttl_ns), ret);
-        r = from_cache_locked(v, dir, name, t, ret);
-        if (r != MUST_ASK)
-            return r;
-    }
+    return probe_locked(v, dir, name, t, true, ret, err);
 }
 
 /* Attributes of its own, where there are any. */
@@ -306,6 +313,30 @@ int vfs_resolve_locked(struct vfs *v, struct inode *dir, const char *name, struc
         inode_unref(&v->inodes, i);
     if (r == 0)
         *ret = i;
+    return r;
+}
+
+int vfs_resolve_anew_locked(struct vfs *v, struct inode *dir, const char *name, struct inode **ret,
+                            struct s3_error *err)
+{
+    struct name_target t;
+    int r = vfs_decode_name(v, dir, name, &t);
+    /* The store does not know of what is being written here. */
+    struct inode *i =
+        r == 0 && !t.hashed ? inode_child(&v->inodes, dir, t.component, NODE_FILE) : NULL;
+    if (i && i->open && i->open->absent) {
+        *ret = inode_ref(i);
+        return 0;
+    }
+    if (r == 0)
+        r = probe_locked(v, dir, name, &t, false, ret, err);
+    if (r == 0) {
+        vfs_listing_put_locked(v, dir, *ret);
+    } else if (r == -ENOENT && !t.hashed) {
+        vfs_listing_remove_locked(v, dir, t.component, NODE_FILE);
+        if (!t.file_only)
+            vfs_listing_remove_locked(v, dir, t.component, NODE_DIR);
+    }
     return r;
 }
 

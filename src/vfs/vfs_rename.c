@@ -6,6 +6,8 @@
 #include <linux/fs.h>
 #include <string.h>
 
+#include "base/log.h"
+#include "store/store_limits.h"
 #include "vfs/vfs_impl.h"
 
 /* Somebody else keeps replacing the file while it is copied. */
@@ -49,6 +51,27 @@ static int copy_newest(struct vfs *v, struct vfs_copy *c, char etag[STORE_ETAG_S
     }
 }
 
+/* Whether the store honours if_absent on COPY: copied once more onto the copy just made, which must
+ * fail, and otherwise has put the same bytes there again. */
+static void learn_copy_if_absent(struct vfs *v, const struct vfs_copy *done,
+                                 struct store_version *version)
+{
+    struct s3_error err = {0};
+    struct store_version again;
+    if (done->size > STORE_COPY_SIZE_MAX)
+        return;
+    int r = vfs_copy_object(v, done, &again, &err);
+    if (r == 0)
+        *version = again;
+    if (r < 0 && err.kind != S3_ERROR_PRECONDITION)
+        return;
+    SCOPE_LOCK(&v->lock);
+    v->copy_if_absent = r < 0 ? KNOWN_YES : KNOWN_NO;
+    if (r == 0)
+        log_warn("the server does not know conditional copies: two hosts that rename to the same "
+                 "new name at the same time may both succeed");
+}
+
 static int copy_and_delete_locked(struct vfs *v, struct inode *i, const char *key, bool if_absent,
                                   struct store_version *version, struct s3_error *err)
 {
@@ -60,8 +83,11 @@ static int copy_and_delete_locked(struct vfs *v, struct inode *i, const char *ke
     memcpy(etag, i->attr.etag, sizeof(etag));
     struct vfs_copy c = {
         .source = source, .size = i->attr.size, .key = key, .if_absent = if_absent};
+    bool learn = if_absent && v->copy_if_absent == KNOWN_NOT;
     pthread_mutex_unlock(&v->lock);
     r = copy_newest(v, &c, etag, version, err);
+    if (r == 0 && learn)
+        learn_copy_if_absent(v, &c, version);
     if (r == 0) {
         r = store_delete(v->store, source, etag, &local);
         /* Replaced since it was copied: as if it had been written after the rename. */
@@ -166,19 +192,8 @@ static int find_target_locked(struct vfs *v, struct inode *dir, const char *name
                               struct inode **ret, struct s3_error *err)
 {
     *ret = NULL;
-    if (ask) {
-        vfs_listing_drop_locked(v, dir);
-        struct name_target t;
-        int r = name_to_component(name, &t);
-        if (r < 0)
-            return r;
-        for (int kind = NODE_FILE; kind <= NODE_DIR; kind++) {
-            struct inode *i = inode_child(&v->inodes, dir, t.component, (enum node_kind)kind);
-            if (i)
-                i->attr_until_ns = 0;
-        }
-    }
-    int r = vfs_resolve_any_locked(v, dir, name, ret, err);
+    int r = ask ? vfs_resolve_anew_locked(v, dir, name, ret, err)
+                : vfs_resolve_any_locked(v, dir, name, ret, err);
     return r == -ENOENT ? 0 : r;
 }
 
@@ -202,7 +217,10 @@ static int rename_locked(struct vfs *v, struct inode *i, struct inode *dir, cons
     if (r == 0 && i->kind == NODE_DIR && inode_is_under(dir, i))
         r = -EINVAL;
     if (r == 0)
-        r = find_target_locked(v, dir, name, noreplace, &target, err);
+        /* Nothing must be replaced, so the cache is not believed, unless the store watches. */
+        r = find_target_locked(v, dir, name,
+                               noreplace && (i->kind == NODE_DIR || v->copy_if_absent != KNOWN_YES),
+                               &target, err);
     if (r < 0)
         return r;
     if (target && noreplace)

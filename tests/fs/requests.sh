@@ -32,8 +32,10 @@ equal "requests for an absent name" "" "$(s3d_requests)"
 cost "unlink" "DeleteObject=1" rm "$MNT/read/1"
 rename() { /usr/bin/python3 -c 'import os, sys; os.rename(*sys.argv[1:])' "$@"; }
 cost "rename of a file" "CopyObject=1 DeleteObject=1" rename "$MNT/read/2" "$MNT/read/9"
-# mv asks for RENAME_NOREPLACE: the server is asked whether the new name is really free.
-cost "mv of a file" "CopyObject=1 DeleteObject=1 ListObjectsV2=1" mv "$MNT/read/9" "$MNT/read/10"
+# mv asks for RENAME_NOREPLACE: the first time the server is asked whether the new name is really
+# free, and shows by a second copy that it keeps conditions.
+cost "first mv of a file" "CopyObject=2 DeleteObject=1 ListObjectsV2=1" mv "$MNT/read/9" "$MNT/read/10"
+cost "mv of a file" "CopyObject=1 DeleteObject=1" mv "$MNT/read/10" "$MNT/read/11"
 random_file "$SCRATCH/20m" $((20 << 20))
 s3d_reset
 cp "$SCRATCH/20m" "$MNT/new/20m"
