@@ -68,7 +68,9 @@ void s3_client_bucket_region(struct s3_client *c, const char *bucket, char *buf,
 
 /* ---- asynchronous form ----
  * in and what it points to, and out, are borrowed until done has run. err is NULL on success.
- * ret_call may be NULL; it is valid until done returns. 0, or -errno and then done does not run. */
+ * ret_call may be NULL; it is valid until done returns, which may be before submit does: who keeps
+ * it shares a lock with done that tells whether done has run. 0, or -errno and then done does not
+ * run. */
 typedef void (*s3_done_fn)(void *ctx, int result, const struct s3_error *err);
 int s3_client_submit(struct s3_client *c, enum s3_op op, const void *in, void *out, s3_done_fn done,
                      void *ctx, struct s3_call **ret_call);

@@ -197,7 +197,8 @@ struct listing {
     struct s3_list_objects_v2_in in;
     struct s3_list_objects_v2_out out;
     struct s3_call *call;
-    atomic_int done; /* how often the callback ran */
+    pthread_mutex_t lock; /* done waits for it: while it is held, call is valid if done is 0 */
+    atomic_int done;      /* how often the callback ran */
     int result;
     enum s3_error_kind kind;
     struct s3_client *unref; /* released inside done when set */
@@ -213,12 +214,14 @@ static void listing_done(void *ctx, int result, const struct s3_error *err)
     assert_true((result == 0) == (err == NULL));
     l->thread = pthread_self();
     s3_client_unref(l->unref);
+    SCOPE_LOCK(&l->lock);
     atomic_fetch_add(&l->done, 1);
 }
 
 static void listing_start(struct listing *l, struct world *w)
 {
     memset(l, 0, sizeof(*l));
+    pthread_mutex_init(&l->lock, NULL);
     l->in.bucket = "bkt";
     assert_int_equal(s3_client_submit(w->client, S3_OP_LIST_OBJECTS_V2, &l->in, &l->out,
                                       listing_done, l, &l->call),
@@ -352,7 +355,7 @@ static void test_transport_refuses(void **state)
 static void test_bad_input(void **state)
 {
     struct world w;
-    struct listing l = {.in.bucket = ""};
+    struct listing l = {.in.bucket = "", .lock = PTHREAD_MUTEX_INITIALIZER};
 
     world_open(&w, NULL);
     assert_int_equal(
@@ -408,7 +411,7 @@ static void test_slow_operations_may_be_silent(void **state)
     assert_int_equal(w.held.deadlines.stall_ms, 30000);
     assert_int_equal(w.held.deadlines.connect_ms, 5000);
     finish_call(&w.held, 403, "");
-    memset(&l, 0, sizeof(l));
+    l = (struct listing){.lock = PTHREAD_MUTEX_INITIALIZER};
     assert_int_equal(
         s3_client_submit(w.client, S3_OP_COPY_OBJECT, &copy, &out, listing_done, &l, &l.call), 0);
     assert_int_equal(w.held.deadlines.first_byte_ms, S3_SLOW_FIRST_BYTE_MS);
@@ -422,7 +425,7 @@ static void test_slow_operations_may_be_silent(void **state)
 static void test_cancel_while_looking(void **state)
 {
     struct world w;
-    struct listing l = {0};
+    struct listing l = {.lock = PTHREAD_MUTEX_INITIALIZER};
     struct s3_put_object_in put = {.bucket = "bkt", .key = "k", .conditions.if_none_match = "*"};
     struct s3_put_object_out out;
 
@@ -603,11 +606,17 @@ static void *hammer(void *arg)
     for (int i = 0; i < ROUNDS; i++) {
         struct listing l;
         listing_start(&l, w);
-        struct s3_call *call = s3_call_ref(l.call);
-        if (i % 3 == 0)
+        struct s3_call *call = NULL;
+        pthread_mutex_lock(&l.lock);
+        if (i % 3 == 0 && atomic_load(&l.done) == 0)
+            call = s3_call_ref(l.call);
+        pthread_mutex_unlock(&l.lock);
+        if (call)
             s3_call_cancel(call);
-        wait_done(&l);
         s3_call_unref(call);
+        wait_done(&l);
+        pthread_mutex_lock(&l.lock); /* until done has let go of it */
+        pthread_mutex_unlock(&l.lock);
         assert_true(l.result == 0 || l.result == -EINTR);
         s3_list_objects_v2_out_done(&l.out);
     }
