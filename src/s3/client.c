@@ -95,8 +95,11 @@ static int set_transport(struct s3_client *c, const struct s3_client_options *op
 static int set_meta(struct s3_client *c, struct s3_error *reterr)
 {
     struct aws_endpoint e;
+    struct aws_endpoint of_bucket;
     int r = aws_endpoint_resolve(c->config, NULL, NULL, &e, reterr);
 
+    if (!r)
+        r = aws_endpoint_resolve(c->config, "bucket", NULL, &of_bucket, reterr);
     if (r)
         return r;
     (void)snprintf(c->region, sizeof(c->region), "%s", e.region);
@@ -110,8 +113,7 @@ static int set_meta(struct s3_client *c, struct s3_error *reterr)
         .endpoint_url = c->endpoint_url,
         .profile = c->config->profile,
         .anonymous = c->config->no_sign_request,
-        .path_style = e.custom ? c->config->addressing_style != AWS_ADDRESSING_VIRTUAL
-                               : c->config->addressing_style == AWS_ADDRESSING_PATH,
+        .path_style = of_bucket.path_style,
     };
     return 0;
 }

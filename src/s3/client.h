@@ -5,7 +5,9 @@
  * Life:    s3_session_client_new -> calls -> s3_client_unref (waits for nothing: every call under
  *          way holds its own reference).
  * Threads: shared by any number of threads. Blocking functions must not run on an HTTP I/O thread.
- *          Completion callbacks run on an I/O thread (or inside submit, with a fake transport).
+ *          Completion callbacks run on an I/O thread, on the client's worker thread (after waiting
+ *          for credentials), or inside submit (with a fake transport; out of memory; shutting
+ *          down).
  * Errors:  0 or -errno with *reterr (may be NULL) filled; see base/error.h.
  * Retries: the AWS standard mode, aws/retry.h. A wrong region is learned from the answer, kept and
  *          tried once more; a clock skew likewise. */

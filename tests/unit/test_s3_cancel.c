@@ -566,6 +566,46 @@ static void test_cancel_waiting_for_credentials(void **state)
     world_close(&w);
 }
 
+static atomic_uint short_lived_loads;
+
+static int load_short_lived(const struct aws_config *config, struct clock *clock,
+                            struct aws_credentials **ret, struct s3_error *reterr)
+{
+    char id[16];
+    unsigned n = atomic_fetch_add(&short_lived_loads, 1) + 1;
+
+    (void)snprintf(id, sizeof(id), "KEY%u", n);
+    return aws_credentials_new(id, "S", "T", clock_realtime_ns(clock) + 3600 * NS_PER_S, "short",
+                               ret) == 0;
+}
+static const struct aws_credentials_provider short_chain[] = {{"short", load_short_lived},
+                                                              {NULL, NULL}};
+
+/* Nobody waits for keys that expire soon: the worker renews them while requests go on. */
+static void test_keys_are_renewed_ahead(void **state)
+{
+    struct world w;
+    struct listing l;
+    struct aws_credentials *keys = NULL;
+
+    atomic_store(&short_lived_loads, 0);
+    world_open(&w, short_chain);
+    assert_int_equal(s3_session_credentials(w.session, &keys, NULL), 0);
+    aws_credentials_unref(keys);
+    clock_fake_advance(&w.clock, 48ull * 60 * NS_PER_S); /* 12 minutes are left */
+    for (int i = 0; i < 3; i++) {
+        listing_start(&l, &w);
+        assert_int_equal(w.held.n_calls, 1); /* at once */
+        finish_call(&w.held, 200, EMPTY_LIST);
+        assert_int_equal(l.result, 0);
+        s3_list_objects_v2_out_done(&l.out);
+    }
+    while (atomic_load(&short_lived_loads) < 2)
+        (void)usleep(1000);
+    world_close(&w); /* joins the worker */
+    assert_int_equal(atomic_load(&short_lived_loads), 2);
+}
+
 /* The blocking form needs no thread of ours to wait on. */
 static void *answer_one(void *arg)
 {
@@ -692,6 +732,7 @@ int main(void)
         cmocka_unit_test(test_credentials_on_the_worker),
         cmocka_unit_test(test_credentials_fail),
         cmocka_unit_test(test_cancel_waiting_for_credentials),
+        cmocka_unit_test(test_keys_are_renewed_ahead),
         cmocka_unit_test(test_blocking_call_loads_credentials_itself),
         cmocka_unit_test(test_many_threads),
     };

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "alloc_fail.h"
@@ -725,6 +726,60 @@ static void test_messages(void **state)
     bed_close(&b);
 }
 
+/* ---- session and meta ---- */
+
+static void test_meta(void **state)
+{
+    struct bed b;
+    const struct s3_client_meta *meta;
+
+    bed_open(&b);
+    meta = s3_client_meta(b.client);
+    assert_string_equal(meta->service, "s3");
+    assert_string_equal(meta->region, "us-east-1");
+    assert_string_equal(meta->endpoint_url, "https://s3.us-east-1.amazonaws.com");
+    assert_string_equal(meta->profile, "default");
+    assert_false(meta->anonymous);
+    assert_false(meta->path_style);
+    bed_close(&b);
+    bed_open_with(&b, &(struct bed_options){.endpoint_url = BED_CUSTOM "/x", .region = "here"});
+    meta = s3_client_meta(b.client);
+    assert_string_equal(meta->region, "here");
+    assert_string_equal(meta->endpoint_url, BED_CUSTOM "/x");
+    assert_true(meta->path_style);
+    bed_close(&b);
+}
+
+/* One session for the process, and what it cannot make sense of is said at once. */
+static void test_sessions(void **state)
+{
+    struct s3_session *one = NULL;
+    struct s3_session *two = NULL;
+    struct s3_session_options opts;
+    struct s3_client *client = NULL;
+    struct s3_error err = {0};
+
+    assert_int_equal(setenv("HOME", "/nonexistent", 1), 0);
+    assert_int_equal(setenv("AWS_PROFILE", "not-there", 1), 0);
+    assert_true(s3_session_default(&one, &err) < 0);
+    assert_int_equal(err.kind, S3_ERROR_CONFIG);
+    assert_int_equal(unsetenv("AWS_PROFILE"), 0); /* mended: the failure was not kept */
+    assert_int_equal(s3_session_default(&one, &err), 0);
+    assert_int_equal(s3_session_default(&two, &err), 0);
+    assert_ptr_equal(one, two);
+    assert_string_equal(s3_session_config(one)->profile, "default");
+    s3_session_unref(one);
+    s3_session_unref(two);
+
+    s3_session_options_init(&opts);
+    opts.args.region = "no region at all";
+    assert_int_equal(s3_session_new(&opts, &one, &err), 0);
+    assert_true(s3_session_client_new(one, NULL, &client, &err) < 0);
+    assert_int_equal(err.kind, S3_ERROR_CONFIG);
+    assert_null(client);
+    s3_session_unref(one);
+}
+
 /* ---- memory ---- */
 
 /* The n-th allocation fails: an error or a success, and nothing is lost (AddressSanitizer). */
@@ -781,6 +836,8 @@ int main(void)
         cmocka_unit_test(test_complete_gone),
         cmocka_unit_test(test_others_say_so),
         cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_meta),
+        cmocka_unit_test(test_sessions),
         cmocka_unit_test(test_no_memory),
     };
 
