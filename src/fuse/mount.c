@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -148,13 +147,15 @@ struct vfs_notify fuse_mount_notify(struct fuse_mount *m)
 static void raise_read_ahead(const char *mountpoint)
 {
     char path[64];
-    struct stat st;
+    struct statx st;
     CLEANUP_FD int fd = -1;
 
-    if (geteuid() != 0 || stat(mountpoint, &st) < 0)
+    /* The device number alone, which the kernel has: a stat would ask us and us the store, and
+     * until the answer an unmount would find the mount busy. */
+    if (geteuid() != 0 || statx(AT_FDCWD, mountpoint, AT_STATX_DONT_SYNC, 0, &st) < 0)
         return;
-    (void)snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb", major(st.st_dev),
-                   minor(st.st_dev));
+    (void)snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb", st.stx_dev_major,
+                   st.stx_dev_minor);
     fd = open(path, O_WRONLY | O_CLOEXEC);
     if (fd < 0 || write(fd, READ_AHEAD_KB, strlen(READ_AHEAD_KB)) < 0)
         log_debug("'%s': %s: the kernel's own readahead stays", path, strerror(errno));
@@ -199,7 +200,7 @@ int fuse_mount_attach(struct fuse_mount *m, struct vfs *v, struct s3_error *rete
     return 0;
 }
 
-/* Waits for nothing but the kernel: stat needs the loop's workers. */
+/* Not on the loop's own thread: kernels before 5.0 ask us all the same. */
 static void *tune_main(void *arg)
 {
     raise_read_ahead(((struct fuse_mount *)arg)->mountpoint);
