@@ -369,8 +369,11 @@ int vfs_posix_load_locked(struct vfs *v, struct inode *const *inodes, size_t n,
     for (size_t k = 0; k < n; k++) {
         struct inode *i = inodes[k];
         struct head_job *j = &jobs[count];
-        if (i->attr.posix_known || (i->open && vfs_open_file_unclean(i->open)) ||
-            inode_key(i, COMPONENT_LENGTH_MAX, j->key) < 0)
+        if (i->attr.posix_known || (i->open && vfs_open_file_unclean(i->open)))
+            continue;
+        int r = i->kind == NODE_DIR ? vfs_marker_key_locked(v, i, j->key)
+                                    : inode_key(i, COMPONENT_LENGTH_MAX, j->key);
+        if (r < 0)
             continue;
         j->inode = i;
         j->changes = i->changes;
