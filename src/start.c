@@ -245,8 +245,8 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
     struct vfs_options vfs_options = {
         .uid = o->uid,
         .gid = o->gid,
-        .file_mode = o->file_mode & ~o->umask,
-        .dir_mode = o->dir_mode & ~o->umask,
+        .file_mode = o->file_mode,
+        .dir_mode = o->dir_mode,
         .posix = o->posix == CONF_POSIX_ON    ? VFS_POSIX_ON
                  : o->posix == CONF_POSIX_OFF ? VFS_POSIX_OFF
                                               : VFS_POSIX_AUTO,

@@ -9,6 +9,9 @@ mount_fs -o uid=1001,gid=1002,file_mode=0640,dir_mode=0751
 equal "file" "640 1001:1002" "$(stat -c '%a %u:%g' "$MNT/other")"
 equal "directory" "751 1001:1002" "$(stat -c '%a %u:%g' "$MNT/pre")"
 unmount_fs
+mount_fs -o file_mode=0666,dir_mode=0777
+equal "modes are not cut by a umask that was not given" "666 777" "$(stat -c %a "$MNT/other" "$MNT/pre" | paste -sd ' ' -)"
+unmount_fs
 mount_fs -o umask=027
 equal "umask on files" "640" "$(stat -c %a "$MNT/other")"
 equal "umask on directories" "750" "$(stat -c %a "$MNT/pre")"
