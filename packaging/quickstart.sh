@@ -50,41 +50,53 @@ fi
 unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_PROFILE AWS_ENDPOINT_URL AWS_ENDPOINT_URL_S3
 secret=$(sed -n 's/^aws_secret_access_key = //p' "$AWS_SHARED_CREDENTIALS_FILE")
 
-server_runs() { [ -s "$dir/s3d.pid" ] && [ -s "$dir/s3d.port" ] && kill -0 "$(cat "$dir/s3d.pid")" 2>/dev/null; }
-if ! server_runs; then
-    say "Starting s3d, a small S3 server for try-outs, with its data in $dir/s3"
-    mkdir -p "$dir/s3"
+server_runs() {
+    [ -s "$dir/s3d.pid" ] && [ -s "$dir/s3d.port" ] && grep -qx s3d "/proc/$(cat "$dir/s3d.pid")/comm" 2>/dev/null
+}
+start_server() { # start_server PORT
+    local n
     rm -f "$dir/s3d.port"
     # The secret goes by the environment: an argument would show in ps.
     S3D_ACCESS_KEY=quickstartkey S3D_SECRET_KEY=$secret setsid "$bin/tests/s3d/s3d" --dir "$dir/s3" \
-        --port 0 --port-file "$dir/s3d.port" >>"$dir/s3d.log" 2>&1 </dev/null &
+        --port "$1" --port-file "$dir/s3d.port" >>"$dir/s3d.log" 2>&1 </dev/null &
     echo $! >"$dir/s3d.pid"
-    for _ in $(seq 200); do
-        [ ! -s "$dir/s3d.port" ] || break
-        server_pid=$(cat "$dir/s3d.pid")
-        kill -0 "$server_pid" 2>/dev/null || break
+    for n in $(seq 200); do
+        [ ! -s "$dir/s3d.port" ] || return 0
+        kill -0 $! 2>/dev/null || break
         sleep 0.05
     done
-    [ -s "$dir/s3d.port" ] || { tail -n 5 "$dir/s3d.log"; die "s3d did not start, see $dir/s3d.log"; }
+    return 1
+}
+if ! server_runs; then
+    say "Starting s3d, a small S3 server for try-outs, with its data in $dir/s3"
+    mkdir -p "$dir/s3"
+    # On the port that it had before, if there was one: a mount may still expect it there.
+    start_server "$(cat "$dir/s3d.port" 2>/dev/null || echo 0)" || start_server 0 ||
+        { tail -n 5 "$dir/s3d.log"; die "s3d did not start, see $dir/s3d.log"; }
 fi
 endpoint=http://127.0.0.1:$(cat "$dir/s3d.port")
 
 cat >"$dir/stop.sh" <<STOP
 #!/bin/sh
-# Unmounts, which finishes uploads first, and ends the local server. The files below stay.
-if grep -q " $mnt fuse.pailfs " /proc/mounts; then fusermount3 -u "$mnt" || exit 1; fi
-n=0
-while pgrep -f "pailfs demo $mnt " >/dev/null 2>&1 && [ \$n -lt 600 ]; do sleep 0.1; n=\$((n + 1)); done
+# Unmounts when everything is in S3, and ends the local server. The files here stay.
+if findmnt -n -t fuse.pailfs --mountpoint "$mnt" >/dev/null; then
+    if ls "$mnt" >/dev/null 2>&1; then
+        "$bin/src/pailctl" unmount "$mnt" || exit 1
+    else # a daemon that was killed
+        fusermount3 -uz "$mnt" || exit 1
+    fi
+fi
 if [ -s "$dir/s3d.pid" ]; then kill "\$(cat "$dir/s3d.pid")" 2>/dev/null; rm -f "$dir/s3d.pid" "$dir/s3d.port"; fi
 echo "stopped; remove $dir when you no longer need it"
 STOP
 chmod 755 "$dir/stop.sh"
 
 mkdir -p "$mnt" 2>/dev/null || true
-if mountpoint -q "$mnt" && ! ls "$mnt" >/dev/null 2>&1; then
+is_mounted() { findmnt -n -t fuse.pailfs --mountpoint "$mnt" >/dev/null; }
+if is_mounted && ! ls "$mnt" >/dev/null 2>&1; then
     fusermount3 -uz "$mnt" || die "a dead mount is on $mnt: unmount it (fusermount3 -u $mnt)"
 fi
-if ! mountpoint -q "$mnt"; then
+if ! is_mounted; then
     say "Mounting the bucket 'demo' (made now if it is not there)"
     show "$bin/src/pailfs" demo "$mnt" -o "endpoint_url=$endpoint,use_path_request_style,create_bucket,log_file=$dir/pailfs.log" ||
         die "the mount failed, see above and $dir/pailfs.log"
