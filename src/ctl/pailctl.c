@@ -36,6 +36,8 @@ static const struct command commands[] = {
      pailctl_status},
     {"flush", "MOUNTPOINT", "return when everything written so far is in S3", 1, 1, pailctl_flush},
     {"unmount", "MOUNTPOINT", "unmount and return when everything is in S3", 1, 1, pailctl_unmount},
+    {"log-level", "MOUNTPOINT LEVEL", "log error, warn, info or debug from now on", 2, 2,
+     pailctl_log_level},
 };
 
 enum {

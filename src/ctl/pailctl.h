@@ -75,5 +75,6 @@ int pailctl_uploads(struct pailctl *p, int argc, char **argv);
 int pailctl_status(struct pailctl *p, int argc, char **argv);
 int pailctl_flush(struct pailctl *p, int argc, char **argv);
 int pailctl_unmount(struct pailctl *p, int argc, char **argv);
+int pailctl_log_level(struct pailctl *p, int argc, char **argv);
 
 #endif

@@ -129,6 +129,23 @@ int pailctl_flush(struct pailctl *p, int argc, char **argv)
     return m ? ask(m, "flush", 0, &answer) : PAILCTL_FAILED;
 }
 
+int pailctl_log_level(struct pailctl *p, int argc, char **argv)
+{
+    CLEANUP(mount_list_done) struct mount_list list = {0};
+    CLEANUP_STRBUF struct strbuf answer = STRBUF_INIT(2 * LIMIT_CTL_MESSAGE);
+    CLEANUP_STRBUF struct strbuf request = STRBUF_INIT(LIMIT_CTL_MESSAGE);
+    const struct ctl_mount *m = find_mount(&list, argv[0]);
+
+    if (!m)
+        return PAILCTL_FAILED;
+    (void)strbuf_appendf(&request, "log-level %s", argv[1]);
+    if (request.error) {
+        fprintf(stderr, "pailctl: %s\n", strerror(-request.error));
+        return PAILCTL_FAILED;
+    }
+    return ask(m, strbuf_str(&request), STATUS_TIMEOUT_MS, &answer);
+}
+
 /* "name: number" from a status answer; 0 when it is not there. */
 static uint64_t status_number(const char *answer, const char *name)
 {

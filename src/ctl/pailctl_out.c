@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/attr.h"
 #include "base/cleanup.h"
 #include "base/encode.h"
 #include "base/limits.h"
@@ -91,6 +93,18 @@ void pailctl_out_row(struct pailctl_out *o, const struct pailctl_field *fields, 
         o->failed = true;
 }
 
+/* Whether a line of a daemon's answer is a count. Its text may look like one: a bucket can be
+ * called "2026". */
+static bool is_number(const char *name, const char *value)
+{
+    static const char *const TEXT[] = {"bucket", "prefix", "endpoint", "region", "version"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(TEXT); i++)
+        if (strcmp(name, TEXT[i]) == 0)
+            return false;
+    return *value && strspn(value, "0123456789") == strlen(value);
+}
+
 void pailctl_out_lines(struct pailctl_out *o, const char *mountpoint, const char *lines)
 {
     CLEANUP_FREE char *copy = NULL;
@@ -109,20 +123,20 @@ void pailctl_out_lines(struct pailctl_out *o, const char *mountpoint, const char
     }
     row = json_object();
     copy = strdup(lines);
-    if (!row || !copy || json_object_set_new(row, "mountpoint", json_string(mountpoint)) < 0)
+    if (!row || !copy ||
+        set_field(row, &(struct pailctl_field){.name = "mountpoint", .value = mountpoint}) < 0)
         o->failed = true;
     for (char *line = copy ? strtok_r(copy, "\n", &save) : NULL; line;
          line = strtok_r(NULL, "\n", &save)) {
         char *colon = strstr(line, ": ");
-        char *end;
-        long long number;
+        struct pailctl_field field = {.name = line};
 
         if (!colon)
             continue;
         *colon = '\0';
-        number = strtoll(colon + 2, &end, 10);
-        if (json_object_set_new(
-                row, line, colon[2] && !*end ? json_integer(number) : json_string(colon + 2)) < 0)
+        field.value = colon + 2;
+        field.number = is_number(line, field.value);
+        if (set_field(row, &field) < 0)
             o->failed = true;
     }
     if (row && json_array_append_new(o->array, row) < 0)
