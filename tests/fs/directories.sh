@@ -18,6 +18,12 @@ remount_fs
 for d in implicit deep/er deep a/b a; do check "after a remount: $d" test -d "$MNT/$d"; done
 refuse "the removed one" test -e "$MNT/a/b/c"
 refuse "rmdir of a directory with entries" rmdir "$MNT/deep"
+mkdir "$MNT/shared" && ls "$MNT/shared"
+s3 put shared/foreign /etc/passwd
+refuse "rmdir of a directory in which another program has put something since" rmdir "$MNT/shared"
+contains "errno" "not empty" "$(cat "$SCRATCH/refuse.out")"
+s3 rm shared/foreign
+check "rmdir when that is gone" rmdir "$MNT/shared"
 check "rmdir of an emptied implicit directory" rmdir "$MNT/implicit"
 refuse "it is gone" test -e "$MNT/implicit"
 rm -r "$MNT/deep" "$MNT/a" "$MNT/file" || fail "rm -r"

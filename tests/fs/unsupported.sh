@@ -6,7 +6,7 @@ server_start
 mount_fs
 echo x >"$MNT/f"
 /usr/bin/python3 - "$MNT" <<'P' || fail "see above"
-import errno, os, socket, stat, sys
+import ctypes, errno, os, stat, sys
 os.chdir(sys.argv[1])
 def refuses(codes, fn, *a):
     try:
@@ -17,7 +17,19 @@ def refuses(codes, fn, *a):
         raise AssertionError((fn, a, "succeeded"))
 refuses((errno.EPERM,), os.link, "f", "hard")
 refuses((errno.EPERM,), os.mknod, "dev", stat.S_IFCHR | 0o600, os.makedev(1, 3))
+refuses((errno.EOPNOTSUPP,), os.symlink, "f", "soft")
+refuses((errno.EOPNOTSUPP,), os.mkfifo, "fifo")
+refuses((errno.EOPNOTSUPP,), os.mknod, "socket", stat.S_IFSOCK | 0o600)
+refuses((errno.EOPNOTSUPP,), os.setxattr, "f", "user.name", b"value")
+refuses((errno.EOPNOTSUPP,), os.getxattr, "f", "user.name")
 refuses((errno.ENAMETOOLONG,), os.mkdir, "n" * 256)
+libc = ctypes.CDLL(None, use_errno=True)
+open("g", "w").close()
+def exchange():
+    if libc.renameat2(-100, b"f", -100, b"g", 2) != 0:
+        raise OSError(ctypes.get_errno(), "renameat2")
+refuses((errno.EINVAL,), exchange)
+os.unlink("g")
 refuses((errno.ENOTDIR,), os.mkdir, "f/d")
 refuses((errno.EEXIST,), os.mkdir, "f")
 refuses((errno.ENOENT,), os.rmdir, "absent")
