@@ -62,6 +62,8 @@ cp -a /etc/apt/apt.conf.d/. "$root/etc/apt/apt.conf.d/" 2>/dev/null || true
 [ ! -d /etc/apt/keyrings ] || cp -a /etc/apt/keyrings "$root/etc/apt/"
 cp -L /etc/resolv.conf /etc/hosts "$root/etc/" 2>/dev/null || true
 [ ! -d /usr/local/share/ca-certificates ] || { mkdir -p "$root/usr/local/share/ca-certificates" && cp -a /usr/local/share/ca-certificates/. "$root/usr/local/share/ca-certificates/"; }
+# mktemp made the root folder private; to every user but root nothing would be reachable below it.
+chmod 755 "$root"
 mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sys "$root/sys"
 mount --rbind /dev "$root/dev"
