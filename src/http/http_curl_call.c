@@ -201,13 +201,13 @@ static int on_connected(void *userp, char *peer_ip, char *local_ip, int peer_por
 
 static curl_socket_t on_open_socket(void *userp, curlsocktype purpose, struct curl_sockaddr *addr)
 {
-    struct http_loop *l = userp;
+    struct http_call *c = userp;
 
     (void)purpose;
     int fd = socket(addr->family, addr->socktype | SOCK_CLOEXEC, addr->protocol);
     if (fd < 0)
         return CURL_SOCKET_BAD;
-    if (http_loop_socket_add(l, fd) < 0) {
+    if (http_loop_socket_add(c->loop, fd, c) < 0) {
         close(fd);
         return CURL_SOCKET_BAD;
     }
@@ -225,9 +225,9 @@ CURLcode http_call_set_callbacks(struct http_call *c, CURL *easy)
     CURLcode rc = CURLE_OK;
 
     HTTP_SET(OPENSOCKETFUNCTION, on_open_socket);
-    HTTP_SET(OPENSOCKETDATA, c->loop);
+    HTTP_SET(OPENSOCKETDATA, c);
     HTTP_SET(CLOSESOCKETFUNCTION, on_close_socket);
-    HTTP_SET(CLOSESOCKETDATA, c->loop);
+    HTTP_SET(CLOSESOCKETDATA, c->loop); /* the connection outlives the call */
     HTTP_SET(PREREQFUNCTION, on_connected);
     HTTP_SET(PREREQDATA, c);
     HTTP_SET(READFUNCTION, on_read);

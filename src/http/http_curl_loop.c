@@ -76,8 +76,24 @@ static int on_timer(CURLM *multi, long timeout_ms, void *userp)
 
 /* Sockets: libcurl does not say on which one it is about to send, only the local port. */
 
-int http_loop_socket_add(struct http_loop *l, int fd)
+static void drop_socket(struct http_loop *l, size_t i)
 {
+    l->n_connected -= l->sockets[i].opener == NULL;
+    l->sockets[i] = l->sockets[--l->n_sockets];
+}
+
+void http_loop_socket_remove(struct http_loop *l, int fd)
+{
+    for (size_t i = 0; i < l->n_sockets; i++)
+        if (l->sockets[i].fd == fd) {
+            drop_socket(l, i);
+            return;
+        }
+}
+
+int http_loop_socket_add(struct http_loop *l, int fd, const struct http_call *opener)
+{
+    http_loop_socket_remove(l, fd); /* its number was in use: that one was closed in silence */
     if (l->n_sockets == l->sockets_alloc) {
         size_t want = l->sockets_alloc ? l->sockets_alloc * 2 : 16;
         struct loop_socket *grown = reallocarray(l->sockets, want, sizeof(*grown));
@@ -86,17 +102,16 @@ int http_loop_socket_add(struct http_loop *l, int fd)
         l->sockets = grown;
         l->sockets_alloc = want;
     }
-    l->sockets[l->n_sockets++] = (struct loop_socket){.fd = fd};
+    l->sockets[l->n_sockets++] = (struct loop_socket){.fd = fd, .opener = opener};
     return 0;
 }
 
-void http_loop_socket_remove(struct http_loop *l, int fd)
+/* What the call opened and did not connect is closed with it. */
+static void forget_sockets_of(struct http_loop *l, const struct http_call *c)
 {
-    for (size_t i = 0; i < l->n_sockets; i++)
-        if (l->sockets[i].fd == fd) {
-            l->sockets[i] = l->sockets[--l->n_sockets];
-            return;
-        }
+    for (size_t i = l->n_sockets; i-- > 0;)
+        if (l->sockets[i].opener == c)
+            drop_socket(l, i);
 }
 
 static int address_text(const struct sockaddr_storage *sa, char ip[INET6_ADDRSTRLEN])
@@ -114,19 +129,21 @@ static int address_text(const struct sockaddr_storage *sa, char ip[INET6_ADDRSTR
     return 0;
 }
 
-/* Fills in the address pair of a socket that is connected by now. */
-static void learn_addresses(struct loop_socket *s)
+/* False: it is not connected (the loser of two parallel connects). */
+static bool learn_addresses(struct loop_socket *s)
 {
     struct sockaddr_storage sa = {0};
     socklen_t len = sizeof(sa);
     char ip[INET6_ADDRSTRLEN];
 
     if (getpeername(s->fd, (struct sockaddr *)&sa, &len) < 0)
-        return; /* the loser of two parallel connects, or not that far */
+        return false;
     s->peer_port = address_text(&sa, s->peer_ip);
     len = sizeof(sa);
-    if (getsockname(s->fd, (struct sockaddr *)&sa, &len) == 0)
-        s->local_port = address_text(&sa, ip);
+    if (getsockname(s->fd, (struct sockaddr *)&sa, &len) < 0)
+        return false;
+    s->local_port = address_text(&sa, ip);
+    return true;
 }
 
 /* The local port alone would not do: the kernel gives the same one to different destinations. */
@@ -135,16 +152,15 @@ struct loop_socket *http_loop_socket_find(struct http_loop *l, int local_port, c
 {
     for (size_t i = 0; i < l->n_sockets; i++) {
         struct loop_socket *s = &l->sockets[i];
-        bool fresh = s->local_port == 0;
-        if (fresh)
-            learn_addresses(s);
+        if (s->opener && !learn_addresses(s))
+            continue;
         if (s->local_port == local_port && s->peer_port == peer_port &&
             strcmp(s->peer_ip, peer_ip) == 0) {
-            *ret_fresh = fresh;
+            *ret_fresh = s->opener != NULL;
+            l->n_connected += *ret_fresh;
+            s->opener = NULL;
             return s;
         }
-        if (fresh)
-            s->local_port = 0; /* its first request is still to come */
     }
     return NULL;
 }
@@ -188,6 +204,7 @@ static void call_end(struct http_call *c)
             curl_easy_cleanup(c->easy);
         }
         c->easy = NULL;
+        forget_sockets_of(l, c);
     }
     http_deadline_clear(&l->calls, &c->deadline);
     http_curl_finish(c);
@@ -212,13 +229,31 @@ static CURL *take_easy(struct http_loop *l)
     return easy;
 }
 
+static int open_multi(struct http_loop *l)
+{
+    if (l->multi)
+        return 0;
+    l->multi = curl_multi_init();
+    if (!l->multi)
+        return -ENOMEM;
+    curl_multi_setopt(l->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(l->multi, CURLMOPT_SOCKETDATA, l);
+    curl_multi_setopt(l->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+    curl_multi_setopt(l->multi, CURLMOPT_TIMERDATA, l);
+    curl_multi_setopt(l->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+    /* The default is four times the transfers under way: a pool that melts when the queue drains.
+     */
+    curl_multi_setopt(l->multi, CURLMOPT_MAXCONNECTS, (long)l->slots);
+    return 0;
+}
+
 /* Gives it to libcurl. */
 static void call_launch(struct http_call *c)
 {
     struct http_loop *l = c->loop;
     bool over;
 
-    CURLcode code = http_call_setup(c, c->easy);
+    CURLcode code = open_multi(l) < 0 ? CURLE_OUT_OF_MEMORY : http_call_setup(c, c->easy);
     if (code == CURLE_OK && curl_multi_add_handle(l->multi, c->easy) != CURLM_OK)
         code = CURLE_OUT_OF_MEMORY;
     if (code != CURLE_OK) {
@@ -302,7 +337,7 @@ static void read_messages(struct http_loop *l)
     CURLMsg *msg;
     int left;
 
-    while ((msg = curl_multi_info_read(l->multi, &left))) {
+    while (l->multi && (msg = curl_multi_info_read(l->multi, &left))) {
         struct http_call *c = NULL;
         CURLcode code = msg->data.result;
 
@@ -443,6 +478,37 @@ static void cancel_all(struct http_loop *l)
     }
 }
 
+/* Out of memory within libcurl's bookkeeping of sockets leaves it (7.88) with an entry that its
+ * next look divides by zero at: the multi handle goes, with every connection. */
+static void renew_multi(struct http_loop *l)
+{
+    struct http_call *c, *next;
+
+    for (c = LIST_FIRST(&l->running); c; c = next) {
+        next = LIST_NEXT(c, running);
+        if (!c->easy)
+            continue;
+        http_call_judge(c, CURLE_OUT_OF_MEMORY);
+        call_end(c);
+    }
+    curl_multi_cleanup(l->multi);
+    l->multi = NULL;
+    l->curl_timer_ns = UINT64_MAX;
+}
+
+/* False: there was no memory, and no call is known to libcurl any more. */
+static bool act(struct http_loop *l, curl_socket_t fd, int action)
+{
+    int running;
+
+    if (!l->multi)
+        return false;
+    if (curl_multi_socket_action(l->multi, fd, action, &running) != CURLM_OUT_OF_MEMORY)
+        return true;
+    renew_multi(l);
+    return false;
+}
+
 /* The thread */
 
 /* Milliseconds for epoll_wait, rounded up so that it does not return just before the deadline. */
@@ -467,7 +533,6 @@ static void wait_for_events(struct http_loop *l)
     struct http_curl *t = l->t;
     struct epoll_event events[EVENTS_AT_ONCE];
     uint64_t queue_at = UINT64_MAX;
-    int running;
 
     pthread_mutex_lock(&t->lock);
     bool mail =
@@ -498,7 +563,8 @@ static void wait_for_events(struct http_loop *l)
         action |= CURL_CSELECT_IN;
         if (ev & (EPOLLOUT | EPOLLERR | EPOLLHUP))
             action |= CURL_CSELECT_OUT;
-        curl_multi_socket_action(l->multi, events[i].data.fd, action, &running);
+        if (!act(l, events[i].data.fd, action))
+            break;
     }
 }
 
@@ -506,7 +572,6 @@ void *http_loop_main(void *arg)
 {
     struct http_loop *l = arg;
     struct http_curl *t = l->t;
-    int running;
 
     current_loop = l;
     for (;;) {
@@ -515,7 +580,7 @@ void *http_loop_main(void *arg)
         run_deadlines(l);
         if (l->curl_timer_ns <= http_curl_now()) {
             l->curl_timer_ns = UINT64_MAX;
-            curl_multi_socket_action(l->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+            act(l, CURL_SOCKET_TIMEOUT, 0);
         }
         read_messages(l);
 
@@ -550,9 +615,8 @@ int http_loop_init(struct http_loop *l, struct http_curl *t, unsigned index, uns
         epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, l->wake_fd, &ev) < 0)
         r = -errno;
     l->idle = calloc(slots, sizeof(l->idle[0]));
-    l->multi = curl_multi_init();
     l->sessions = curl_share_init();
-    if (r == 0 && (!l->idle || !l->multi || !l->sessions))
+    if (r == 0 && (!l->idle || !l->sessions || open_multi(l) < 0))
         r = -ENOMEM;
     if (r < 0) {
         http_loop_done(l);
@@ -560,14 +624,6 @@ int http_loop_init(struct http_loop *l, struct http_curl *t, unsigned index, uns
     }
     /* No locks: only this loop's thread ever uses it. */
     curl_share_setopt(l->sessions, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
-    curl_multi_setopt(l->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    curl_multi_setopt(l->multi, CURLMOPT_SOCKETDATA, l);
-    curl_multi_setopt(l->multi, CURLMOPT_TIMERFUNCTION, on_timer);
-    curl_multi_setopt(l->multi, CURLMOPT_TIMERDATA, l);
-    curl_multi_setopt(l->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
-    /* The default is four times the transfers under way: a pool that melts when the queue drains.
-     */
-    curl_multi_setopt(l->multi, CURLMOPT_MAXCONNECTS, (long)slots);
     return 0;
 }
 

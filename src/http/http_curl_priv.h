@@ -93,9 +93,11 @@ struct http_timer {
 TAILQ_HEAD(timer_list, http_timer);
 
 /* A socket that libcurl opened in this loop. Its address pair is empty until the first request is
- * about to be sent on it. */
+ * about to be sent on it; a socket that does not get so far is closed by libcurl (7.88) without a
+ * word, so it is forgotten with the call that opened it. */
 struct loop_socket {
     int fd;
+    const struct http_call *opener; /* NULL once it is connected */
     int local_port;
     int peer_port;
     char peer_ip[INET6_ADDRSTRLEN];
@@ -116,7 +118,7 @@ struct http_loop {
     bool asleep;        /* a wake-up is needed for mail to be seen */
     bool names_changed; /* parked calls may go on */
 
-    CURLM *multi;
+    CURLM *multi;           /* NULL after it was damaged, until the next call */
     CURLSH *sessions;       /* TLS sessions of all easy handles: new connections resume them */
     uint64_t curl_timer_ns; /* UINT64_MAX = none */
     struct http_deadlines_heap calls;
@@ -127,6 +129,7 @@ struct http_loop {
     unsigned n_idle;
     struct loop_socket *sockets;
     size_t n_sockets, sockets_alloc;
+    size_t n_connected; /* of them */
 };
 
 struct stat_counters {
@@ -173,7 +176,7 @@ void *http_loop_main(void *arg);
 /* The loop whose thread this is, or NULL. */
 struct http_loop *http_loop_current(void);
 void http_loop_wake(struct http_loop *l);
-int http_loop_socket_add(struct http_loop *l, int fd);
+int http_loop_socket_add(struct http_loop *l, int fd, const struct http_call *opener);
 void http_loop_socket_remove(struct http_loop *l, int fd);
 /* The socket of that connection, or NULL; *ret_fresh when it is asked for the first time. */
 struct loop_socket *http_loop_socket_find(struct http_loop *l, int local_port, const char *peer_ip,

@@ -129,8 +129,8 @@ enum http_resolution http_call_resolve(struct http_call *c)
     char list[HTTP_RESOLVE_BUF], where[HTTP_WHERE_MAX];
     struct http_url u;
 
-    /* More open sockets than calls: one of them is idle and will be used. */
-    if (!c->t->resolver || (!c->parked && l->n_sockets > l->n_active) ||
+    /* More connections than calls: one of them is idle and will be used. */
+    if (!c->t->resolver || (!c->parked && l->n_connected > l->n_active) ||
         http_url_origin(c->req.url, &u) < 0 || is_literal(u.host))
         return HTTP_RESOLVE_UNABLE;
     enum http_resolution r =
