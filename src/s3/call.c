@@ -151,17 +151,13 @@ static void on_timer(void *ctx)
 {
     struct s3_call *call = ctx;
     bool mine;
-    bool cancelled;
 
     s3_client_enter_callback();
     pthread_mutex_lock(&call->lock);
     mine = call->waiting; /* else s3_call_cancel was here before */
     call->waiting = false;
-    cancelled = call->cancelled;
     pthread_mutex_unlock(&call->lock);
-    if (mine && cancelled)
-        finish_cancelled(call);
-    else if (mine)
+    if (mine)
         get_credentials(call);
     s3_call_unref(call);
     s3_client_leave_callback();

@@ -143,6 +143,14 @@ static void run_timer(struct held *h, unsigned index)
     t.fn(t.ctx);
 }
 
+/* A millisecond; after half a minute of them the test fails. */
+static void nap(unsigned *naps)
+{
+    if (++*naps > 30000)
+        fail_msg("waited for half a minute");
+    (void)usleep(1000);
+}
+
 /* ---- a client on it ---- */
 
 struct world {
@@ -397,6 +405,55 @@ static void test_client_lives_as_long_as_calls(void **state)
     s3_session_unref(w.session);
 }
 
+static void wait_done(struct listing *l)
+{
+    for (unsigned naps = 0; atomic_load(&l->done) == 0;)
+        nap(&naps);
+}
+
+static unsigned threads_now(void)
+{
+    CLEANUP_DIR DIR *d = opendir("/proc/self/task");
+    unsigned n = 0;
+
+    assert_non_null(d);
+    while (readdir(d))
+        n++;
+    return n;
+}
+
+/* A client with a transport of its own whose last reference goes on one of that transport's
+ * threads: these cannot wait for themselves. */
+static void test_last_reference_on_an_io_thread(void **state)
+{
+    struct s3_session_options so;
+    struct s3_client_options co = {.retry.max_attempts = 1};
+    struct s3_session *session = NULL;
+    struct s3_client *client = NULL;
+    struct aws_credentials *keys = NULL;
+    struct listing l = {.in.bucket = "bkt", .lock = PTHREAD_MUTEX_INITIALIZER};
+    unsigned before = threads_now();
+
+    s3_session_options_init(&so);
+    so.args.getenv = no_environment;
+    so.args.access_key_id = "AKID";
+    so.args.secret_access_key = "SECRET";
+    so.args.endpoint_url = "http://127.0.0.1:1"; /* nobody is there */
+    assert_int_equal(s3_session_new(&so, &session, NULL), 0);
+    assert_int_equal(s3_session_client_new(session, &co, &client, NULL), 0);
+    assert_int_equal(s3_session_credentials(session, &keys, NULL), 0);
+    aws_credentials_unref(keys);
+    s3_session_unref(session);
+    l.unref = client;
+    assert_int_equal(
+        s3_client_submit(client, S3_OP_LIST_OBJECTS_V2, &l.in, &l.out, listing_done, &l, &l.call),
+        0);
+    wait_done(&l);
+    assert_int_equal(l.kind, S3_ERROR_CONNECT);
+    for (unsigned naps = 0; threads_now() > before;) /* the transport's, and who ends them */
+        nap(&naps);
+}
+
 static void test_slow_operations_may_be_silent(void **state)
 {
     struct world w;
@@ -500,20 +557,14 @@ static void gate_close(void)
 /* Waits for the worker thread: the client's free joins it, but a call holds the client. */
 static void wait_calls(struct held *h, unsigned n)
 {
-    for (;;) {
+    for (unsigned naps = 0;;) {
         pthread_mutex_lock(&h->lock);
         bool there = h->n_calls >= n;
         pthread_mutex_unlock(&h->lock);
         if (there)
             return;
-        (void)usleep(1000);
+        nap(&naps);
     }
-}
-
-static void wait_done(struct listing *l)
-{
-    while (atomic_load(&l->done) == 0)
-        (void)usleep(1000);
 }
 
 static void test_credentials_on_the_worker(void **state)
@@ -600,8 +651,8 @@ static void test_keys_are_renewed_ahead(void **state)
         assert_int_equal(l.result, 0);
         s3_list_objects_v2_out_done(&l.out);
     }
-    while (atomic_load(&short_lived_loads) < 2)
-        (void)usleep(1000);
+    for (unsigned naps = 0; atomic_load(&short_lived_loads) < 2;)
+        nap(&naps);
     world_close(&w); /* joins the worker */
     assert_int_equal(atomic_load(&short_lived_loads), 2);
 }
@@ -703,13 +754,13 @@ static void test_many_threads(void **state)
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     /* timers of calls that were cancelled meanwhile */
-    for (;;) {
+    for (unsigned naps = 0;;) {
         pthread_mutex_lock(&w.held.lock);
         bool left = w.held.n_timers > 0;
         pthread_mutex_unlock(&w.held.lock);
         if (!left)
             break;
-        (void)usleep(500);
+        nap(&naps);
     }
     atomic_store(&p.stop, true);
     pthread_join(io, NULL);
@@ -727,6 +778,7 @@ int main(void)
         cmocka_unit_test(test_transport_refuses),
         cmocka_unit_test(test_bad_input),
         cmocka_unit_test(test_client_lives_as_long_as_calls),
+        cmocka_unit_test(test_last_reference_on_an_io_thread),
         cmocka_unit_test(test_slow_operations_may_be_silent),
         cmocka_unit_test(test_cancel_while_looking),
         cmocka_unit_test(test_credentials_on_the_worker),

@@ -175,6 +175,8 @@ static void test_wrong_ranges(void **state)
         {206, V1, "234567"},
         {206, V1 "Content-Range: bytes 0-5/10", "012345"},
         {206, V1 "Content-Range: bytes 3-8/10", "345678"},
+        {206, V1 "Content-Range: bytes 0-7/10", "01234567"},
+        {206, V1 "Content-Range: bytes 3-7/10", "34567"},
         {206, V1 "Content-Range: bytes 2-8/10", "2345678"}, /* more than asked */
         {206, V1 "Content-Range: bytes 2-4/10", "234"},     /* less, and not at the end */
         {206, V1 "Content-Range: bytes 2-4/*", "234"},

@@ -330,6 +330,16 @@ static void test_list_parts(void **state)
     assert_int_equal(out.next_part_number_marker, 6);
     s3_list_parts_out_done(&out);
     bed_close(&b);
+
+    /* 2^32 + 1 is not part 1 */
+    struct s3_error err;
+    bed_open_with(&b, &(struct bed_options){.client.retry.max_attempts = 1});
+    bed_answer(&b, 200, NULL,
+               "<ListPartsResult><IsTruncated>false</IsTruncated><Part><PartNumber>4294967297"
+               "</PartNumber><ETag>e</ETag><Size>1</Size></Part></ListPartsResult>");
+    assert_true(s3_list_parts(b.client, &in, &out, &err) < 0);
+    assert_int_equal(err.kind, S3_ERROR_BAD_RESPONSE);
+    bed_close(&b);
 }
 
 /* ---- what no request may become ---- */
