@@ -11,6 +11,7 @@
 
 struct adapter_request adapter_begin(fuse_req_t req, const char *op, uint64_t ino, const char *name)
 {
+    adapter_first_request(req);
     if (log_enabled(LOG_LEVEL_DEBUG)) {
         char key[1100];
 

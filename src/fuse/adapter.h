@@ -13,6 +13,9 @@
 /* fuse_req_userdata: the mount. */
 struct vfs *adapter_vfs(fuse_req_t req);
 
+/* For what must wait until the kernel has our answer to its greeting. */
+void adapter_first_request(fuse_req_t req);
+
 /* What fi->fh points to. The mount lists them, because an unmount right after the last close drops
  * RELEASE requests that the kernel has queued: what is left is released when the session is over.
  */

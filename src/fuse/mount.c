@@ -3,6 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -35,6 +38,8 @@ struct fuse_mount {
     struct vfs *vfs;
     struct fuse_session *session;
     bool mounted;
+    char read_ahead_path[64];
+    atomic_bool tuned; /* the first request has come */
 };
 
 int fuse_mountpoint_check(const char *path, struct s3_error *reterr)
@@ -143,22 +148,55 @@ struct vfs_notify fuse_mount_notify(struct fuse_mount *m)
                                .ctx = m->notifier};
 }
 
-/* Best effort: without root, or in a container, the default stays. */
-static void raise_read_ahead(const char *mountpoint)
+/* As /proc/self/mountinfo writes paths (proc(5)). */
+static void escape_path(const char *path, char *buf, size_t size)
 {
-    char path[64];
-    struct statx st;
+    size_t n = 0;
+
+    for (; *path && n + 5 < size; path++) {
+        if (strchr(" \t\n\\", *path))
+            n += (size_t)snprintf(buf + n, size - n, "\\%03o", (unsigned char)*path);
+        else
+            buf[n++] = *path;
+    }
+    buf[n] = '\0';
+}
+
+/* From the kernel's list, not from the mount: a daemon that looks at its own mount point may wait
+ * for itself, and makes an unmount at that moment fail. */
+static void find_device(struct fuse_mount *m)
+{
+    CLEANUP_FILE FILE *f = fopen("/proc/self/mountinfo", "re");
+    CLEANUP_FREE char *line = NULL;
+    char want[4 * PATH_MAX], path[4 * PATH_MAX + 1];
+    size_t size = 0;
+    unsigned major, minor;
+
+    escape_path(m->mountpoint, want, sizeof(want));
+    while (f && getline(&line, &size, f) > 0) {
+        if (strlen(line) > 4 * PATH_MAX ||
+            sscanf(line, "%*u %*u %u:%u %*s %s", &major, &minor, path) != 3)
+            continue;
+        /* The last one lies on top. */
+        if (strcmp(path, want) == 0)
+            (void)snprintf(m->read_ahead_path, sizeof(m->read_ahead_path),
+                           "/sys/class/bdi/%u:%u/read_ahead_kb", major, minor);
+    }
+}
+
+/* Best effort: without root, or in a container, the default stays. Not before the first request:
+ * the kernel sets the value itself when it has our answer to its greeting. */
+void adapter_first_request(fuse_req_t req)
+{
+    struct fuse_mount *m = fuse_req_userdata(req);
     CLEANUP_FD int fd = -1;
 
-    /* The device number alone, which the kernel has: a stat would ask us and us the store, and
-     * until the answer an unmount would find the mount busy. */
-    if (geteuid() != 0 || statx(AT_FDCWD, mountpoint, AT_STATX_DONT_SYNC, 0, &st) < 0)
+    if (atomic_load_explicit(&m->tuned, memory_order_relaxed) || atomic_exchange(&m->tuned, true))
         return;
-    (void)snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb", st.stx_dev_major,
-                   st.stx_dev_minor);
-    fd = open(path, O_WRONLY | O_CLOEXEC);
+    fd = open(m->read_ahead_path, O_WRONLY | O_CLOEXEC);
     if (fd < 0 || write(fd, READ_AHEAD_KB, strlen(READ_AHEAD_KB)) < 0)
-        log_debug("'%s': %s: the kernel's own readahead stays", path, strerror(errno));
+        log_debug("'%s': %s: the kernel's own readahead stays", m->read_ahead_path,
+                  strerror(errno));
 }
 
 /* libfuse prints why a mount failed on its log: keep its words for our one sentence. */
@@ -197,21 +235,13 @@ int fuse_mount_attach(struct fuse_mount *m, struct vfs *v, struct s3_error *rete
                                 ? " (there is no /dev/fuse: load the module with modprobe fuse)"
                                 : "");
     m->mounted = true;
+    find_device(m);
     return 0;
-}
-
-/* Not on the loop's own thread: kernels before 5.0 ask us all the same. */
-static void *tune_main(void *arg)
-{
-    raise_read_ahead(((struct fuse_mount *)arg)->mountpoint);
-    return NULL;
 }
 
 int fuse_mount_loop(struct fuse_mount *m)
 {
     struct fuse_loop_config *config = fuse_loop_cfg_create();
-    pthread_t tuner;
-    bool tuning;
     int r;
 
     if (!config)
@@ -220,13 +250,10 @@ int fuse_mount_loop(struct fuse_mount *m)
     fuse_loop_cfg_set_clone_fd(config, 0);
     r = notifier_start(m->notifier, m->session);
     if (r == 0) {
-        tuning = pthread_create(&tuner, NULL, tune_main, m) == 0;
         r = fuse_session_loop_mt(m->session, config);
         if (r > 0) /* ended by a signal */
             r = 0;
         notifier_stop(m->notifier);
-        if (tuning)
-            pthread_join(tuner, NULL);
         adapter_handles_release(&m->handles, m->vfs);
     }
     fuse_loop_cfg_destroy(config);
