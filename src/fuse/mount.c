@@ -104,6 +104,7 @@ const struct fuse_lowlevel_ops adapter_ops = {
     .rename = op_rename,
     .link = op_link,
     .symlink = op_symlink,
+    .readlink = op_readlink,
     .statfs = op_statfs,
     .opendir = op_opendir,
     .readdir = op_readdir,

@@ -139,8 +139,26 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *n
 void op_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char *name)
 {
     struct adapter_request a = adapter_begin(req, "symlink", parent, name);
+    struct vfs_caller caller = adapter_caller(req);
+    struct vfs_entry e = {0};
+    int r = vfs_symlink(adapter_vfs(req), &caller, parent, name, link, &e, &a.err);
 
-    adapter_fail(&a, -EOPNOTSUPP);
+    if (r < 0)
+        adapter_fail(&a, r);
+    else
+        adapter_reply_entry(&a, &e);
+}
+
+void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+    struct adapter_request a = adapter_begin(req, "readlink", ino, NULL);
+    char target[VFS_LINK_MAX + 1];
+    int r = vfs_readlink(adapter_vfs(req), ino, target, &a.err);
+
+    if (r < 0)
+        adapter_fail(&a, r);
+    else
+        fuse_reply_readlink(req, target);
 }
 
 void op_statfs(fuse_req_t req, fuse_ino_t ino)

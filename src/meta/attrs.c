@@ -92,7 +92,7 @@ static void set_mode(struct posix_attrs *a, const char *value, int base)
 }
 
 /* One value in one notation. */
-enum notation { MODE_EITHER, MODE_OCTAL, UID, GID, MTIME, ATIME, CTIME };
+enum notation { MODE_EITHER, MODE_OCTAL, IS_LINK, UID, GID, MTIME, ATIME, CTIME };
 
 static void set_time(struct posix_attrs *a, unsigned bit, int64_t *field, const char *value)
 {
@@ -114,6 +114,12 @@ static void set_attr(struct posix_attrs *a, enum notation n, const char *value)
         break;
     case MODE_OCTAL:
         set_mode(a, value, 8);
+        break;
+    case IS_LINK:
+        if (!(a->have & POSIX_TYPE) && strcmp(value, "true") == 0) {
+            a->mode = (a->mode & 07777) | S_IFLNK;
+            a->have |= POSIX_TYPE;
+        }
         break;
     case UID:
         set_id(a, POSIX_UID, &a->uid, value);
@@ -153,6 +159,7 @@ static const struct dialect {
     {"permissions", MODE_EITHER, POSIX_MODE | POSIX_TYPE},
     {"owner", UID, POSIX_UID},
     {"group", GID, POSIX_GID},
+    {"goog-reserved-file-is-symlink", IS_LINK, POSIX_TYPE},
     {"goog-reserved-posix-mode", MODE_OCTAL, POSIX_MODE | POSIX_TYPE},
     {"goog-reserved-posix-uid", UID, POSIX_UID},
     {"goog-reserved-posix-gid", GID, POSIX_GID},

@@ -11,9 +11,13 @@
  *                     file-mtime, file-atime (nanoseconds with "ns", milliseconds with "ms", or
  *                     seconds with an optional fraction)
  *     rclone          mtime with a fraction of any length
- *     Google          goog-reserved-posix-mode (octal), -uid, -gid, goog-reserved-file-mtime
+ *     Google          goog-reserved-posix-mode (octal), -uid, -gid, goog-reserved-file-mtime,
+ *                     goog-reserved-file-is-symlink "true" (gcsfuse)
  *     s3cmd           s3cmd-attrs: "atime:1/ctime:2/gid:3/mode:33188/mtime:4/uid:5/..."
  * A value that makes no sense is as if it were not there.
+ *
+ * A symbolic link is an object whose type says so and whose body is the target; FIFOs and sockets
+ * have an empty body.
  *
  * Pure functions. */
 #ifndef PAILFS_META_ATTRS_H

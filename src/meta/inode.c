@@ -159,6 +159,7 @@ static void destroy(struct inode_table *t, struct inode *i)
     if (t->freed)
         t->freed(t->ctx, i);
     dir_unref(i->dir);
+    free(i->link);
     free(i->name);
     free(i);
 }

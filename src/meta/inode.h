@@ -37,6 +37,12 @@ struct inode_attr {
     int64_t modified_ns;        /* LastModified of that version */
 };
 
+/* The target of a symbolic link, as read from the version with that ETag. */
+struct inode_link {
+    char etag[STORE_ETAG_SIZE];
+    char target[]; /* NUL-terminated */
+};
+
 enum known { KNOWN_NOT, KNOWN_NO, KNOWN_YES }; /* "not known", "known: no", "known: yes" */
 
 struct inode {
@@ -53,7 +59,8 @@ struct inode {
     struct inode *next_by_name;
 
     struct inode_attr attr;
-    uint64_t attr_until_ns; /* monotonic; from then on the store must be asked; 0 = now */
+    struct inode_link *link; /* owned; NULL = not read yet, or no link */
+    uint64_t attr_until_ns;  /* monotonic; from then on the store must be asked; 0 = now */
 
     /* directories */
     struct dir *dir;       /* listing, referenced; NULL = none */

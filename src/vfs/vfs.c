@@ -184,6 +184,20 @@ void vfs_apply_version_locked(struct vfs *v, struct inode *i, uint64_t size, int
     vfs_default_attr_locked(v, i);
 }
 
+/* The types that a file's metadata can give it. A device would be a hole in the host's permissions,
+ * a link without a target or with an impossible one cannot be followed: those stay what they are to
+ * S3, bytes. */
+static void apply_type(struct inode_attr *a, const struct posix_attrs *p)
+{
+    uint32_t type = p->have & POSIX_TYPE ? p->mode & S_IFMT : S_IFREG;
+    if (type == S_IFLNK ? a->size == 0 || a->size > VFS_LINK_MAX
+                        : type != S_IFIFO && type != S_IFSOCK)
+        return;
+    a->mode = type | (a->mode & 07777);
+    if (type == S_IFLNK && !(p->have & POSIX_MODE))
+        a->mode |= 0777;
+}
+
 void vfs_apply_posix_locked(struct vfs *v, struct inode *i, const struct store_attrs *attrs)
 {
     struct posix_attrs p = {0};
@@ -193,6 +207,8 @@ void vfs_apply_posix_locked(struct vfs *v, struct inode *i, const struct store_a
         attrs_read(attrs->metadata, attrs->n_metadata, &p);
     if (p.have & POSIX_MODE)
         a->mode = (a->mode & S_IFMT) | (p.mode & 07777);
+    if (i->kind == NODE_FILE)
+        apply_type(a, &p);
     if (p.have & POSIX_UID)
         a->uid = p.uid;
     if (p.have & POSIX_GID)

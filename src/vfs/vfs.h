@@ -29,7 +29,8 @@ struct vfs;
 struct vfs_file; /* an open file */
 struct vfs_dir;  /* an open directory */
 
-#define VFS_ROOT 1u /* inode number */
+#define VFS_ROOT     1u    /* inode number */
+#define VFS_LINK_MAX 4095u /* bytes of a link's target: PATH_MAX without its NUL */
 
 /* Where owner, mode and times come from, see meta/attrs.h. */
 enum vfs_posix {
@@ -117,7 +118,8 @@ int vfs_setattr(struct vfs *v, uint64_t ino, struct vfs_file *file,
 int vfs_opendir(struct vfs *v, uint64_t ino, struct vfs_dir **ret);
 /* Calls fill for the entries from offset on (0 = the start) until it returns false: that entry was
  * not taken; fill must not call back. next: the offset behind the entry. With plus, each entry but
- * "." and ".." counts a lookup; without, only ino and the type in st.st_mode are set. */
+ * "." and ".." counts a lookup; without, only ino and the type in st.st_mode are set, and no type
+ * where the store would have to be asked for it. */
 typedef bool (*vfs_fill_fn)(void *ctx, const char *name, const struct vfs_entry *entry,
                             uint64_t next);
 int vfs_readdir(struct vfs *v, struct vfs_dir *dir, uint64_t offset, bool plus, vfs_fill_fn fill,
@@ -130,7 +132,7 @@ int vfs_open(struct vfs *v, uint64_t ino, int flags, struct vfs_file **ret, bool
 int vfs_create(struct vfs *v, const struct vfs_caller *caller, uint64_t parent, const char *name,
                mode_t mode, int flags, struct vfs_entry *ret, struct vfs_file **ret_file,
                struct s3_error *err);
-/* An empty regular file. Devices: -EPERM. */
+/* An empty regular file, FIFO or socket. Devices, and whatever posix=off cannot keep: -EPERM. */
 int vfs_mknod(struct vfs *v, const struct vfs_caller *caller, uint64_t parent, const char *name,
               mode_t mode, struct vfs_entry *ret, struct s3_error *err);
 int vfs_read(struct vfs *v, struct vfs_file *file, uint64_t offset, void *buf, size_t len,
@@ -144,6 +146,11 @@ int vfs_release(struct vfs *v, struct vfs_file *file, struct s3_error *err);
 
 int vfs_mkdir(struct vfs *v, const struct vfs_caller *caller, uint64_t parent, const char *name,
               mode_t mode, struct vfs_entry *ret, struct s3_error *err);
+/* target: 1 to VFS_LINK_MAX bytes, else -ENOENT or -ENAMETOOLONG. -EPERM with posix=off. */
+int vfs_symlink(struct vfs *v, const struct vfs_caller *caller, uint64_t parent, const char *name,
+                const char *target, struct vfs_entry *ret, struct s3_error *err);
+/* -EINVAL: no link. */
+int vfs_readlink(struct vfs *v, uint64_t ino, char ret[VFS_LINK_MAX + 1], struct s3_error *err);
 int vfs_rmdir(struct vfs *v, uint64_t parent, const char *name, struct s3_error *err);
 int vfs_unlink(struct vfs *v, uint64_t parent, const char *name, struct s3_error *err);
 /* flags: RENAME_NOREPLACE of renameat2(2); others are -EINVAL. */

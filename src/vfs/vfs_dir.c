@@ -101,7 +101,7 @@ static void plain_entry_locked(struct vfs *v, struct vfs_dir *dir, const struct 
     *ret = (struct vfs_entry){0};
     ret->ino = inode_number(&v->inodes, dir->inode, dir_entry_component(e), e->name_len, kind);
     ret->st.st_ino = ret->ino;
-    ret->st.st_mode = kind == NODE_DIR ? S_IFDIR : S_IFREG;
+    ret->st.st_mode = vfs_posix_type_locked(v, dir->inode, e);
 }
 
 /* "." and "..": false when the buffer is full. */
@@ -250,7 +250,10 @@ void vfs_new_attr_locked(struct vfs *v, const struct vfs_caller *caller, const s
     struct inode_attr *a = &i->attr;
     bool is_dir = i->kind == NODE_DIR;
     *a = (struct inode_attr){
-        .mode = (is_dir ? S_IFDIR : S_IFREG) | (mode & 07777),
+        .mode = (is_dir            ? S_IFDIR
+                 : (mode & S_IFMT) ? mode & S_IFMT
+                                   : S_IFREG) |
+                (mode & 07777),
         .uid = caller->uid,
         .gid = caller->gid,
         .posix_known = true,
@@ -263,15 +266,14 @@ void vfs_new_attr_locked(struct vfs *v, const struct vfs_caller *caller, const s
     a->mtime_ns = a->atime_ns = a->ctime_ns = clock_realtime_ns(v->clock);
 }
 
-/* Whether the name is taken, as far as is known without asking: the upload's condition decides. */
-static bool is_taken_locked(struct vfs *v, struct inode *dir, const char *component)
+bool vfs_is_taken_locked(struct vfs *v, struct inode *dir, const char *component)
 {
     struct dir *d = vfs_listing_fresh_locked(v, dir);
     if (d && (dir_find(d, component, NODE_DIR) || dir_find(d, component, NODE_FILE)))
         return true;
     for (int kind = NODE_FILE; kind <= NODE_DIR; kind++) {
         const struct inode *i = inode_child(&v->inodes, dir, component, (enum node_kind)kind);
-        if (i && vfs_now(v) < i->attr_until_ns)
+        if (i && (vfs_now(v) < i->attr_until_ns || (i->open && vfs_open_file_unclean(i->open))))
             return true;
     }
     return false;
@@ -311,7 +313,7 @@ int vfs_mkdir(struct vfs *v, const struct vfs_caller *caller, uint64_t parent, c
     int r = vfs_find_dir_locked(v, parent, &dir);
     if (r == 0)
         r = vfs_decode_new_name(v, dir, name, NODE_DIR, &t, key);
-    if (r == 0 && is_taken_locked(v, dir, t.component))
+    if (r == 0 && vfs_is_taken_locked(v, dir, t.component))
         r = -EEXIST;
     if (r == 0)
         r = inode_get(&v->inodes, dir, t.component, NODE_DIR, &i);

@@ -80,6 +80,9 @@ int vfs_open(struct vfs *v, uint64_t ino, int flags, struct vfs_file **ret, bool
     int r = vfs_find_locked(v, ino, &i);
     if (r == 0 && i->kind == NODE_DIR)
         r = -EISDIR;
+    /* The kernel opens these by itself: it has another idea of what the name stands for. */
+    if (r == 0 && !S_ISREG(i->attr.mode))
+        r = -ESTALE;
     if (r < 0)
         return r;
     struct vfs_file *f = new_file_locked(i, flags);
@@ -170,6 +173,8 @@ int vfs_create(struct vfs *v, const struct vfs_caller *caller, uint64_t parent, 
         r = -EEXIST;
     if (r == 0 && i && i->kind == NODE_DIR)
         r = -EISDIR;
+    if (r == 0 && i && !S_ISREG(i->attr.mode))
+        r = -ESTALE;
     bool made = !i;
     if (r == 0 && made)
         r = make_file_locked(v, caller, dir, name, mode, (flags & O_EXCL) != 0, &i, &of, err);
@@ -209,8 +214,10 @@ int vfs_mknod(struct vfs *v, const struct vfs_caller *caller, uint64_t parent, c
     struct vfs_file *f;
     if (S_ISCHR(mode) || S_ISBLK(mode))
         return -EPERM;
+    if (S_ISFIFO(mode) || S_ISSOCK(mode))
+        return vfs_make_node(v, caller, parent, name, mode, NULL, ret, err);
     if (!S_ISREG(mode))
-        return -EOPNOTSUPP;
+        return -EINVAL;
     int r = vfs_create(v, caller, parent, name, mode, O_WRONLY | O_CREAT | O_EXCL, ret, &f, err);
     if (r < 0)
         return r;

@@ -142,6 +142,9 @@ int vfs_posix_known_locked(struct vfs *v, struct inode *dir, bool *ret, struct s
 struct marker_call;
 struct marker_call *vfs_marker_begin_locked(struct vfs *v, struct inode *dir);
 void vfs_marker_end_locked(struct vfs *v, struct inode *dir, struct marker_call *c);
+/* The type of an entry of the directory's listing (S_IFREG ...), as far as it is known without
+ * asking; 0 = it is not. */
+uint32_t vfs_posix_type_locked(struct vfs *v, const struct inode *dir, const struct dir_entry *e);
 /* Makes sure that the attributes of the inodes are their own, with requests in parallel. The caller
  * has references. Inodes that turn out to be gone get attr_until_ns 0. */
 int vfs_posix_load_locked(struct vfs *v, struct inode *const *inodes, size_t n,
@@ -183,6 +186,8 @@ int vfs_resolve_any_locked(struct vfs *v, struct inode *dir, const char *name, s
 /* What a new file or directory belongs to. */
 void vfs_new_attr_locked(struct vfs *v, const struct vfs_caller *caller, const struct inode *dir,
                          mode_t mode, struct inode *i);
+/* Whether the name is taken, as far as is known without asking: the upload's condition decides. */
+bool vfs_is_taken_locked(struct vfs *v, struct inode *dir, const char *component);
 /* Called before a child goes: if it is the last one of a directory that exists by its children
  * alone, its marker is written, so that it stays. Lock given up. */
 int vfs_keep_dir_locked(struct vfs *v, struct inode *dir, struct s3_error *err);
@@ -191,6 +196,12 @@ int vfs_check_empty_locked(struct vfs *v, struct inode *dir, bool *ret_marker,
                            struct s3_error *err);
 /* The name is gone from the store: the same here. */
 void vfs_forget_name_locked(struct vfs *v, struct inode *i);
+
+/* ---- vfs_node.c ---- */
+
+/* A new object that is whole at once: a FIFO, a socket, a link with its target. mode with type. */
+int vfs_make_node(struct vfs *v, const struct vfs_caller *caller, uint64_t parent, const char *name,
+                  mode_t mode, const char *target, struct vfs_entry *ret, struct s3_error *err);
 
 /* ---- vfs_copy.c ---- without the lock ---- */
 

@@ -60,9 +60,8 @@ int vfs_posix_metadata_locked(struct vfs *v, const struct inode *i, bool flag,
 bool vfs_posix_deviates_locked(struct vfs *v, const struct inode *i)
 {
     const struct inode_attr *a = &i->attr;
-    mode_t usual = i->kind == NODE_DIR ? v->opts.dir_mode : v->opts.file_mode;
-    return (a->mode & 07777) != usual || a->uid != v->opts.uid || a->gid != v->opts.gid ||
-           a->times_set;
+    mode_t usual = i->kind == NODE_DIR ? S_IFDIR | v->opts.dir_mode : S_IFREG | v->opts.file_mode;
+    return a->mode != usual || a->uid != v->opts.uid || a->gid != v->opts.gid || a->times_set;
 }
 
 /* ---- the marker of a directory ---- */
@@ -146,6 +145,21 @@ static bool is_posix_fresh_locked(struct vfs *v, const struct inode *dir)
 {
     /* A mark is never taken away; its absence is believed for a while. */
     return dir->posix == KNOWN_YES || (dir->posix == KNOWN_NO && vfs_now(v) < dir->posix_until_ns);
+}
+
+uint32_t vfs_posix_type_locked(struct vfs *v, const struct inode *dir, const struct dir_entry *e)
+{
+    if (dir_entry_kind(e) == NODE_DIR)
+        return S_IFDIR;
+    bool listed =
+        v->opts.posix == VFS_POSIX_OFF || (v->opts.posix == VFS_POSIX_AUTO &&
+                                           dir->posix == KNOWN_NO && is_posix_fresh_locked(v, dir));
+    if (listed)
+        return S_IFREG;
+    const struct inode *i = inode_child(&v->inodes, dir, dir_entry_component(e), dir_entry_kind(e));
+    if (!i || !i->attr.posix_known || vfs_now(v) >= i->attr_until_ns)
+        return 0;
+    return i->attr.mode & S_IFMT;
 }
 
 /* NULL when there is nothing to ask, or no memory for it: then it is asked later. */
