@@ -86,6 +86,7 @@ def collect():
         tests += script_tests("examples-" + server, "examples", server=server)
         tests += script_tests("fs-" + server, "fs", server=server)
         tests += script_tests("tools-" + server, "tools", server=server)
+        tests += script_tests("real-" + server, "real", server=server)
     asan = {"BUILD_DIR": ASAN, "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99",
             "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1", "SANITIZED": "1"}
     for path in unit_tests(ASAN):

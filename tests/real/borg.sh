@@ -1,0 +1,48 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# borg keeps a repository in the mount: init, create, check, prune, compact, extract; a second client
+# waits for the lock of the first.
+. "$SOURCE_DIR/tests/lib/common.sh"
+. "$SOURCE_DIR/tests/lib/real.sh"
+need borg
+server_start
+tree=$SCRATCH/tree
+make_tree "$tree"
+touch "$tree/.hidden" # borg knows no time before 1970
+mount_fs
+export BORG_REPO=$MNT/repo BORG_PASSPHRASE=secret BORG_BASE_DIR=$SCRATCH/borg BORG_RELOCATED_REPO_ACCESS_IS_OK=yes
+check "borg init" borg init -e repokey
+cd "$SCRATCH" || fail "cd"
+check "borg create" borg create ::one tree
+check "borg check" borg check
+remount_fs
+check "borg check --verify-data after a remount" borg check --verify-data
+cp -a "$tree" "$SCRATCH/first"
+random_file "$tree/second.bin" 9000000 3
+rm -r "$tree/vfs"
+check "borg create again" borg create ::two tree
+check "borg diff" borg diff ::one two
+mkdir "$SCRATCH/x1" && cd "$SCRATCH/x1" && check "borg extract" borg extract ::one
+same_manifest "the first is whole" "$SCRATCH/first" "$SCRATCH/x1/tree"
+check "its content" diff -r "$SCRATCH/first" "$SCRATCH/x1/tree"
+check "borg prune" borg prune --keep-last 1
+check "borg compact" borg compact --threshold 0
+remount_fs
+check "borg check after compact" borg check --verify-data
+mkdir "$SCRATCH/x2" && cd "$SCRATCH/x2" && check "borg extract again" borg extract ::two
+check "the second is whole" diff -r "$tree" "$SCRATCH/x2/tree"
+# One client holds the lock, another has to fail, and to get on with it when it is free.
+cd "$SCRATCH" || fail "cd"
+borg with-lock "$BORG_REPO" bash -c ': >"$SCRATCH/held"; while [ ! -e "$SCRATCH/free" ]; do sleep 0.05; done' &
+holder=$!
+poll 30 test -e "$SCRATCH/held" || fail "with-lock did not start"
+refuse "borg create while locked" borg create --lock-wait 1 ::three tree
+contains "it says why" "lock" "$(cat "$SCRATCH/refuse.out")"
+borg create --lock-wait 60 ::three tree &
+waiting=$!
+: >"$SCRATCH/free"
+check "the waiting one gets on" wait $waiting
+check "the holder ends" wait $holder
+equal "archives" "two three" "$(borg list --short | paste -sd ' ' -)"
+refuse "no lock is left" test -e "$MNT/repo/lock.exclusive"
+finish_fs

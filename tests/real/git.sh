@@ -1,0 +1,52 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# git works in the mount: init, commits, branches, merge, gc, fsck, clone in and out, push to a bare one.
+. "$SOURCE_DIR/tests/lib/common.sh"
+. "$SOURCE_DIR/tests/lib/real.sh"
+need git
+server_start
+export GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_NAME=t GIT_AUTHOR_EMAIL=t@t GIT_COMMITTER_NAME=t GIT_COMMITTER_EMAIL=t@t
+git config --global init.defaultBranch main
+git config --global advice.detachedHead false
+tree=$SCRATCH/tree
+make_tree "$tree"
+mount_fs
+repo=$MNT/repo
+check "git init" git init -q "$repo"
+check "cp" cp -r "$tree/." "$repo"
+check "git add" git -C "$repo" add -A
+check "git commit" git -C "$repo" commit -q -m one
+equal "status is clean" "" "$(git -C "$repo" status --porcelain)"
+check "git checkout -b" git -C "$repo" checkout -q -b topic
+echo topic >"$repo/deep/topic"
+git -C "$repo" rm -q -r vfs
+git -C "$repo" mv script renamed
+check "git add on the branch" git -C "$repo" add -A
+check "git commit on the branch" git -C "$repo" commit -q -m two
+check "git checkout main" git -C "$repo" checkout -q main
+check "the removed files are back" diff -r "$tree/vfs" "$repo/vfs"
+echo main >>"$repo/empty"
+check "git commit -a" git -C "$repo" commit -q -a -m three
+check "git merge" git -C "$repo" merge -q -m merged topic
+check "git fsck" git -C "$repo" fsck --full --strict
+check "git gc" git -C "$repo" gc -q --aggressive --prune=now
+check "git fsck after gc" git -C "$repo" fsck --full
+head=$(git -C "$repo" rev-parse HEAD)
+remount_fs
+equal "HEAD after a remount" "$head" "$(git -C "$repo" rev-parse HEAD)"
+equal "status after a remount" "" "$(git -C "$repo" status --porcelain)"
+check "git fsck after a remount" git -C "$repo" fsck --full
+check "clone out" git clone -q --no-hardlinks "$repo" "$SCRATCH/out"
+check "the clone's files" diff -r -x .git -x "empty dir" "$repo" "$SCRATCH/out"
+check "clone a bare one into the mount" git clone -q --bare "$SCRATCH/out" "$MNT/bare.git"
+echo pushed >"$SCRATCH/out/pushed"
+git -C "$SCRATCH/out" add -A && git -C "$SCRATCH/out" commit -q -m four
+check "git push into the mount" git -C "$SCRATCH/out" push -q "$MNT/bare.git" HEAD:refs/heads/main
+check "git fsck of the bare one" git -C "$MNT/bare.git" fsck --full
+check "git pull from it" git -C "$repo" pull -q --ff-only "$MNT/bare.git" main
+equal "the pulled file" pushed "$(cat "$repo/pushed")"
+check "git worktree" git -C "$repo" worktree add -q "$MNT/wt" topic
+check "git stash" bash -c "echo x >>'$MNT/wt/deep/topic' && git -C '$MNT/wt' stash -q && git -C '$MNT/wt' stash pop -q"
+remount_fs
+check "git fsck at the end" git -C "$repo" fsck --full
+finish_fs "symlink .* not supported" # git init tries one
