@@ -409,6 +409,8 @@ static void wait_done(struct listing *l)
 {
     for (unsigned naps = 0; atomic_load(&l->done) == 0;)
         nap(&naps);
+    pthread_mutex_lock(&l->lock); /* until done has let go of it */
+    pthread_mutex_unlock(&l->lock);
 }
 
 static unsigned threads_now(void)
@@ -706,8 +708,6 @@ static void *hammer(void *arg)
             s3_call_cancel(call);
         s3_call_unref(call);
         wait_done(&l);
-        pthread_mutex_lock(&l.lock); /* until done has let go of it */
-        pthread_mutex_unlock(&l.lock);
         assert_true(l.result == 0 || l.result == -EINTR);
         s3_list_objects_v2_out_done(&l.out);
     }
