@@ -176,13 +176,17 @@ void *http_loop_main(void *arg);
 /* The loop whose thread this is, or NULL. */
 struct http_loop *http_loop_current(void);
 void http_loop_wake(struct http_loop *l);
+/* Has http_call_check called at that moment. */
+void http_loop_check_at(struct http_loop *l, struct http_call *c, uint64_t at);
+
+/* http_curl_sockets.c */
 int http_loop_socket_add(struct http_loop *l, int fd, const struct http_call *opener);
 void http_loop_socket_remove(struct http_loop *l, int fd);
+/* What the call opened and did not connect is closed with it. */
+void http_loop_sockets_forget(struct http_loop *l, const struct http_call *c);
 /* The socket of that connection, or NULL; *ret_fresh when it is asked for the first time. */
 struct loop_socket *http_loop_socket_find(struct http_loop *l, int local_port, const char *peer_ip,
                                           int peer_port, bool *ret_fresh);
-/* Has http_call_check called at that moment. */
-void http_loop_check_at(struct http_loop *l, struct http_call *c, uint64_t at);
 
 /* http_curl_setup.c */
 /* Builds the header list. 0, -ENOMEM, or -EINVAL for a control character. */
