@@ -284,6 +284,7 @@ int data_new(const struct data_options *opts, struct data **ret)
         MAX(MIN(d->read_part_size, d->memory_limit / PART_MEMORY_SHARE), READ_PART_SIZE_MIN);
     d->parallel = opts->parallel ? opts->parallel : PARALLEL_DEFAULT;
     d->waiters_tail = &d->waiters;
+    pthread_mutex_init(&d->readers_lock, NULL);
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->unpinned, NULL);
     *ret = d;
@@ -306,6 +307,7 @@ void data_free(struct data *d)
     }
     pthread_cond_destroy(&d->unpinned);
     pthread_mutex_destroy(&d->lock);
+    pthread_mutex_destroy(&d->readers_lock);
     free(d->zero_block);
     free(d);
 }

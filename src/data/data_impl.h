@@ -6,8 +6,8 @@
  * only its own next write would free, and 64 such writers for each other. All else is granted
  * while the sum stays within the limit and, once half of it is in use, within an equal share.
  *
- * Locks: data's lock is the last one taken: readers and uploads call in here with their own held.
- */
+ * Locks: readers_lock, then a reader's, then data's lock, which is the last one taken: readers and
+ * uploads call in here with their own held. */
 #ifndef PAILFS_DATA_DATA_IMPL_H
 #define PAILFS_DATA_DATA_IMPL_H
 
@@ -18,6 +18,7 @@
 
 #define DATA_BLOCK_SIZE (128 * KIB)
 
+struct reader;
 struct data_waiter;
 struct data_block;
 
@@ -30,6 +31,10 @@ struct data {
     uint64_t read_part_size;
     unsigned parallel;
     char *zero_block; /* DATA_BLOCK_SIZE zeros; stands for holes in bodies, never written */
+
+    pthread_mutex_t readers_lock;
+    struct reader *first_reader; /* protected by readers_lock, as the next one */
+    uint64_t reclaimed_ns;       /* when readers_give_back last looked */
 
     pthread_mutex_t lock;
     pthread_cond_t unpinned;
@@ -80,6 +85,10 @@ void data_block_put(struct data *d, void *block);
 /* data_free waits for the last unpin. */
 void data_pin(struct data *d);
 void data_unpin(struct data *d);
+
+/* Somebody was refused: readers that nobody has read from for a while give back what they fetched
+ * ahead. No lock is held. */
+void readers_give_back(struct data *d);
 
 void data_count(struct data *d, int readers, int writers);
 /* An upload request began (+1) or ended (-1) and the bytes not yet stored changed. */

@@ -122,6 +122,17 @@ void range_trim_locked(struct reader *r)
     }
 }
 
+void range_drop_idle_locked(struct reader *r)
+{
+    struct range *g = r->ranges;
+    while (g) {
+        struct range *next = g->next;
+        if (g->done && !g->pins)
+            range_cut_locked(g);
+        g = next;
+    }
+}
+
 /* ---- the request; these run on an I/O thread and do not block ---- */
 
 /* -errno ends the transfer. */

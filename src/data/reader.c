@@ -18,6 +18,10 @@
 /* Requests of one reader_read that end early after having brought bytes, before that is an error:
  * the layer below has retried each. */
 #define RESUMES_MAX 4
+/* A reader that rested so long gives back its memory when others need it; looked for at most every
+ * READERS_LOOK_NS. */
+#define READER_IDLE_NS  (2 * NS_PER_S)
+#define READERS_LOOK_NS (NS_PER_S / 10)
 
 int reader_new(struct data *d, const struct reader_options *opts, struct reader **ret)
 {
@@ -42,8 +46,38 @@ int reader_new(struct data *d, const struct reader_options *opts, struct reader 
     r->refs = 1;
     data_pin(d);
     data_count(d, 1, 0);
+    pthread_mutex_lock(&d->readers_lock);
+    r->next = d->first_reader;
+    r->link = &d->first_reader;
+    if (r->next)
+        r->next->link = &r->next;
+    d->first_reader = r;
+    pthread_mutex_unlock(&d->readers_lock);
     *ret = r;
     return 0;
+}
+
+static void unlist(struct reader *r)
+{
+    SCOPE_LOCK(&r->d->readers_lock);
+    *r->link = r->next;
+    if (r->next)
+        r->next->link = r->link;
+}
+
+void readers_give_back(struct data *d)
+{
+    uint64_t now = clock_monotonic_ns(d->clock);
+    SCOPE_LOCK(&d->readers_lock);
+    if (d->reclaimed_ns && now - d->reclaimed_ns < READERS_LOOK_NS)
+        return;
+    d->reclaimed_ns = now;
+    for (struct reader *r = d->first_reader; r; r = r->next) {
+        pthread_mutex_lock(&r->lock);
+        if (r->ranges && now - r->last_read_ns >= READER_IDLE_NS)
+            range_drop_idle_locked(r);
+        pthread_mutex_unlock(&r->lock);
+    }
 }
 
 void reader_unref(struct reader *r)
@@ -67,6 +101,7 @@ void reader_free(struct reader *r)
 {
     if (!r)
         return;
+    unlist(r);
     data_count(r->d, -1, 0);
     pthread_mutex_lock(&r->lock);
     while (r->ranges)
@@ -230,7 +265,7 @@ static int learn_version(struct reader *r, uint64_t offset, size_t len, struct r
 
 /* Takes ranges ahead of the run into batch[], as far as window, parallelism and budget allow. */
 static unsigned plan_ahead_locked(struct reader *r, const struct prefetch_run *run,
-                                  struct range **batch, unsigned max)
+                                  struct range **batch, unsigned max, bool *ret_refused)
 {
     unsigned n = 0;
     uint64_t pos = run->end, until = MIN(run->end + run->window, r->size);
@@ -244,8 +279,10 @@ static unsigned plan_ahead_locked(struct reader *r, const struct prefetch_run *r
         uint64_t end =
             MIN(prefetch_request_end(&r->prefetch, pos, r->size), range_start_after_locked(r, pos));
         struct range *g = range_new_locked(r, pos, end - pos, false);
-        if (!g)
+        if (!g) {
+            *ret_refused = true;
             break;
+        }
         batch[n++] = g;
         pos = end;
     }
@@ -365,6 +402,8 @@ int reader_read(struct reader *r, uint64_t offset, void *buf, size_t len, size_t
     c.end = offset < r->size ? offset + MIN(len, r->size - offset) : offset;
     struct prefetch_run run = *prefetch_note(&r->prefetch, offset, len);
     unsigned n = 0;
+    bool refused = false;
+    r->last_read_ns = clock_monotonic_ns(r->d->clock);
     if (c.pos < c.end && run.window) {
         /* Its own bytes first, when the window does not have them. */
         if (!range_find_locked(r, c.pos) && !r->stale && !c.mine) {
@@ -375,10 +414,12 @@ int reader_read(struct reader *r, uint64_t offset, void *buf, size_t len, size_t
                 batch[n++] = g;
             }
         }
-        n += plan_ahead_locked(r, &run, batch + n, ARRAY_SIZE(batch) - n);
+        n += plan_ahead_locked(r, &run, batch + n, ARRAY_SIZE(batch) - n, &refused);
     }
-    if (n) {
+    if (n || refused) {
         pthread_mutex_unlock(&r->lock);
+        if (refused)
+            readers_give_back(r->d);
         for (unsigned i = 0; i < n; i++)
             range_submit(batch[i]);
         pthread_mutex_lock(&r->lock);

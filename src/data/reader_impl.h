@@ -54,6 +54,7 @@ struct reader {
     void (*version_changed)(void *ctx, const struct store_object *o);
     void *ctx;
     struct data_share share;
+    struct reader *next, **link; /* in d's list; protected by d->readers_lock */
 
     pthread_mutex_t lock;
     pthread_cond_t cond; /* something arrived */
@@ -68,6 +69,7 @@ struct reader {
     struct range *ranges;
     unsigned in_flight;
     uint64_t tick;
+    uint64_t last_read_ns;
 };
 
 /* Cut the reader's reference; frees it with the last one. Not locked. */
@@ -90,5 +92,7 @@ void range_cut_locked(struct range *g);
 uint64_t range_available_locked(const struct range *g, uint64_t pos);
 /* Gives up what no run is about to read, oldest first. */
 void range_trim_locked(struct reader *r);
+/* Gives up all that nobody waits for. */
+void range_drop_idle_locked(struct reader *r);
 
 #endif

@@ -1,12 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The content, from its start to w->size, is made of
- *
- *     [0, base_keep)        the first bytes of the version in the store, not in memory
- *     [base_keep, start)    sent as parts of the upload under way; empty without one
- *     [start, start + len)  the buffer
- *     [start + len, size)   zeros that nobody has written: materialised when something follows
- *
- * Everything is in the buffer (base_keep = start = 0) as long as it fits the first part. */
+/* What the content is made of is told in writer_impl.h. */
 #include "data/writer.h"
 
 #include <errno.h>
@@ -14,48 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/digest.h"
-#include "data/buffer.h"
-#include "data/upload.h"
+#include "base/limits.h"
+#include "data/writer_impl.h"
 #include "store/store_limits.h"
 
 /* A large base is copied in about this size, in parallel. */
 #define COPY_PIECE (64 * MIB)
 
-struct writer {
-    struct data *d;
-    struct data_share *share; /* a reference */
-    int (*attrs)(void *ctx, struct store_attrs *ret);
-    void *attrs_ctx;
-
-    pthread_mutex_t lock;
-    pthread_cond_t idle;
-    bool busy; /* protected by lock: one call at a time is inside */
-    /* Protected by lock; written by the one inside. */
-    uint64_t size;
-    bool dirty;
-    bool orphan;
-
-    /* For the one inside. */
-    char *key;
-    char base_etag[STORE_ETAG_SIZE]; /* the version that [0, base_keep) is of */
-    uint64_t base_keep;
-    uint64_t start;
-    struct buffer buffer;
-    uint64_t counted;      /* bytes of the buffer that data counts as dirty */
-    struct upload *upload; /* NULL = none under way */
-    bool put_uncertain;    /* a PUT was sent whose effect is not known */
-    char if_match[STORE_ETAG_SIZE];
-    bool if_absent;
-    bool unconditional; /* if_match is not sent */
-    int failed;         /* stays */
-    struct s3_error failed_err;
-    struct writer_result last;
-};
-
 /* ---- one at a time ---- */
 
-static void enter(struct writer *w)
+void writer_enter(struct writer *w)
 {
     pthread_mutex_lock(&w->lock);
     while (w->busy)
@@ -64,7 +25,7 @@ static void enter(struct writer *w)
     pthread_mutex_unlock(&w->lock);
 }
 
-static void leave(struct writer *w)
+void writer_leave(struct writer *w)
 {
     uint64_t now = w->dirty ? w->buffer.len : 0;
     if (now != w->counted)
@@ -78,7 +39,7 @@ static void leave(struct writer *w)
     pthread_mutex_unlock(&w->lock);
 }
 
-static void set_size(struct writer *w, uint64_t size, bool dirty)
+void writer_set_size(struct writer *w, uint64_t size, bool dirty)
 {
     SCOPE_LOCK(&w->lock);
     w->size = size;
@@ -97,7 +58,7 @@ bool writer_dirty(struct writer *w)
     return w->dirty && !w->orphan;
 }
 
-static bool is_orphan(struct writer *w)
+bool writer_is_orphan(struct writer *w)
 {
     SCOPE_LOCK(&w->lock);
     return w->orphan;
@@ -105,7 +66,7 @@ static bool is_orphan(struct writer *w)
 
 /* ---- errors ---- */
 
-static int no_memory(struct s3_error *reterr)
+int writer_no_memory(struct s3_error *reterr)
 {
     return s3_error_set(reterr, S3_ERROR_OUT_OF_MEMORY, "no memory to write into");
 }
@@ -116,14 +77,14 @@ static int unsupported(const struct writer *w, const char *what, struct s3_error
     return -EOPNOTSUPP;
 }
 
-static int keep_failure(struct writer *w, int result, const struct s3_error *err)
+int writer_keep_failure(struct writer *w, int result, const struct s3_error *err)
 {
     w->failed = result;
     w->failed_err = *err;
     return result;
 }
 
-static int old_failure(const struct writer *w, struct s3_error *reterr)
+int writer_old_failure(const struct writer *w, struct s3_error *reterr)
 {
     if (w->failed && reterr)
         *reterr = w->failed_err;
@@ -132,7 +93,7 @@ static int old_failure(const struct writer *w, struct s3_error *reterr)
 
 /* ---- life ---- */
 
-static void set_guarantee(struct writer *w, uint64_t bytes)
+void writer_set_guarantee(struct writer *w, uint64_t bytes)
 {
     data_share_set_guaranteed(w->share, bytes);
 }
@@ -164,6 +125,7 @@ int writer_new(struct data *d, const struct writer_options *opts, struct writer 
     if (opts->if_match)
         snprintf(w->if_match, sizeof(w->if_match), "%s", opts->if_match);
     w->if_absent = opts->if_absent;
+    arena_init(&w->doubt.arena, LIMIT_PAGE_STRINGS);
     buffer_init(&w->buffer, w->share);
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->idle, NULL);
@@ -178,12 +140,13 @@ void writer_free(struct writer *w)
     if (!w)
         return;
     struct data *d = w->d;
-    enter(w);
+    writer_enter(w);
     upload_free(w->upload);
     buffer_done(&w->buffer);
-    leave(w);
+    writer_leave(w);
     pthread_cond_destroy(&w->idle);
     pthread_mutex_destroy(&w->lock);
+    arena_done(&w->doubt.arena);
     data_share_unref(w->share);
     free(w->key);
     free(w);
@@ -267,7 +230,7 @@ static int pull_base(struct writer *w, uint64_t from, uint64_t until, struct s3_
     }
     if (r) {
         buffer_done(&joined);
-        return no_memory(reterr);
+        return writer_no_memory(reterr);
     }
     buffer_done(&w->buffer);
     buffer_move(&w->buffer, &joined);
@@ -275,8 +238,7 @@ static int pull_base(struct writer *w, uint64_t from, uint64_t until, struct s3_
     return 0;
 }
 
-/* Makes [from, ...) writable when it lies in the base; [from, until) must keep its content. */
-static int open_base(struct writer *w, uint64_t from, uint64_t until, struct s3_error *reterr)
+int writer_open_base(struct writer *w, uint64_t from, uint64_t until, struct s3_error *reterr)
 {
     if (from >= w->base_keep)
         return 0;
@@ -297,8 +259,7 @@ static int open_base(struct writer *w, uint64_t from, uint64_t until, struct s3_
     return pull_base(w, from, until, reterr);
 }
 
-/* Forgets the base from `size` on, with all that follows. */
-static void cut_base(struct writer *w, uint64_t size)
+void writer_cut_base(struct writer *w, uint64_t size)
 {
     buffer_done(&w->buffer);
     w->base_keep = w->start = size;
@@ -350,7 +311,7 @@ static int copy_base(struct writer *w, struct s3_error *reterr)
     return 0;
 }
 
-static int get_attrs(struct writer *w, struct store_attrs *ret, struct s3_error *reterr)
+int writer_get_attrs(struct writer *w, struct store_attrs *ret, struct s3_error *reterr)
 {
     *ret = (struct store_attrs){0};
     int r = w->attrs ? w->attrs(w->attrs_ctx, ret) : 0;
@@ -359,18 +320,17 @@ static int get_attrs(struct writer *w, struct store_attrs *ret, struct s3_error 
     return r;
 }
 
-/* Starts the upload and the copies of the base, if that has not been done. */
-static int need_upload(struct writer *w, struct s3_error *reterr)
+int writer_need_upload(struct writer *w, struct s3_error *reterr)
 {
     if (w->upload)
         return 0;
     struct store_attrs attrs;
-    int r = get_attrs(w, &attrs, reterr);
+    int r = writer_get_attrs(w, &attrs, reterr);
     if (!r)
         r = upload_begin(w->share, w->key, &attrs, &w->upload, reterr);
     if (r)
         return r;
-    set_guarantee(w, early_size(w));
+    writer_set_guarantee(w, early_size(w));
     return w->base_keep ? copy_base(w, reterr) : 0;
 }
 
@@ -385,13 +345,13 @@ static void discard_buffer(struct writer *w)
 /* Sends the buffer as a part, with more to follow it. */
 static int send_buffer(struct writer *w, struct s3_error *reterr)
 {
-    if (is_orphan(w)) {
+    if (writer_is_orphan(w)) {
         discard_buffer(w);
         return 0;
     }
     struct s3_error err = {0};
     uint64_t len = w->buffer.len;
-    int r = need_upload(w, &err);
+    int r = writer_need_upload(w, &err);
     if (!r && upload_next_index(w->upload) + 1 >= STORE_PARTS_MAX) {
         /* The file is as large as it can be; what it has stays good. */
         s3_error_set(reterr, S3_ERROR_TOO_LARGE, "'%s' has all the parts that S3 allows", w->key);
@@ -402,10 +362,10 @@ static int send_buffer(struct writer *w, struct s3_error *reterr)
     if (r) {
         if (reterr)
             *reterr = err;
-        return keep_failure(w, r, &err);
+        return writer_keep_failure(w, r, &err);
     }
     w->start += len;
-    set_guarantee(w, early_size(w));
+    writer_set_guarantee(w, early_size(w));
     return 0;
 }
 
@@ -418,12 +378,12 @@ static int make_room(struct writer *w, struct s3_error *reterr)
         if (r)
             return r;
     }
+    readers_give_back(w->d);
     data_share_wait(w->share, DATA_BLOCK_SIZE);
     return 0;
 }
 
-/* Appends zeros up to `end`. */
-static int fill_to(struct writer *w, uint64_t end, struct s3_error *reterr)
+int writer_fill_to(struct writer *w, uint64_t end, struct s3_error *reterr)
 {
     while (w->start + w->buffer.len < end) {
         uint64_t capacity = buffer_capacity(w), done = 0;
@@ -438,7 +398,7 @@ static int fill_to(struct writer *w, uint64_t end, struct s3_error *reterr)
         if (r == -EAGAIN)
             r = make_room(w, reterr);
         else if (r)
-            r = no_memory(reterr);
+            r = writer_no_memory(reterr);
         if (r)
             return r;
     }
@@ -468,14 +428,14 @@ static int write_bytes(struct writer *w, uint64_t offset, const char *from, size
         from += done;
         len -= done;
         if (done)
-            set_size(w, MAX(w->size, pos), true);
+            writer_set_size(w, MAX(w->size, pos), true);
         if (r == -EAGAIN) {
             r = make_room(w, reterr);
         } else if (r) {
             /* Half a write is in the content: it must not become the object. */
             struct s3_error err;
-            r = keep_failure(w, no_memory(&err), &err);
-            old_failure(w, reterr);
+            r = writer_keep_failure(w, writer_no_memory(&err), &err);
+            writer_old_failure(w, reterr);
         }
         if (r)
             return r;
@@ -495,7 +455,7 @@ static int send_full(struct writer *w, struct s3_error *reterr)
 static int write_inside(struct writer *w, uint64_t offset, const void *buf, size_t len,
                         struct s3_error *reterr)
 {
-    int r = old_failure(w, reterr);
+    int r = writer_old_failure(w, reterr);
     if (r || !len)
         return r;
     if (offset > STORE_OBJECT_SIZE_MAX || len > STORE_OBJECT_SIZE_MAX - offset) {
@@ -504,14 +464,14 @@ static int write_inside(struct writer *w, uint64_t offset, const void *buf, size
     }
     if (offset < w->base_keep) {
         bool to_end = offset + len >= w->base_keep;
-        r = open_base(w, offset, to_end ? offset : w->base_keep, reterr);
+        r = writer_open_base(w, offset, to_end ? offset : w->base_keep, reterr);
     } else if (offset < w->start) {
         r = unsupported(w, "bytes that are already on their way cannot be rewritten", reterr);
     } else if (w->base_keep && w->base_keep <= w->d->write_part_size && !w->upload) {
-        r = open_base(w, 0, w->base_keep, reterr);
+        r = writer_open_base(w, 0, w->base_keep, reterr);
     }
     if (!r)
-        r = fill_to(w, offset, reterr);
+        r = writer_fill_to(w, offset, reterr);
     if (!r)
         r = write_bytes(w, offset, buf, len, reterr);
     if (!r)
@@ -522,9 +482,9 @@ static int write_inside(struct writer *w, uint64_t offset, const void *buf, size
 int writer_write(struct writer *w, uint64_t offset, const void *buf, size_t len,
                  struct s3_error *reterr)
 {
-    enter(w);
+    writer_enter(w);
     int r = write_inside(w, offset, buf, len, reterr);
-    leave(w);
+    writer_leave(w);
     return r;
 }
 
@@ -532,13 +492,13 @@ int writer_write(struct writer *w, uint64_t offset, const void *buf, size_t len,
 static void restart(struct writer *w)
 {
     upload_free(TAKE_PTR(w->upload));
-    cut_base(w, 0);
-    set_guarantee(w, w->d->write_part_size);
+    writer_cut_base(w, 0);
+    writer_set_guarantee(w, w->d->write_part_size);
 }
 
 static int truncate_inside(struct writer *w, uint64_t size, struct s3_error *reterr)
 {
-    int r = old_failure(w, reterr);
+    int r = writer_old_failure(w, reterr);
     if (r || size == w->size)
         return r;
     if (size > STORE_OBJECT_SIZE_MAX) {
@@ -550,19 +510,19 @@ static int truncate_inside(struct writer *w, uint64_t size, struct s3_error *ret
     } else if (size < w->start) {
         if (w->upload || w->start > w->base_keep)
             return unsupported(w, "what is already on its way cannot be cut", reterr);
-        cut_base(w, size);
+        writer_cut_base(w, size);
     } else if (size < w->start + w->buffer.len) {
         buffer_truncate(&w->buffer, size - w->start);
     }
-    set_size(w, size, true);
+    writer_set_size(w, size, true);
     return 0;
 }
 
 int writer_truncate(struct writer *w, uint64_t size, struct s3_error *reterr)
 {
-    enter(w);
+    writer_enter(w);
     int r = truncate_inside(w, size, reterr);
-    leave(w);
+    writer_leave(w);
     return r;
 }
 
@@ -575,7 +535,7 @@ static int read_inside(struct writer *w, uint64_t offset, char *to, size_t len,
         return unsupported(w, "bytes that are already on their way cannot be read", reterr);
     if (pos < w->base_keep) {
         if (!w->upload && w->base_keep <= w->d->write_part_size) {
-            int r = open_base(w, 0, w->base_keep, reterr);
+            int r = writer_open_base(w, 0, w->base_keep, reterr);
             if (r)
                 return r;
             in_memory = w->start + w->buffer.len;
@@ -604,186 +564,23 @@ int writer_read(struct writer *w, uint64_t offset, void *buf, size_t len, size_t
                 struct s3_error *reterr)
 {
     *ret_len = 0;
-    enter(w);
+    writer_enter(w);
     size_t n = offset < w->size ? (size_t)MIN((uint64_t)len, w->size - offset) : 0;
     int r = n ? read_inside(w, offset, buf, n, reterr) : 0;
-    leave(w);
+    writer_leave(w);
     if (!r)
         *ret_len = n;
     return r;
 }
 
-/* ---- commit ---- */
-
-static const char *condition(const struct writer *w)
-{
-    return w->if_match[0] && !w->unconditional ? w->if_match : NULL;
-}
-
-void writer_no_if_match(struct writer *w)
-{
-    enter(w);
-    w->unconditional = true;
-    leave(w);
-}
-
-/* All of our metadata is the object's. */
-static bool same_metadata(const struct store_attrs *ours, const struct store_attrs *theirs)
-{
-    for (size_t i = 0; i < ours->n_metadata; i++) {
-        bool found = false;
-        for (size_t k = 0; k < theirs->n_metadata && !found; k++)
-            found = strcmp(ours->metadata[i].name, theirs->metadata[k].name) == 0 &&
-                    strcmp(ours->metadata[i].value, theirs->metadata[k].value) == 0;
-        if (!found)
-            return false;
-    }
-    return true;
-}
-
-/* Whether the PUT whose answer is lost was ours. An empty object proves nothing: of two hosts that
- * create the same lock file, both would believe to have done it. */
-static bool put_is_stored(struct writer *w, const struct store_put_in *in,
-                          struct store_version *ret)
-{
-    uint8_t md5[DIGEST_MD5_SIZE];
-    char etag[STORE_ETAG_SIZE] = "\"";
-    struct store_object o;
-    if (w->buffer.len == 0 || digest_iov(DIGEST_MD5, in->body, in->n_body, md5))
-        return false;
-    for (int i = 0; i < DIGEST_MD5_SIZE; i++)
-        snprintf(etag + 1 + 2 * i, 3, "%02x", md5[i]);
-    snprintf(etag + 1 + 2 * DIGEST_MD5_SIZE, 2, "\"");
-    if (store_head(w->d->store, w->key, &o, NULL))
-        return false;
-    bool ours = strcmp(o.etag, etag) == 0 && same_metadata(&in->attrs, &o.attrs);
-    if (ours) {
-        snprintf(ret->etag, sizeof(ret->etag), "%s", o.etag);
-        ret->mtime_ns = o.mtime_ns;
-    }
-    store_object_done(&o);
-    return ours;
-}
-
-static int commit_put(struct writer *w, struct store_version *ret, struct s3_error *err)
-{
-    struct store_put_in in = {.key = w->key, .if_match = condition(w), .if_absent = w->if_absent};
-    int r = get_attrs(w, &in.attrs, err);
-    if (r)
-        return r;
-    CLEANUP_FREE struct iovec *iov = NULL;
-    if (buffer_iov(&w->buffer, &iov, &in.n_body))
-        return no_memory(err);
-    in.body = iov;
-
-    data_count_dirty(w->d, 0, 1);
-    r = store_put(w->d->store, &in, ret, err);
-    data_count_dirty(w->d, 0, -1);
-    if (!r) {
-        w->put_uncertain = false;
-        return 0;
-    }
-    bool condition_broken = err->kind == S3_ERROR_PRECONDITION || err->kind == S3_ERROR_NO_SUCH_KEY;
-    if (condition_broken && w->put_uncertain && put_is_stored(w, &in, ret)) {
-        w->put_uncertain = false;
-        return 0;
-    }
-    w->put_uncertain = w->put_uncertain || upload_error_is_uncertain(err);
-    return r;
-}
-
-static int commit_upload(struct writer *w, struct store_version *ret, struct s3_error *err)
-{
-    int r = need_upload(w, err);
-    if (r)
-        return w->upload ? keep_failure(w, r, err) : r;
-    bool tail = w->buffer.len > 0;
-    if (tail)
-        r = upload_part_kept(w->upload, &w->buffer, err);
-    if (r == -EFBIG)
-        return r;
-    int waited = upload_wait(w->upload, r ? NULL : err);
-    r = r ? r : waited;
-    if (r)
-        return keep_failure(w, r, err);
-    r = upload_complete(w->upload, condition(w), w->if_absent, ret, err);
-    if (r) {
-        /* The buffer may still grow; its part is then sent anew under the same number. */
-        if (tail)
-            upload_drop_last(w->upload);
-        if (err->kind == S3_ERROR_NO_SUCH_UPLOAD)
-            keep_failure(w, r, err);
-        return r;
-    }
-    upload_free(TAKE_PTR(w->upload));
-    cut_base(w, w->size);
-    set_guarantee(w, w->d->write_part_size);
-    return 0;
-}
-
-/* Brings everything into the store. */
-static int store_content(struct writer *w, struct store_version *ret, bool *ret_attrs_stale,
-                         struct s3_error *err)
-{
-    uint64_t first = w->d->write_part_size;
-    int r = 0;
-    *ret_attrs_stale = w->upload != NULL;
-    if (w->base_keep && w->base_keep <= first && !w->upload)
-        r = open_base(w, 0, w->base_keep, err);
-    if (!r)
-        r = fill_to(w, w->size, err);
-    if (r)
-        return r;
-    if (!w->upload && !w->base_keep && w->buffer.len <= first)
-        return commit_put(w, ret, err);
-    return commit_upload(w, ret, err);
-}
-
-static int commit_inside(struct writer *w, struct s3_error *reterr)
-{
-    int r = old_failure(w, reterr);
-    if (r || !w->dirty || is_orphan(w))
-        return is_orphan(w) ? 0 : r;
-    struct s3_error err = {0};
-    struct store_version version = {0};
-    bool attrs_stale = false;
-    r = store_content(w, &version, &attrs_stale, &err);
-    if (r) {
-        /* The conditions are ours, so we know what their failure means: created by somebody else,
-         * or replaced or removed since. */
-        if (err.kind == S3_ERROR_PRECONDITION)
-            r = w->if_absent ? -EEXIST : -ESTALE;
-        else if (err.kind == S3_ERROR_NO_SUCH_KEY && condition(w))
-            r = -ESTALE;
-        if (reterr)
-            *reterr = err;
-        return r;
-    }
-    snprintf(w->base_etag, sizeof(w->base_etag), "%s", version.etag);
-    snprintf(w->if_match, sizeof(w->if_match), "%s", version.etag);
-    w->if_absent = false;
-    w->last =
-        (struct writer_result){.version = version, .size = w->size, .attrs_stale = attrs_stale};
-    set_size(w, w->size, false);
-    return 0;
-}
-
-int writer_commit(struct writer *w, struct writer_result *ret, struct s3_error *reterr)
-{
-    enter(w);
-    int r = commit_inside(w, reterr);
-    if (!r && ret)
-        *ret = w->last;
-    leave(w);
-    return r;
-}
+/* ---- names ---- */
 
 int writer_set_key(struct writer *w, const char *key, const char *etag)
 {
     char *copy = strdup(key);
     if (!copy)
         return -ENOMEM;
-    enter(w);
+    writer_enter(w);
     int r = w->dirty || w->upload ? -EBUSY : 0;
     if (!r) {
         free(w->key);
@@ -792,7 +589,7 @@ int writer_set_key(struct writer *w, const char *key, const char *etag)
         snprintf(w->if_match, sizeof(w->if_match), "%s", etag);
         w->if_absent = false;
     }
-    leave(w);
+    writer_leave(w);
     free(copy);
     return r;
 }

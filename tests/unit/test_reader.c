@@ -584,6 +584,41 @@ static void no_memory_to_read_ahead(void **state)
     bed_close(&b);
 }
 
+/* What an idle handle has fetched ahead is given back when somebody else needs it. */
+static void idle_readers_give_back(void **state)
+{
+    struct clock_fake clock;
+    clock_fake_init(&clock, 0);
+    clock_fake_advance(&clock, 100 * NS_PER_S);
+    struct data_options o = {.memory_limit = 64 * MIB, .clock = &clock.clock};
+    struct bed b;
+    bed_open(&b, 0, &o, NULL);
+    struct store_version v;
+    bed_put(&b, "f", SEED, 64 * MIB, &v);
+    struct reader *idle = open_reader(&b, "f", v.etag, 64 * MIB);
+    struct reader *busy = open_reader(&b, "f", v.etag, 64 * MIB);
+    for (uint64_t at = 0; at < 24 * MIB; at += MIB)
+        assert_int_equal(read_check(idle, SEED, at, MIB, MIB), 0);
+    struct data_stats before, after;
+    data_stats(b.data, &before);
+    assert_true(before.memory_used > 24 * MIB);
+    clock_fake_advance(&clock, NS_PER_S);
+    for (uint64_t at = 0; at < 16 * MIB; at += MIB)
+        assert_int_equal(read_check(busy, SEED, at, MIB, MIB), 0);
+    data_stats(b.data, &after);
+    assert_true(after.memory_used >= before.memory_used); /* too early */
+    clock_fake_advance(&clock, NS_PER_S);
+    for (uint64_t at = 16 * MIB; at < 64 * MIB; at += MIB)
+        assert_int_equal(read_check(busy, SEED, at, MIB, MIB), 0);
+    reader_free(busy);
+    data_stats(b.data, &after);
+    assert_int_equal(after.memory_used, 0);
+    assert_true(after.memory_peak <= 64 * MIB + 2 * MIB);
+    assert_int_equal(read_check(idle, SEED, 24 * MIB, MIB, MIB), 0);
+    reader_free(idle);
+    bed_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -603,6 +638,7 @@ int main(void)
         cmocka_unit_test(two_streams_on_one_handle),
         cmocka_unit_test(random_pattern),
         cmocka_unit_test(no_memory_to_read_ahead),
+        cmocka_unit_test(idle_readers_give_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

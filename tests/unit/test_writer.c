@@ -572,6 +572,32 @@ static void lost_answers_are_recognised(void **state)
     assert_int_equal(writer_commit(w, &res, NULL), 0);
     assert_object(&b, "h", SEED, 2000);
     writer_free(w);
+
+    /* Also when the content has changed since: what stands there is ours, and is replaced. */
+    store_fault_clear(b.fault);
+    assert_int_equal(store_fault_add(b.fault, &rule), 0);
+    o.key = "i";
+    assert_int_equal(writer_new(b.data, &o, &w), 0);
+    assert_int_equal(write_content(w, SEED, 0, 1000), 0);
+    assert_int_equal(writer_commit(w, &res, NULL), -EIO);
+    assert_int_equal(write_content(w, SEED, 1000, 10), 0);
+    assert_int_equal(writer_commit(w, &res, NULL), 0);
+    assert_object(&b, "i", SEED, 1010);
+    writer_free(w);
+
+    /* But not when somebody else's stands there, or when nothing shows whose it is. */
+    for (size_t len = 0; len <= 1000; len += 1000) {
+        store_fault_clear(b.fault);
+        assert_int_equal(store_fault_add(b.fault, &rule), 0);
+        o.key = len ? "j" : "k";
+        assert_int_equal(writer_new(b.data, &o, &w), 0);
+        assert_int_equal(write_content(w, SEED, 0, len), 0);
+        assert_int_equal(writer_commit(w, &res, NULL), -EIO);
+        if (len)
+            bed_put(&b, o.key, SEED + 1, 1000, NULL);
+        assert_int_equal(writer_commit(w, &res, NULL), -EEXIST);
+        writer_free(w);
+    }
     bed_close(&b);
 }
 

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside of a writer. writer.c changes the content, writer_commit.c brings it into the store.
+ *
+ * The content, from its start to w->size, is made of
+ *
+ *     [0, base_keep)        the first bytes of the version in the store, not in memory
+ *     [base_keep, start)    sent as parts of the upload under way; empty without one
+ *     [start, start + len)  the buffer
+ *     [start + len, size)   zeros that nobody has written: materialised when something follows
+ *
+ * Everything is in the buffer (base_keep = start = 0) as long as it fits the first part.
+ *
+ * All functions below but writer_is_orphan are for the one call that is inside. */
+#ifndef PAILFS_DATA_WRITER_IMPL_H
+#define PAILFS_DATA_WRITER_IMPL_H
+
+#include "data/buffer.h"
+#include "data/upload.h"
+#include "data/writer.h"
+
+/* A PUT whose answer was lost: what it would have made. etag "" = none. */
+struct writer_doubt {
+    char etag[STORE_ETAG_SIZE];
+    struct arena arena; /* holds attrs */
+    struct store_attrs attrs;
+};
+
+struct writer {
+    struct data *d;
+    struct data_share *share; /* a reference */
+    int (*attrs)(void *ctx, struct store_attrs *ret);
+    void *attrs_ctx;
+
+    pthread_mutex_t lock;
+    pthread_cond_t idle;
+    bool busy; /* protected by lock: one call at a time is inside */
+    /* Protected by lock; written by the one inside. */
+    uint64_t size;
+    bool dirty;
+    bool orphan;
+
+    /* For the one inside. */
+    char *key;
+    char base_etag[STORE_ETAG_SIZE]; /* the version that [0, base_keep) is of */
+    uint64_t base_keep;
+    uint64_t start;
+    struct buffer buffer;
+    uint64_t counted;      /* bytes of the buffer that data counts as dirty */
+    struct upload *upload; /* NULL = none under way */
+    struct writer_doubt doubt;
+    char if_match[STORE_ETAG_SIZE];
+    bool if_absent;
+    bool unconditional; /* if_match is not sent */
+    int failed;         /* stays */
+    struct s3_error failed_err;
+    struct writer_result last;
+};
+
+/* One call at a time. */
+void writer_enter(struct writer *w);
+void writer_leave(struct writer *w);
+
+void writer_set_size(struct writer *w, uint64_t size, bool dirty);
+bool writer_is_orphan(struct writer *w);
+
+int writer_no_memory(struct s3_error *reterr);
+/* Makes the failure one that stays; returns it. */
+int writer_keep_failure(struct writer *w, int result, const struct s3_error *err);
+int writer_old_failure(const struct writer *w, struct s3_error *reterr);
+
+/* Makes [from, ...) writable when it lies in the base; of it [from, until) must keep its content.
+ */
+int writer_open_base(struct writer *w, uint64_t from, uint64_t until, struct s3_error *reterr);
+/* Forgets the base from `size` on, with all that follows. */
+void writer_cut_base(struct writer *w, uint64_t size);
+/* Appends zeros up to `end`. */
+int writer_fill_to(struct writer *w, uint64_t end, struct s3_error *reterr);
+
+int writer_get_attrs(struct writer *w, struct store_attrs *ret, struct s3_error *reterr);
+/* Starts the upload and the copies of the base, if that has not been done. */
+int writer_need_upload(struct writer *w, struct s3_error *reterr);
+void writer_set_guarantee(struct writer *w, uint64_t bytes);
+
+#endif
