@@ -51,7 +51,7 @@ unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_PROFILE AWS_
 secret=$(sed -n 's/^aws_secret_access_key = //p' "$AWS_SHARED_CREDENTIALS_FILE")
 
 server_runs() {
-    [ -s "$dir/s3d.pid" ] && [ -s "$dir/s3d.port" ] && grep -qx s3d "/proc/$(cat "$dir/s3d.pid")/comm" 2>/dev/null
+    [ -s "$dir/s3d.pid" ] && [ -s "$dir/s3d.port" ] && grep -qa s3d "/proc/$(cat "$dir/s3d.pid")/cmdline" 2>/dev/null
 }
 start_server() { # start_server PORT
     local n
