@@ -10,6 +10,7 @@
 
 #include "base/attr.h"
 #include "base/parse.h"
+#include "meta/xattr.h"
 
 #define MODE_MAX (S_IFMT | 07777)
 
@@ -216,6 +217,9 @@ void attrs_read(const struct store_metadata *metadata, size_t n, struct posix_at
         if (value)
             set_attr(ret, DIALECTS[i].notation, value);
     }
+    ret->xattr = find(metadata, n, XATTR_METADATA_NAME);
+    if (ret->xattr)
+        ret->have |= POSIX_XATTR;
     const char *s3cmd = find(metadata, n, S3CMD_NAME);
     if (s3cmd)
         read_s3cmd(ret, s3cmd);
@@ -234,6 +238,8 @@ static bool replaced(const char *name, unsigned bits, bool flag)
         if (strcmp(name, DIALECTS[i].name) == 0)
             return (DIALECTS[i].bits & bits) != 0;
     }
+    if (strcmp(name, XATTR_METADATA_NAME) == 0)
+        return (bits & POSIX_XATTR) != 0;
     return flag && strcmp(name, ATTRS_DIRECTORY_FLAG) == 0;
 }
 
@@ -274,7 +280,7 @@ int attrs_write(const struct posix_attrs *a, bool flag, const struct store_metad
                 size_t n_old, struct arena *arena, const struct store_metadata **ret, size_t *ret_n)
 {
     struct writer_state w = {.arena = arena};
-    size_t ours = 7;
+    size_t ours = 8;
     w.out = arena_alloc(arena, (n_old + ours) * sizeof(*w.out));
     if (!w.out)
         return -ENOMEM;
@@ -295,6 +301,8 @@ int attrs_write(const struct posix_attrs *a, bool flag, const struct store_metad
         add_time(&w, "atime", a->atime_ns);
     if (a->have & POSIX_CTIME)
         add_time(&w, "ctime", a->ctime_ns);
+    if ((a->have & POSIX_XATTR) && a->xattr)
+        add(&w, XATTR_METADATA_NAME, a->xattr);
     if (flag)
         add(&w, ATTRS_DIRECTORY_FLAG, "1");
     if (w.failed)

@@ -14,6 +14,7 @@
  *     Google          goog-reserved-posix-mode (octal), -uid, -gid, goog-reserved-file-mtime,
  *                     goog-reserved-file-is-symlink "true" (gcsfuse)
  *     s3cmd           s3cmd-attrs: "atime:1/ctime:2/gid:3/mode:33188/mtime:4/uid:5/..."
+ *     xattr   extended attributes, see meta/xattr.h
  * A value that makes no sense is as if it were not there.
  *
  * A symbolic link is an object whose type says so and whose body is the target; FIFOs and sockets
@@ -38,6 +39,7 @@ enum posix_attr_bit {
     POSIX_MTIME = 1u << 4,
     POSIX_ATIME = 1u << 5,
     POSIX_CTIME = 1u << 6,
+    POSIX_XATTR = 1u << 7,
 };
 
 struct posix_attrs {
@@ -48,6 +50,8 @@ struct posix_attrs {
     int64_t mtime_ns;
     int64_t atime_ns;
     int64_t ctime_ns;
+    const char
+        *xattr; /* meta/xattr.h; borrowed from the metadata; NULL = none (written: removed) */
 };
 
 /* On an object that stands for a directory: children have attributes in their metadata that a

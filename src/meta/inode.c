@@ -160,6 +160,8 @@ static void destroy(struct inode_table *t, struct inode *i)
         t->freed(t->ctx, i);
     dir_unref(i->dir);
     free(i->link);
+    free(i->xattr);
+    free(i->content_type);
     free(i->name);
     free(i);
 }

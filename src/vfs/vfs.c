@@ -161,6 +161,9 @@ void vfs_default_attr_locked(struct vfs *v, struct inode *i)
     a->mtime_ns = a->modified_ns ? a->modified_ns : v->started_ns;
     a->atime_ns = a->ctime_ns = a->mtime_ns;
     a->posix_known = a->times_set = false;
+    free(i->xattr);
+    free(i->content_type);
+    i->xattr = i->content_type = NULL;
 }
 
 void vfs_apply_version_locked(struct vfs *v, struct inode *i, uint64_t size, int64_t modified_ns,
@@ -221,7 +224,10 @@ void vfs_apply_posix_locked(struct vfs *v, struct inode *i, const struct store_a
         a->atime_ns = p.atime_ns;
     if (p.have & POSIX_CTIME)
         a->ctime_ns = p.ctime_ns;
-    a->posix_known = true;
+    if (p.xattr)
+        i->xattr = strdup(p.xattr);
+    /* Without memory they are asked for again, rather than taken for none and overwritten. */
+    a->posix_known = !p.xattr || i->xattr;
 }
 
 static struct timespec to_timespec(int64_t ns)

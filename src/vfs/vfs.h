@@ -151,6 +151,17 @@ int vfs_symlink(struct vfs *v, const struct vfs_caller *caller, uint64_t parent,
                 const char *target, struct vfs_entry *ret, struct s3_error *err);
 /* -EINVAL: no link. */
 int vfs_readlink(struct vfs *v, uint64_t ino, char ret[VFS_LINK_MAX + 1], struct s3_error *err);
+/* Extended attributes: user.*, and of user.s3.* what the store knows: key, etag, size,
+ * content-type (which can be set) and storage-class. Others: -ENODATA to read, -EOPNOTSUPP to set.
+ * size 0: only *ret, the length, is told. Errors as getxattr(2) and setxattr(2). */
+int vfs_getxattr(struct vfs *v, uint64_t ino, const char *name, void *buf, size_t size, size_t *ret,
+                 struct s3_error *err);
+int vfs_listxattr(struct vfs *v, uint64_t ino, char *buf, size_t size, size_t *ret,
+                  struct s3_error *err);
+/* flags: XATTR_CREATE, XATTR_REPLACE. */
+int vfs_setxattr(struct vfs *v, uint64_t ino, const char *name, const void *value, size_t size,
+                 int flags, struct s3_error *err);
+int vfs_removexattr(struct vfs *v, uint64_t ino, const char *name, struct s3_error *err);
 int vfs_rmdir(struct vfs *v, uint64_t parent, const char *name, struct s3_error *err);
 int vfs_unlink(struct vfs *v, uint64_t parent, const char *name, struct s3_error *err);
 /* flags: RENAME_NOREPLACE of renameat2(2); others are -EINVAL. */

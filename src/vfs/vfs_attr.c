@@ -14,7 +14,7 @@
 
 /* ---- getattr ---- */
 
-static int refresh_locked(struct vfs *v, struct inode *i, struct s3_error *err)
+int vfs_refresh_locked(struct vfs *v, struct inode *i, struct s3_error *err)
 {
     struct inode *dir = i->parent, *found;
     char name[NAME_LENGTH_MAX + 1];
@@ -62,7 +62,7 @@ int vfs_getattr(struct vfs *v, uint64_t ino, struct vfs_file *file, struct vfs_e
         i->attr_until_ns = vfs_after(vfs_now(v), v->opts.metadata_ttl_ns);
     } else if (!file) {
         /* Of an open file the kernel asks often, and what it reads from is open already. */
-        r = refresh_locked(v, i, err);
+        r = vfs_refresh_locked(v, i, err);
     }
     if (r == 0)
         vfs_fill_attr_locked(v, i, ret);
@@ -81,6 +81,28 @@ static int know_version_locked(struct vfs *v, struct open_file *of, struct s3_er
     int r = vfs_load_base_locked(v, of, true, err);
     /* Attributes are changed of whatever version there is. */
     return r == -ESTALE && i->attr_until_ns ? 0 : r;
+}
+
+/* Content is being written over a version whose headers are at hand: its mode, owner and extended
+ * attributes are the file's, its times are not any more. */
+static void take_base_locked(struct vfs *v, struct open_file *of)
+{
+    struct inode_attr *a = &of->inode->attr, now = *a;
+    if (a->posix_known || !of->base)
+        return;
+    vfs_apply_posix_locked(v, of->inode, &of->base->attrs);
+    a->mtime_ns = now.mtime_ns;
+    a->ctime_ns = now.ctime_ns;
+    a->times_set = now.times_set;
+}
+
+int vfs_know_attrs_locked(struct vfs *v, struct open_file *of, struct s3_error *err)
+{
+    if (vfs_upload_pending(of)) {
+        take_base_locked(v, of);
+        return 0;
+    }
+    return of->inode->attr.posix_known ? 0 : know_version_locked(v, of, err);
 }
 
 static int copy_onto_itself_locked(struct vfs *v, struct open_file *of, const char *key,
@@ -202,14 +224,14 @@ static int set_file_locked(struct vfs *v, struct open_file *of, struct vfs_file 
                            const struct vfs_changes *c, struct s3_error *err)
 {
     struct inode *i = of->inode;
-    bool unclean = vfs_open_file_unclean(of) && (of->dirty || of->absent);
+    bool unclean = vfs_upload_pending(of);
     if (i->unlinked) {
         (void)apply_locked(v, i, c);
         return 0;
     }
     if (!unclean && is_recent_locked(v, i, c))
         return 0;
-    int r = unclean || i->attr.posix_known ? 0 : know_version_locked(v, of, err);
+    int r = vfs_know_attrs_locked(v, of, err);
     if (r < 0)
         return r;
     struct inode_attr old = i->attr;
@@ -227,26 +249,42 @@ static int set_file_locked(struct vfs *v, struct open_file *of, struct vfs_file 
     return r;
 }
 
+int vfs_know_dir_locked(struct vfs *v, struct inode *dir, struct s3_error *err)
+{
+    if (dir->attr.posix_known || dir->marker_own || dir->marker == KNOWN_NO)
+        return 0;
+    return vfs_posix_load_locked(v, &dir, 1, err);
+}
+
+int vfs_store_dir_attrs_locked(struct vfs *v, struct inode *dir, struct s3_error *err)
+{
+    int r = 0;
+    if (dir->parent && vfs_posix_deviates_locked(v, dir))
+        r = vfs_posix_mark_locked(v, dir->parent, err);
+    if (r == 0)
+        r = vfs_marker_write_locked(v, dir, false, err);
+    if (r < 0)
+        return r;
+    dir->attr.posix_known = true;
+    dir->posix_until_ns = vfs_after(vfs_now(v), v->opts.metadata_ttl_ns);
+    if (dir->posix == KNOWN_NOT)
+        dir->posix_until_ns = 0;
+    return 0;
+}
+
 static int set_dir_locked(struct vfs *v, struct inode *i, const struct vfs_changes *c,
                           struct s3_error *err)
 {
-    int r = 0;
-    struct inode_attr old = i->attr;
-    if (i->unlinked || !apply_locked(v, i, c))
-        return 0;
-    if (i->parent && vfs_posix_deviates_locked(v, i))
-        r = vfs_posix_mark_locked(v, i->parent, err);
-    if (r == 0)
-        r = vfs_marker_write_locked(v, i, false, err);
-    if (r < 0) {
-        i->attr = old;
+    int r = i->unlinked ? 0 : vfs_know_dir_locked(v, i, err);
+    if (r < 0)
         return r;
-    }
-    i->attr.posix_known = true;
-    i->posix_until_ns = vfs_after(vfs_now(v), v->opts.metadata_ttl_ns);
-    if (i->posix == KNOWN_NOT)
-        i->posix_until_ns = 0;
-    return 0;
+    struct inode_attr old = i->attr;
+    if (!apply_locked(v, i, c) || i->unlinked)
+        return 0;
+    r = vfs_store_dir_attrs_locked(v, i, err);
+    if (r < 0)
+        i->attr = old;
+    return r;
 }
 
 static int change_file_locked(struct vfs *v, struct inode *i, struct vfs_file *file,

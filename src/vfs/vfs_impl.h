@@ -170,6 +170,9 @@ int vfs_marker_write_locked(struct vfs *v, struct inode *dir, bool flag, struct 
 int vfs_resolve_locked(struct vfs *v, struct inode *dir, const char *name, struct inode **ret,
                        struct s3_error *err);
 
+/* Attributes of its own for a child of the directory, where there are any. */
+int vfs_complete_locked(struct vfs *v, struct inode *dir, struct inode *i, struct s3_error *err);
+
 /* The inode of an entry of the directory's listing d, referenced. Lock held. */
 int vfs_inode_of_entry_locked(struct vfs *v, struct inode *dir, const struct dir *d,
                               const struct dir_entry *e, struct inode **ret);
@@ -223,6 +226,14 @@ int vfs_copy_object(struct vfs *v, const struct vfs_copy *c, struct store_versio
  * busy with the file. Lock given up. */
 int vfs_store_attrs_locked(struct vfs *v, struct open_file *of, struct s3_error *err);
 
+/* Asks for attributes of a file that are too old. Lock given up. */
+int vfs_refresh_locked(struct vfs *v, struct inode *i, struct s3_error *err);
+/* Before a change of some of the attributes: the rest, so that it is kept. Lock given up. */
+int vfs_know_attrs_locked(struct vfs *v, struct open_file *of, struct s3_error *err);
+int vfs_know_dir_locked(struct vfs *v, struct inode *dir, struct s3_error *err);
+/* Stores the directory's attributes in its marker. Lock given up. */
+int vfs_store_dir_attrs_locked(struct vfs *v, struct inode *dir, struct s3_error *err);
+
 /* ---- vfs_read.c ---- */
 
 /* The handle's reader goes. Lock given up. */
@@ -252,6 +263,11 @@ int vfs_truncate_locked(struct vfs *v, struct open_file *of, uint64_t size, stru
 int vfs_close_locked(struct vfs *v, struct open_file *of, struct s3_error *err);
 /* A new file that did not reach the store: the name was only here. */
 void vfs_never_stored_locked(struct vfs *v, struct inode *i);
+/* Whether an upload is still to come, which takes the attributes along. */
+static inline bool vfs_upload_pending(const struct open_file *of)
+{
+    return of->writer && (of->dirty || of->absent);
+}
 /* Whether reads must go to the writer. */
 static inline bool vfs_open_file_unclean(const struct open_file *of)
 {

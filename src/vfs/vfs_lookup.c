@@ -281,8 +281,7 @@ static int ask_locked(struct vfs *v, struct inode *dir, const char *name,
     return probe_locked(v, dir, name, t, true, ret, err);
 }
 
-/* Attributes of its own, where there are any. */
-static int complete_locked(struct vfs *v, struct inode *dir, struct inode *i, struct s3_error *err)
+int vfs_complete_locked(struct vfs *v, struct inode *dir, struct inode *i, struct s3_error *err)
 {
     bool wanted;
     if (i->kind == NODE_DIR && vfs_now(v) >= i->posix_until_ns)
@@ -295,7 +294,9 @@ static int complete_locked(struct vfs *v, struct inode *dir, struct inode *i, st
     r = vfs_posix_load_locked(v, &i, 1, err);
     if (r < 0)
         return r;
-    return i->attr.posix_known ? 0 : -ENOENT;
+    if (i->attr.posix_known)
+        return 0;
+    return i->attr_until_ns ? -ENOMEM : -ENOENT;
 }
 
 int vfs_resolve_locked(struct vfs *v, struct inode *dir, const char *name, struct inode **ret,
@@ -309,7 +310,7 @@ int vfs_resolve_locked(struct vfs *v, struct inode *dir, const char *name, struc
     r = from_cache_locked(v, dir, name, &t, &i);
     if (r == MUST_ASK)
         r = ask_locked(v, dir, name, &t, &i, err);
-    if (r == 0 && (r = complete_locked(v, dir, i, err)) < 0)
+    if (r == 0 && (r = vfs_complete_locked(v, dir, i, err)) < 0)
         inode_unref(&v->inodes, i);
     if (r == 0)
         *ret = i;

@@ -31,13 +31,14 @@ static void own_attrs_locked(const struct inode *i, struct posix_attrs *p)
     const struct inode_attr *a = &i->attr;
     *p = (struct posix_attrs){
         .have = POSIX_MODE | POSIX_TYPE | POSIX_UID | POSIX_GID | POSIX_MTIME | POSIX_ATIME |
-                POSIX_CTIME,
+                POSIX_CTIME | POSIX_XATTR,
         .mode = a->mode,
         .uid = a->uid,
         .gid = a->gid,
         .mtime_ns = a->mtime_ns,
         .atime_ns = a->atime_ns,
         .ctime_ns = a->ctime_ns,
+        .xattr = i->xattr,
     };
 }
 
@@ -51,6 +52,8 @@ int vfs_posix_metadata_locked(struct vfs *v, const struct inode *i, bool flag,
     if (old && !i->attr.posix_known)
         p.have &= POSIX_MTIME | POSIX_ATIME | POSIX_CTIME;
     *ret = old ? *old : (struct store_attrs){0};
+    if (i->content_type)
+        ret->content_type = i->content_type;
     if (i->kind == NODE_DIR && !ret->content_type)
         ret->content_type = DIRECTORY_CONTENT_TYPE;
     return attrs_write(&p, flag, old ? old->metadata : NULL, old ? old->n_metadata : 0, arena,
@@ -61,7 +64,8 @@ bool vfs_posix_deviates_locked(struct vfs *v, const struct inode *i)
 {
     const struct inode_attr *a = &i->attr;
     mode_t usual = i->kind == NODE_DIR ? S_IFDIR | v->opts.dir_mode : S_IFREG | v->opts.file_mode;
-    return a->mode != usual || a->uid != v->opts.uid || a->gid != v->opts.gid || a->times_set;
+    return a->mode != usual || a->uid != v->opts.uid || a->gid != v->opts.gid || a->times_set ||
+           i->xattr;
 }
 
 /* ---- the marker of a directory ---- */
