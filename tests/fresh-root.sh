@@ -33,9 +33,10 @@ cleanup() {
     awk -v r="$root/" 'index($2, r) == 1 {print $2}' /proc/self/mounts | sort -r | while read -r m; do
         umount -l "$m" || true
     done
+    ! mountpoint -q "$root" || umount -l "$root" || true
     if [ $keep = 1 ]; then
         echo "kept: $root"
-    elif ! grep -q " $root/" /proc/self/mounts; then
+    elif ! grep -q " ${root}[/ ]" /proc/self/mounts; then
         rm -rf --one-file-system "$root"
     fi
     exit $rc
@@ -64,6 +65,9 @@ cp -L /etc/resolv.conf /etc/hosts "$root/etc/" 2>/dev/null || true
 [ ! -d /usr/local/share/ca-certificates ] || { mkdir -p "$root/usr/local/share/ca-certificates" && cp -a /usr/local/share/ca-certificates/. "$root/usr/local/share/ca-certificates/"; }
 # mktemp made the root folder private; to every user but root nothing would be reachable below it.
 chmod 755 "$root"
+# A mount of its own, as every root is: tests make mount namespaces in it.
+mount --bind "$root" "$root"
+mount --make-private "$root"
 mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sys "$root/sys"
 mount --rbind /dev "$root/dev"

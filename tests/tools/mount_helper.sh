@@ -9,6 +9,7 @@ HELPER=$BUILD_DIR/mount-helper/mount.pailfs
 # mount(8) looks for helpers in /sbin alone. In a mount namespace of its own this test puts another
 # folder there, which has links to all that was in it and ours.
 if [ -z "${OWN_NAMESPACE:-}" ]; then
+    unshare -m --propagation private true 2>"$SCRATCH/why" || skip "no mount namespace: $(cat "$SCRATCH/why")"
     trap - EXIT
     OWN_NAMESPACE=1 exec unshare -m --propagation private "$0"
 fi
