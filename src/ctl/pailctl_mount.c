@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -120,15 +122,6 @@ int pailctl_status(struct pailctl *p, int argc, char **argv)
     return status;
 }
 
-int pailctl_flush(struct pailctl *p, int argc, char **argv)
-{
-    CLEANUP(mount_list_done) struct mount_list list = {0};
-    CLEANUP_STRBUF struct strbuf answer = STRBUF_INIT(2 * LIMIT_CTL_MESSAGE);
-    const struct ctl_mount *m = find_mount(&list, argv[0]);
-
-    return m ? ask(m, "flush", 0, &answer) : PAILCTL_FAILED;
-}
-
 int pailctl_log_level(struct pailctl *p, int argc, char **argv)
 {
     CLEANUP(mount_list_done) struct mount_list list = {0};
@@ -165,17 +158,85 @@ static uint64_t status_number(const char *answer, const char *name)
     return 0;
 }
 
-/* On a terminal: one line that is written over. */
+/* ---- progress, on a terminal: one line that is written over ---- */
+
+struct progress {
+    const struct ctl_mount *mount;
+    int stop_fd; /* eventfd; -1 = there is no thread */
+    pthread_t thread;
+};
+
 static void show_progress(const struct ctl_mount *m)
 {
     CLEANUP_STRBUF struct strbuf answer = STRBUF_INIT(2 * LIMIT_CTL_MESSAGE);
 
     if (ctl_request(m->mountpoint, m->uid, "status", STATUS_TIMEOUT_MS, &answer, NULL) < 0)
         return;
-    fprintf(stderr, "\r%s: %llu bytes to go, %llu requests under way \033[K", m->mountpoint,
+    fprintf(stderr, "\r%s: %llu bytes to go, %llu uploads under way\033[K", m->mountpoint,
             (unsigned long long)status_number(strbuf_str(&answer), "dirty_bytes"),
             (unsigned long long)status_number(strbuf_str(&answer), "uploads"));
 }
+
+static void *progress_main(void *arg)
+{
+    const struct progress *progress = arg;
+    struct pollfd stop = {.fd = progress->stop_fd, .events = POLLIN};
+
+    do
+        show_progress(progress->mount);
+    while (poll(&stop, 1, POLL_MS) <= 0);
+    return NULL;
+}
+
+static void progress_start(struct progress *progress, const struct ctl_mount *m)
+{
+    *progress = (struct progress){.mount = m, .stop_fd = -1};
+    if (!isatty(STDERR_FILENO))
+        return;
+    progress->stop_fd = eventfd(0, EFD_CLOEXEC);
+    if (progress->stop_fd >= 0 &&
+        pthread_create(&progress->thread, NULL, progress_main, progress) != 0) {
+        (void)close(progress->stop_fd);
+        progress->stop_fd = -1;
+    }
+}
+
+static void progress_stop(struct progress *progress)
+{
+    uint64_t one = 1;
+
+    if (progress->stop_fd < 0)
+        return;
+    (void)!write(progress->stop_fd, &one, sizeof(one));
+    pthread_join(progress->thread, NULL);
+    (void)close(progress->stop_fd);
+    fputs("\r\033[K", stderr);
+}
+
+static int flush_mount(const struct ctl_mount *m)
+{
+    CLEANUP_STRBUF struct strbuf answer = STRBUF_INIT(2 * LIMIT_CTL_MESSAGE);
+    struct s3_error err = {0};
+    struct progress progress;
+    int r;
+
+    progress_start(&progress, m);
+    r = ctl_request(m->mountpoint, m->uid, "flush", 0, &answer, &err);
+    progress_stop(&progress);
+    if (r < 0)
+        fprintf(stderr, "pailctl: %s: %s\n", m->mountpoint, err.message);
+    return r < 0 ? PAILCTL_FAILED : PAILCTL_OK;
+}
+
+int pailctl_flush(struct pailctl *p, int argc, char **argv)
+{
+    CLEANUP(mount_list_done) struct mount_list list = {0};
+    const struct ctl_mount *m = find_mount(&list, argv[0]);
+
+    return m ? flush_mount(m) : PAILCTL_FAILED;
+}
+
+/* ---- unmount ---- */
 
 /* Runs `umount` or `fusermount3 -u`; its messages go to our standard error. */
 static int run_unmount(const char *mountpoint)
@@ -205,27 +266,26 @@ static int open_pidfd(pid_t pid)
     return pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
 }
 
-/* Waits POLL_MS at most; false when the daemon is gone. */
-static bool daemon_runs(pid_t pid, int pidfd)
+static void wait_for_end(pid_t pid, int pidfd)
 {
     struct pollfd fd = {.fd = pidfd, .events = POLLIN};
 
-    if (pidfd >= 0)
-        return poll(&fd, 1, POLL_MS) <= 0;
-    if (pid <= 0 || (kill(pid, 0) < 0 && errno != EPERM))
-        return false;
-    (void)poll(NULL, 0, POLL_MS);
-    return true;
+    if (pidfd >= 0) {
+        while (poll(&fd, 1, -1) < 0 && errno == EINTR)
+            ;
+        return;
+    }
+    while (pid > 0 && (kill(pid, 0) == 0 || errno == EPERM))
+        (void)poll(NULL, 0, POLL_MS);
 }
 
 int pailctl_unmount(struct pailctl *p, int argc, char **argv)
 {
     CLEANUP(mount_list_done) struct mount_list list = {0};
-    CLEANUP_STRBUF struct strbuf answer = STRBUF_INIT(2 * LIMIT_CTL_MESSAGE);
     CLEANUP_FD int pidfd = -1;
     const struct ctl_mount *m = find_mount(&list, argv[0]);
-    bool terminal = isatty(STDERR_FILENO);
     struct s3_error err = {0};
+    struct progress progress;
     pid_t pid;
     int status;
 
@@ -236,20 +296,18 @@ int pailctl_unmount(struct pailctl *p, int argc, char **argv)
         return PAILCTL_FAILED;
     }
     pidfd = open_pidfd(pid);
-    if (terminal)
-        show_progress(m);
     /* What is open stays open: flush first, so that an error is told while the mount still is. */
-    status = ask(m, "flush", 0, &answer);
+    status = flush_mount(m);
     if (status != PAILCTL_OK) {
         fputs("pailctl: not unmounted, nothing is lost: mend the cause and try again\n", stderr);
         return status;
     }
     if (run_unmount(m->mountpoint) < 0)
         return PAILCTL_FAILED;
-    while (daemon_runs(pid, pidfd))
-        if (terminal)
-            show_progress(m);
-    if (terminal)
-        fprintf(stderr, "\r%s: everything is in S3\033[K\n", m->mountpoint);
+    progress_start(&progress, m);
+    wait_for_end(pid, pidfd);
+    progress_stop(&progress);
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, "%s: everything is in S3\n", m->mountpoint);
     return PAILCTL_OK;
 }

@@ -114,6 +114,45 @@ check "the daemon has ended" no_daemon
 contains "in the bucket" "size 5" "$(s3 head 2026/last)"
 status 2 "$PAILCTL" unmount "$MNT"
 
+# ---- the progress line, on a terminal only ----
+mount_fs
+mkfifo "$SCRATCH/go2" "$SCRATCH/done2"
+/usr/bin/python3 - "$MNT/open2" "$SCRATCH/go2" "$SCRATCH/done2" <<'P' &
+import sys
+f = open(sys.argv[1], "wb", buffering=0)
+f.write(bytes(2000000))
+open(sys.argv[3], "w").write("written\n")
+open(sys.argv[2]).read()
+P
+writer=$!
+read -r _ <"$SCRATCH/done2"
+cat >"$SCRATCH/on_a_terminal.py" <<'P'
+import os, pty, sys
+pid, fd = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+text = b""
+while True:
+    try:
+        piece = os.read(fd, 4096)
+    except OSError:
+        break
+    if not piece:
+        break
+    text += piece
+sys.stdout.write(text.decode())
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+P
+# The file is open: it is stored, but what is open cannot be unmounted.
+status 2 /usr/bin/python3 "$SCRATCH/on_a_terminal.py" "$PAILCTL" unmount "$MNT"
+contains "the progress" "2000000 bytes to go" "$out"
+contains "why not" busy "$out"
+echo go >"$SCRATCH/go2"
+wait $writer || fail "the writer failed"
+status 0 /usr/bin/python3 "$SCRATCH/on_a_terminal.py" "$PAILCTL" unmount "$MNT"
+contains "the end" "everything is in S3" "$out"
+check "the daemon has ended" no_daemon
+
 # ---- a daemon that was killed ----
 mount_fs
 kill -9 "$(daemon_pids)"
