@@ -56,7 +56,7 @@ static void block_signals(sigset_t *set)
     (void)signal(SIGPIPE, SIG_IGN);
 }
 
-static void sync_and_log(struct app *app)
+static int sync_and_log(struct app *app)
 {
     struct s3_error err = {0};
     char text[1024];
@@ -65,6 +65,7 @@ static void sync_and_log(struct app *app)
     if (r < 0)
         log_error("upload at the end: %s",
                   err.kind ? s3_error_describe(&err, text, sizeof(text)) : strerror(-r));
+    return r;
 }
 
 /* The name goes at once, what is open stays usable; then what was written goes up. */
@@ -74,15 +75,17 @@ static void begin_end(struct app *app)
 
     if (r < 0)
         log_error("unmount of '%s': %s", app->options.mountpoint, strerror(-r));
-    sync_and_log(app);
+    (void)sync_and_log(app); /* what fails now is tried once more at the end */
 }
 
 static void end_now(struct app *app)
 {
+    int status;
+
     log_warn("ending although files on '%s' are still open", app->options.mountpoint);
-    sync_and_log(app);
+    status = sync_and_log(app) < 0 ? EXIT_SYSTEM : EXIT_OK;
     ctl_server_free(app->ctl);
-    _exit(EXIT_OK);
+    _exit(status);
 }
 
 /* 0 = go on; sets *ret_deadline when the end has begun. */
@@ -199,7 +202,8 @@ static int serve(struct app *app)
     pthread_join(app->signal_thread, NULL);
     if (r < 0)
         log_error("the session with the kernel ended: %s", strerror(-r));
-    sync_and_log(app);
+    if (sync_and_log(app) < 0 && r == 0)
+        r = -EIO;
     log_info("'%s' is unmounted", app->options.mountpoint);
     return r < 0 ? EXIT_SYSTEM : EXIT_OK;
 }

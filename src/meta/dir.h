@@ -45,15 +45,16 @@ struct dir_entry {
 
 struct dir {
     unsigned refs;
-    bool complete;     /* every page has come: what is not here does not exist */
-    bool loading;      /* one thread is fetching the next page */
-    bool marker;       /* an object stands for the directory itself */
-    unsigned pages;    /* that have come */
-    uint64_t since_ns; /* monotonic; the first page was asked for then */
-    char *token;       /* of the next page; NULL before the first and after the last */
-    size_t bytes;      /* of memory */
-    size_t n_live;     /* entries that are there */
-    size_t n_long;     /* entries whose name may be a hash */
+    bool complete;        /* every page has come: what is not here does not exist */
+    bool loading;         /* one thread is fetching the next page */
+    bool marker;          /* an object stands for the directory itself */
+    unsigned pages;       /* that have come */
+    uint64_t since_ns;    /* monotonic; the first page was asked for then */
+    uint64_t prefix_hash; /* of the prefix that the token belongs to; 0 before the first page */
+    char *token;          /* of the next page; NULL before the first and after the last */
+    size_t bytes;         /* of memory */
+    size_t n_live;        /* entries that are there */
+    size_t n_long;        /* entries whose name may be a hash */
 
     struct dir_entry **entries; /* by number; NULL = removed */
     size_t n;

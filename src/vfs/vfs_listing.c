@@ -128,12 +128,27 @@ static void learn_locked(struct vfs *v, struct inode *dir, struct dir *d)
     }
 }
 
+/* FNV-1a; never 0. */
+static uint64_t hash_prefix(const char *prefix)
+{
+    uint64_t h = 14695981039346656037u;
+
+    for (; *prefix; prefix++)
+        h = (h ^ (unsigned char)*prefix) * 1099511628211u;
+    return h ? h : 1;
+}
+
 static int fetch_locked(struct vfs *v, struct inode *dir, struct dir *d, struct s3_error *err)
 {
     char prefix[COMPONENT_LENGTH_MAX + 1];
     int r = inode_key(dir, COMPONENT_LENGTH_MAX, prefix);
     if (r < 0)
         return r;
+    /* The directory was renamed since the last page: the token goes on under the old name, where
+     * nothing is any more. */
+    if (d->prefix_hash && d->prefix_hash != hash_prefix(prefix))
+        return -ESTALE;
+    d->prefix_hash = hash_prefix(prefix);
     struct store_page page = {0};
     struct store_list_in in = {.prefix = prefix, .delimited = true, .token = d->token};
     d->loading = true;
