@@ -11,7 +11,8 @@ DEPS_TEST=(libcmocka-dev openssl python3 python3-boto3 ceph-mon ceph-osd radosgw
     clang-format shellcheck codespell git curl procps rsync attr file fio libasan8 libubsan1
     debhelper dpkg-dev lintian
     # the programs that tests/real/ runs on a mount
-    restic borgbackup duplicity rdiff-backup sqlite3 vim-tiny patch zip unzip cpio xz-utils logrotate)
+    restic borgbackup duplicity rdiff-backup sqlite3 vim-tiny patch zip unzip cpio xz-utils logrotate
+    postgresql)
 
 # deps_install PACKAGE...: installs those that are missing; nothing to do costs milliseconds.
 deps_install() {

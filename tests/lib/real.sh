@@ -4,7 +4,9 @@
 #
 #   need PROGRAM...        skips the test where one is not installed
 #   make_tree DIR          a source tree with odd names, modes, owners and times
-#   manifest DIR           type, mode, owner, size, time and path of everything below, sorted
+#   manifest DIR           type, mode, owner, size, time and path of everything below, sorted; of
+#                          symbolic links the target, as few programs restore their times
+#   same_tree TEXT A B     content and symbolic links
 #   same_manifest TEXT A B
 #   log_clean [REGEX]      the daemon had nothing to complain of (beside lines that match)
 #   finish_fs [REGEX]      unmounts; clean log, no unfinished uploads
@@ -34,15 +36,20 @@ make_tree() {
     chmod 600 "$t/.hidden"
     chmod 444 "$t/empty"
     chmod 2750 "$t/deep"
+    ln -s small.bin "$t/link"
+    ln -s deep/er "$t/link to a directory"
+    ln -s /nowhere/to/be/found "$t/deep/dangling"
     if [ "$(id -u)" = 0 ]; then chown 1234:4321 "$t/small.bin" "$t/deep/er"; fi
     touch -d '2001-02-03 04:05:06.789012345 UTC' "$t/small.bin" "$t/deep/er/and"
+    touch -h -d '2003-04-05 06:07:08.25 UTC' "$t/link"
     touch -d '1969-12-31 23:59:58.5 UTC' "$t/.hidden"
 }
 
 manifest() {
     (
         cd "$1" || exit 1
-        find . -mindepth 1 \( -type d -printf 'd %m %U:%G - %T@ %P\n' \) -o -printf '%y %m %U:%G %s %T@ %P\n'
+        find . -mindepth 1 -type d -printf 'd %m %U:%G - %T@ %P\n' -o -type l -printf 'l - %U:%G %l - %P\n' \
+            -o -printf '%y %m %U:%G %s %T@ %P\n'
     ) | sort
 }
 
@@ -51,6 +58,10 @@ same_manifest() {
     manifest "$3" >"$SCRATCH/manifest.got"
     [ -s "$SCRATCH/manifest.want" ] || fail "$1: nothing below $2"
     diff "$SCRATCH/manifest.want" "$SCRATCH/manifest.got" || fail "$1"
+}
+
+same_tree() { # same_tree TEXT A B [diff option...]
+    diff -r --no-dereference "${@:4}" "$2" "$3" || fail "$1"
 }
 
 log_clean() {

@@ -10,7 +10,6 @@
 The bucket is $BUCKET, the endpoint $S3_ENDPOINT.
 """
 import concurrent.futures
-import hashlib
 import os
 import sys
 
@@ -35,12 +34,13 @@ def objects(prefix=""):
 
 
 def tree(folder, prefix=""):
-    """Files below folder == objects below prefix that are no directory markers."""
+    """Files below folder == objects below prefix that are no directory markers. The content of a
+    symbolic link's object is its target."""
     want = {}
-    for base, _, names in os.walk(folder):
-        for name in names:
+    for base, folders, names in os.walk(folder):
+        for name in names + folders:
             path = os.path.join(base, name)
-            if os.path.islink(path) or not os.path.isfile(path):
+            if not os.path.islink(path) and not os.path.isfile(path):
                 continue
             want[prefix + os.path.relpath(path, folder)] = path
     got = {o["Key"]: o["Size"] for o in objects(prefix) if not o["Key"].endswith("/")}
@@ -49,10 +49,12 @@ def tree(folder, prefix=""):
 
     def compare(key):
         body = S3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
-        with open(want[key], "rb") as f:
-            if hashlib.sha256(f.read()).digest() != hashlib.sha256(body).digest():
-                return f"differs: {key}"
-        return None
+        if os.path.islink(want[key]):
+            content = os.fsencode(os.readlink(want[key]))
+        else:
+            with open(want[key], "rb") as f:
+                content = f.read()
+        return None if content == body else f"differs: {key}"
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         bad += [b for b in pool.map(compare, sorted(set(want) & set(got))) if b]

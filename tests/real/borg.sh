@@ -24,13 +24,13 @@ check "borg create again" borg create ::two tree
 check "borg diff" borg diff ::one two
 mkdir "$SCRATCH/x1" && cd "$SCRATCH/x1" && check "borg extract" borg extract ::one
 same_manifest "the first is whole" "$SCRATCH/first" "$SCRATCH/x1/tree"
-check "its content" diff -r "$SCRATCH/first" "$SCRATCH/x1/tree"
+same_tree "its content" "$SCRATCH/first" "$SCRATCH/x1/tree"
 check "borg prune" borg prune --keep-last 1
 check "borg compact" borg compact --threshold 0
 remount_fs
 check "borg check after compact" borg check --verify-data
 mkdir "$SCRATCH/x2" && cd "$SCRATCH/x2" && check "borg extract again" borg extract ::two
-check "the second is whole" diff -r "$tree" "$SCRATCH/x2/tree"
+same_tree "the second is whole" "$tree" "$SCRATCH/x2/tree"
 # One client holds the lock, another has to fail, and to get on with it when it is free.
 cd "$SCRATCH" || fail "cd"
 borg with-lock "$BORG_REPO" bash -c ': >"$SCRATCH/held"; while [ ! -e "$SCRATCH/free" ]; do sleep 0.05; done' &

@@ -25,16 +25,16 @@ equal "snapshots" 2 "$(snapshots | wc -l)"
 mapfile -t ids < <(snapshots)
 contains "restic diff" "second.bin" "$(restic diff "${ids[0]}" "${ids[1]}")"
 check "restore of the first" restic -q restore "${ids[0]}" --target "$SCRATCH/r1"
-check "the first is whole" diff -r "$SCRATCH/first" "$SCRATCH/r1$tree"
+same_tree "the first is whole" "$SCRATCH/first" "$SCRATCH/r1$tree"
 check "forget --prune" restic -q forget --keep-last 1 --prune
 equal "snapshots after forget" 1 "$(snapshots | wc -l)"
 remount_fs
 check "check after prune" restic -q check --read-data
 check "restore without a cache" restic -q --no-cache restore latest --target "$SCRATCH/r2"
-check "the second is whole" diff -r "$tree" "$SCRATCH/r2$tree"
+same_tree "the second is whole" "$tree" "$SCRATCH/r2$tree"
 same_manifest "attributes of the second" "$tree" "$SCRATCH/r2$tree"
 check "restore into the mount" restic -q restore latest --target "$MNT/restored"
-check "what was restored there" diff -r "$tree" "$MNT/restored$tree"
+same_tree "what was restored there" "$tree" "$MNT/restored$tree"
 equal "no lock is left" "" "$(ls -A "$MNT/repo/locks")"
 remount_fs
 same_manifest "attributes of what was restored there" "$tree" "$MNT/restored$tree"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# rsync -aH into the mount, again without anything to do, after changes, in place, and back out.
+# rsync -aHA into the mount, again without anything to do, after changes, in place, and back out.
 . "$SOURCE_DIR/tests/lib/common.sh"
 . "$SOURCE_DIR/tests/lib/real.sh"
 need rsync
@@ -11,13 +11,14 @@ transferred() { # names of the files that rsync sent
     grep -E '^[<>c*.][fd]|^\*deleting' "$SCRATCH/rsync.out" | grep -vE '^\.' | sed 's/^[^ ]* *//' | sort | paste -sd ' ' -
 }
 run() {
-    check "rsync $*" rsync -aH --modify-window=-1 --numeric-ids --itemize-changes "$@" >"$SCRATCH/rsync.out"
+    check "rsync $*" rsync -aHA --modify-window=-1 --numeric-ids --itemize-changes "$@" >"$SCRATCH/rsync.out"
 }
 mount_fs
 run "$tree/" "$MNT/t/"
 same_manifest "attributes right after" "$tree" "$MNT/t"
 remount_fs
 same_manifest "attributes after a remount" "$tree" "$MNT/t"
+equal "time of a symbolic link" "$(stat -c %y "$tree/link")" "$(stat -c %y "$MNT/t/link")"
 check "boto3 compares" s3 tree "$tree" t/
 run "$tree/" "$MNT/t/"
 equal "nothing to do the second time" "" "$(transferred)"
@@ -27,15 +28,16 @@ echo more >>"$tree/name with blanks"
 echo new >"$tree/deep/new"
 rm "$tree/base/log.c"
 chmod 640 "$tree/script"
+ln -sfn name "$tree/link"
 run --delete "$tree/" "$MNT/t/"
 same_manifest "attributes after changes" "$tree" "$MNT/t"
-check "diff after changes" diff -r "$tree" "$MNT/t"
+same_tree "diff after changes" "$tree" "$MNT/t"
 # In place, with the delta algorithm, in the part of a file that fits memory.
 printf changed | dd of="$tree/small.bin" bs=1 seek=33333 conv=notrunc status=none
 run --inplace --no-whole-file "$tree/" "$MNT/t/"
 equal "one file changed" small.bin "$(transferred)"
 remount_fs
-check "diff after --inplace" diff -r "$tree" "$MNT/t"
+same_tree "diff after --inplace" "$tree" "$MNT/t"
 same_manifest "attributes after --inplace" "$tree" "$MNT/t"
 run --append "$tree/" "$MNT/t/"
 equal "nothing to append" "" "$(transferred)"
@@ -45,5 +47,5 @@ run --append-verify "$tree/" "$MNT/t/"
 check "the large file after --append-verify" cmp "$tree/large.bin" "$MNT/t/large.bin"
 run "$MNT/t/" "$SCRATCH/back/"
 same_manifest "attributes of the way back" "$tree" "$SCRATCH/back"
-check "diff of the way back" diff -r "$tree" "$SCRATCH/back"
+same_tree "diff of the way back" "$tree" "$SCRATCH/back"
 finish_fs

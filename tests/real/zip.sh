@@ -13,13 +13,13 @@ rm "$tree/100%+&=?#;"  # and unzip takes a ; for the version of a VMS file
 mount_fs
 cd "$SCRATCH" || fail "cd"
 rm "$tree/large.bin" # more than the first part: zip seeks back to its header
-check "zip into the mount" zip -qr "$MNT/t.zip" tree
+check "zip into the mount" zip -qry "$MNT/t.zip" tree
 check "unzip -t" unzip -tq "$MNT/t.zip"
 echo added >"$tree/added"
-check "zip updates an archive" zip -qr "$MNT/t.zip" tree
+check "zip updates an archive" zip -qry "$MNT/t.zip" tree
 check "zip -d" zip -qd "$MNT/t.zip" tree/empty
 mkdir "$MNT/u" && check "unzip in the mount" unzip -q "$MNT/t.zip" -d "$MNT/u"
-check "diff" diff -r -x empty "$tree" "$MNT/u/tree"
+same_tree "diff" "$tree" "$MNT/u/tree" -x empty
 check "Python's zipfile" /usr/bin/python3 -m zipfile -c "$MNT/p.zip" "$tree"
 check "Python's zipfile reads it" /usr/bin/python3 -m zipfile -t "$MNT/p.zip"
 cp -r "$tree" "$MNT/z"
@@ -29,8 +29,8 @@ check "xz in place" xz "$MNT/z/small.bin"
 remount_fs
 check "gunzip in place" gunzip -r "$MNT/z/base"
 check "unxz in place" unxz "$MNT/z/small.bin.xz"
-check "diff after gunzip and unxz" diff -r "$tree" "$MNT/z"
+same_tree "diff after gunzip and unxz" "$tree" "$MNT/z"
 mkdir "$MNT/c" && (cd "$MNT/c" && cpio --quiet -idm <"$MNT/t.cpio") || fail "cpio -i"
-check "diff after cpio" diff -r -x empty "$tree" "$MNT/c/tree"
+same_tree "diff after cpio" "$tree" "$MNT/c/tree" -x empty
 check "boto3 compares" s3 tree "$tree" z/
 finish_fs
