@@ -61,7 +61,8 @@ struct inode {
     struct inode_attr attr;
     /* Of the version in attr, while attr.posix_known; owned: */
     char *xattr;             /* meta/xattr.h's metadata value; NULL = none */
-    char *content_type;      /* set by a program; NULL = whatever the object has */
+    char *content_type;      /* set by a program; NULL = as the name says, or whatever it has */
+    bool own_metadata;       /* this mount wrote all of the object's metadata, out of this struct */
     struct inode_link *link; /* owned; NULL = not read yet, or no link */
     uint64_t attr_until_ns;  /* monotonic; from then on the store must be asked; 0 = now */
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "meta/mime.h"
 #include "vfs/vfs_impl.h"
 
 #define PARALLEL_DEFAULT       16u
@@ -164,6 +165,7 @@ void vfs_default_attr_locked(struct vfs *v, struct inode *i)
     free(i->xattr);
     free(i->content_type);
     i->xattr = i->content_type = NULL;
+    i->own_metadata = false;
 }
 
 void vfs_apply_version_locked(struct vfs *v, struct inode *i, uint64_t size, int64_t modified_ns,
@@ -226,8 +228,18 @@ void vfs_apply_posix_locked(struct vfs *v, struct inode *i, const struct store_a
         a->ctime_ns = p.ctime_ns;
     if (p.xattr)
         i->xattr = strdup(p.xattr);
+    const char *type = attrs && i->kind == NODE_FILE ? attrs->content_type : NULL;
+    if (type && !vfs_is_derived_type(type, i->name))
+        i->content_type = strdup(type); /* kept when the content is written anew */
     /* Without memory they are asked for again, rather than taken for none and overwritten. */
     a->posix_known = !p.xattr || i->xattr;
+}
+
+bool vfs_is_derived_type(const char *type, const char *name)
+{
+    /* The second is what S3 gives to an object that was stored without a type. */
+    return !type || strcmp(type, MIME_DEFAULT) == 0 || strcmp(type, "binary/octet-stream") == 0 ||
+           strcmp(type, mime_type(name)) == 0;
 }
 
 static struct timespec to_timespec(int64_t ns)

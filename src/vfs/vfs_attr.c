@@ -72,6 +72,12 @@ int vfs_getattr(struct vfs *v, uint64_t ino, struct vfs_file *file, struct vfs_e
 
 /* ---- storing attributes ---- */
 
+bool vfs_metadata_is_own_locked(struct vfs *v, const struct inode *i)
+{
+    return i->own_metadata && i->attr.posix_known && i->attr.etag[0] &&
+           vfs_now(v) < i->attr_until_ns;
+}
+
 /* The version whose attributes are changed, with all that its metadata holds. */
 static int know_version_locked(struct vfs *v, struct open_file *of, struct s3_error *err)
 {
@@ -105,19 +111,22 @@ int vfs_know_attrs_locked(struct vfs *v, struct open_file *of, struct s3_error *
     return of->inode->attr.posix_known ? 0 : know_version_locked(v, of, err);
 }
 
-static int copy_onto_itself_locked(struct vfs *v, struct open_file *of, const char *key,
-                                   struct store_version *version, struct s3_error *err)
+/* old: the version with its metadata; NULL = the one that is known, which has ours alone. */
+static int copy_version_locked(struct vfs *v, struct open_file *of, const char *key,
+                               const struct store_object *old, struct store_version *version,
+                               struct s3_error *err)
 {
     CLEANUP_ARENA struct arena arena = ARENA_INIT(METADATA_BYTES_MAX);
+    struct inode *i = of->inode;
     struct store_attrs attrs;
-    int r = know_version_locked(v, of, err);
-    if (r == 0)
-        r = vfs_posix_metadata_locked(v, of->inode, false, &of->base->attrs, &arena, &attrs);
+    char etag[STORE_ETAG_SIZE];
+    int r = vfs_posix_metadata_locked(v, i, false, old ? &old->attrs : NULL, &arena, &attrs);
     if (r < 0)
         return r;
+    memcpy(etag, old ? old->etag : i->attr.etag, sizeof(etag));
     struct vfs_copy c = {.source = key,
-                         .if_match = of->base->etag,
-                         .size = of->base->size,
+                         .if_match = etag,
+                         .size = old ? old->size : i->attr.size,
                          .key = key,
                          .attrs = &attrs};
     of->attrs_dirty = false;
@@ -127,6 +136,20 @@ static int copy_onto_itself_locked(struct vfs *v, struct open_file *of, const ch
     if (r < 0)
         of->attrs_dirty = true;
     return r;
+}
+
+static int copy_onto_itself_locked(struct vfs *v, struct open_file *of, const char *key,
+                                   struct store_version *version, struct s3_error *err)
+{
+    if (vfs_metadata_is_own_locked(v, of->inode)) {
+        int r = copy_version_locked(v, of, key, NULL, version, err);
+        if (r == 0 || err->kind != S3_ERROR_PRECONDITION)
+            return r;
+        *err = (struct s3_error){0};
+        of->inode->own_metadata = false;
+    }
+    int r = know_version_locked(v, of, err);
+    return r < 0 ? r : copy_version_locked(v, of, key, of->base, version, err);
 }
 
 int vfs_store_attrs_locked(struct vfs *v, struct open_file *of, struct s3_error *err)

@@ -113,6 +113,9 @@ void vfs_apply_version_locked(struct vfs *v, struct inode *i, uint64_t size, int
 /* And the attributes in its metadata, NULL = it has none. */
 void vfs_apply_posix_locked(struct vfs *v, struct inode *i, const struct store_attrs *attrs);
 
+/* Whether the content type is what a file of that name gets by itself. */
+bool vfs_is_derived_type(const char *type, const char *name);
+
 /* ---- vfs_listing.c ---- all with the lock held, which fetching gives up meanwhile */
 
 /* The listing in force, possibly still without a page; NULL when there is none that is fresh. */
@@ -228,6 +231,8 @@ int vfs_store_attrs_locked(struct vfs *v, struct open_file *of, struct s3_error 
 
 /* Asks for attributes of a file that are too old. Lock given up. */
 int vfs_refresh_locked(struct vfs *v, struct inode *i, struct s3_error *err);
+/* Whether nobody has to be asked what the object's metadata is. */
+bool vfs_metadata_is_own_locked(struct vfs *v, const struct inode *i);
 /* Before a change of some of the attributes: the rest, so that it is kept. Lock given up. */
 int vfs_know_attrs_locked(struct vfs *v, struct open_file *of, struct s3_error *err);
 int vfs_know_dir_locked(struct vfs *v, struct inode *dir, struct s3_error *err);

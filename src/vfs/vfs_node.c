@@ -53,6 +53,7 @@ static void made_locked(struct vfs *v, struct inode *dir, struct inode *i, const
     memcpy(a->etag, version->etag, sizeof(a->etag));
     a->modified_ns = version->mtime_ns - version->mtime_ns % NS_PER_S;
     i->attr_until_ns = vfs_after(vfs_now(v), v->opts.metadata_ttl_ns);
+    i->own_metadata = true;
     i->changes++;
     i->version++;
     free(i->link);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "meta/mime.h"
 #include "vfs/vfs_impl.h"
 
 #define DIRECTORY_CONTENT_TYPE "application/x-directory"
@@ -52,8 +53,10 @@ int vfs_posix_metadata_locked(struct vfs *v, const struct inode *i, bool flag,
     if (old && !i->attr.posix_known)
         p.have &= POSIX_MTIME | POSIX_ATIME | POSIX_CTIME;
     *ret = old ? *old : (struct store_attrs){0};
-    if (i->content_type)
-        ret->content_type = i->content_type;
+    if (i->content_type && !(ret->content_type = arena_strdup(arena, i->content_type)))
+        return -ENOMEM;
+    if (i->kind == NODE_FILE && !ret->content_type)
+        ret->content_type = S_ISREG(i->attr.mode) ? mime_type(i->name) : MIME_DEFAULT;
     if (i->kind == NODE_DIR && !ret->content_type)
         ret->content_type = DIRECTORY_CONTENT_TYPE;
     return attrs_write(&p, flag, old ? old->metadata : NULL, old ? old->n_metadata : 0, arena,

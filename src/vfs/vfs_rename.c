@@ -7,11 +7,14 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "meta/mime.h"
 #include "store/store_limits.h"
 #include "vfs/vfs_impl.h"
 
 /* Somebody else keeps replacing the file while it is copied. */
 #define COPY_TRIES 4
+
+#define METADATA_BYTES_MAX (256u << 10)
 
 int vfs_rename_mark_locked(struct vfs *v, struct inode *dir, const struct inode *i,
                            struct s3_error *err)
@@ -41,8 +44,10 @@ static int copy_newest(struct vfs *v, struct vfs_copy *c, char etag[STORE_ETAG_S
                 c->size = o.size;
                 store_object_done(&o);
             }
-            if (other)
+            if (other) {
+                c->attrs = NULL; /* those were of the version before */
                 continue;
+            }
             r = head < 0 ? head : c->if_absent ? -EEXIST : r;
         }
         if (err)
@@ -72,8 +77,39 @@ static void learn_copy_if_absent(struct vfs *v, const struct vfs_copy *done,
                  "new name at the same time may both succeed");
 }
 
-static int copy_and_delete_locked(struct vfs *v, struct inode *i, const char *key, bool if_absent,
-                                  struct store_version *version, struct s3_error *err)
+/* What the copy under the new name carries when its type was made from the old one: the type of the
+ * new name, and all else as it is. *o is filled when the store had to be asked. */
+static int retype_locked(struct vfs *v, struct inode *i, struct vfs_copy *c, const char *component,
+                         char etag[STORE_ETAG_SIZE], struct arena *arena, struct store_object *o,
+                         struct store_attrs *attrs, struct s3_error *err)
+{
+    const char *type = mime_type(component);
+    if (!S_ISREG(i->attr.mode) || i->content_type || strcmp(type, mime_type(i->name)) == 0)
+        return 0;
+    if (vfs_metadata_is_own_locked(v, i)) {
+        int r = vfs_posix_metadata_locked(v, i, false, NULL, arena, attrs);
+        if (r < 0)
+            return r;
+    } else {
+        pthread_mutex_unlock(&v->lock);
+        int r = store_head(v->store, c->source, o, err);
+        pthread_mutex_lock(&v->lock);
+        if (r < 0)
+            return r;
+        memcpy(etag, o->etag, STORE_ETAG_SIZE);
+        c->size = o->size;
+        if (!vfs_is_derived_type(o->attrs.content_type, i->name))
+            return 0;
+        *attrs = o->attrs;
+    }
+    attrs->content_type = type;
+    c->attrs = attrs;
+    return 0;
+}
+
+static int copy_and_delete_locked(struct vfs *v, struct inode *i, const char *component,
+                                  const char *key, bool if_absent, struct store_version *version,
+                                  struct s3_error *err)
 {
     char source[COMPONENT_LENGTH_MAX + 1], etag[STORE_ETAG_SIZE];
     struct s3_error local = {0};
@@ -83,6 +119,12 @@ static int copy_and_delete_locked(struct vfs *v, struct inode *i, const char *ke
     memcpy(etag, i->attr.etag, sizeof(etag));
     struct vfs_copy c = {
         .source = source, .size = i->attr.size, .key = key, .if_absent = if_absent};
+    CLEANUP_ARENA struct arena arena = ARENA_INIT(METADATA_BYTES_MAX);
+    struct store_object o = {0};
+    struct store_attrs attrs;
+    r = retype_locked(v, i, &c, component, etag, &arena, &o, &attrs, err);
+    if (r < 0)
+        return r;
     bool learn = if_absent && v->copy_if_absent == KNOWN_NOT;
     pthread_mutex_unlock(&v->lock);
     r = copy_newest(v, &c, etag, version, err);
@@ -97,6 +139,9 @@ static int copy_and_delete_locked(struct vfs *v, struct inode *i, const char *ke
             *err = local;
     }
     pthread_mutex_lock(&v->lock);
+    if (strcmp(etag, i->attr.etag) != 0) /* another version was moved than the one that is known */
+        i->own_metadata = i->attr.posix_known = false;
+    store_object_done(&o);
     return r;
 }
 
@@ -153,7 +198,7 @@ static int rename_file_locked(struct vfs *v, struct inode *i, struct inode *dir,
     if (r == 0 && i->parent != dir)
         r = vfs_keep_dir_locked(v, i->parent, err);
     if (r == 0)
-        r = copy_and_delete_locked(v, i, key, noreplace, &version, err);
+        r = copy_and_delete_locked(v, i, component, key, noreplace, &version, err);
     if (r == 0)
         r = vfs_rename_inode_locked(v, i, dir, component);
     if (r < 0)

@@ -213,6 +213,7 @@ static void committed_locked(struct vfs *v, struct open_file *of, const struct w
     if (!of->dirty)
         a->size = res->size;
     a->posix_known |= !of->base; /* else it may have said more than was looked at */
+    i->own_metadata = !of->base;
     of->absent = of->exclusive = false;
     i->changes++;
     i->version++; /* written past the page cache, perhaps */

@@ -67,9 +67,9 @@ static void test_set_get_list_remove(void **state)
     assert_string_equal(get(&f, "d/f", "user.a"), "ENODATA");
     store_count_reset(f.count);
     assert_int_equal(set(&f, "d/f", "user.a", "one", 0), 0);
-    fixture_expect(&f, "head 1, put 1, copy 1"); /* put: the directory's mark */
+    fixture_expect(&f, "put 1, copy 1"); /* put: the directory's mark */
     assert_int_equal(set(&f, "d/f", "user.b", "", 0), 0);
-    fixture_expect(&f, "head 1, copy 1");
+    fixture_expect(&f, "copy 1");
     assert_string_equal(get(&f, "d/f", "user.a"), "one");
     assert_string_equal(get(&f, "d/f", "user.b"), "");
     assert_string_equal(names(&f, "d/f"), "user.a user.b ");
@@ -355,6 +355,97 @@ static void test_unmarked_directories_cost_one_head(void **state)
     fixture_done(&f);
 }
 
+static const char *type_of(struct fixture *f, const char *key)
+{
+    static char type[128];
+    struct store_object o = {0};
+    assert_int_equal(store_head(f->memory, key, &o, &f->err), 0);
+    snprintf(type, sizeof(type), "%s", o.attrs.content_type);
+    store_object_done(&o);
+    return type;
+}
+
+static void test_type_from_the_name(void **state)
+{
+    struct fixture f;
+    struct vfs_file *file;
+    fixture_init(&f, NULL);
+    assert_int_equal(fixture_write(&f, "a.html", "x"), 0);
+    assert_int_equal(fixture_write(&f, "a", "x"), 0);
+    assert_string_equal(type_of(&f, "a.html"), "text/html");
+    assert_string_equal(type_of(&f, "a"), "application/octet-stream");
+    /* Set by hand it stays, whatever is written or renamed. */
+    assert_int_equal(set(&f, "a.html", "user.s3.content-type", "text/x-mine", 0), 0);
+    assert_int_equal(fixture_write(&f, "a.html", "longer"), 0);
+    assert_int_equal(fixture_rename(&f, "a.html", "b.png", 0), 0);
+    assert_string_equal(type_of(&f, "b.png"), "text/x-mine");
+    assert_int_equal(fixture_open(&f, "b.png", O_RDWR, &file), 0);
+    assert_int_equal(vfs_write(f.vfs, file, 1, "X", 1, &f.err), 0);
+    assert_int_equal(fixture_close(&f, file), 0);
+    assert_string_equal(type_of(&f, "b.png"), "text/x-mine");
+    assert_string_equal(fixture_get(&f, "b.png"), "lXnger");
+    fixture_done(&f);
+}
+
+static void test_rename_gives_another_type(void **state)
+{
+    struct fixture f;
+    struct store_metadata m = {"theirs", "kept"};
+    struct store_attrs other = {.content_type = "text/x-theirs"};
+    struct store_attrs usual = {.metadata = &m, .n_metadata = 1, .cache_control = "no-store"};
+    fixture_init(&f, NULL);
+    fixture_object_attrs(&f, "theirs.tmp", "x", &other);
+    fixture_object_attrs(&f, "usual.tmp", "x", &usual);
+    (void)fixture_ls(&f, "", true);
+    assert_int_equal(fixture_write(&f, "own.tmp", "x"), 0);
+    store_count_reset(f.count);
+    /* As rsync and editors do it: nothing is asked about what was written here. */
+    assert_int_equal(fixture_rename(&f, "own.tmp", "own.html", 0), 0);
+    fixture_expect(&f, "copy 1, delete 1");
+    assert_string_equal(type_of(&f, "own.html"), "text/html");
+    assert_string_equal(fixture_metadata(&f, "own.html", "mode"), "33188");
+    assert_int_equal(fixture_rename(&f, "own.html", "own2.html", 0), 0);
+    fixture_expect(&f, "copy 1, delete 1");
+    assert_int_equal(fixture_rename(&f, "theirs.tmp", "theirs.html", 0), 0);
+    assert_int_equal(fixture_rename(&f, "usual.tmp", "usual.html", 0), 0);
+    fixture_expect(&f, "head 2, copy 2, delete 2");
+    assert_string_equal(type_of(&f, "theirs.html"), "text/x-theirs");
+    assert_string_equal(type_of(&f, "usual.html"), "text/html");
+    assert_string_equal(fixture_metadata(&f, "usual.html", "theirs"), "kept");
+    fixture_done(&f);
+}
+
+/* What this mount wrote itself need not be asked for; unless somebody else has been there. */
+static void test_own_metadata_is_known(void **state)
+{
+    struct fixture f;
+    struct store_metadata m = {"theirs", "kept"};
+    struct store_attrs attrs = {.metadata = &m, .n_metadata = 1};
+    fixture_init(&f, NULL);
+    (void)fixture_ls(&f, "", false);
+    assert_int_equal(fixture_write(&f, "f", "x"), 0);
+    store_count_reset(f.count);
+    assert_int_equal(fixture_chmod(&f, "f", 0640), 0);
+    fixture_expect(&f, "put 1, copy 1");
+    assert_int_equal(fixture_chmod(&f, "f", 0600), 0);
+    fixture_expect(&f, "copy 1");
+    fixture_object_attrs(&f, "f", "theirs", &attrs);
+    assert_int_equal(fixture_chmod(&f, "f", 0640), 0);
+    fixture_expect(&f, "head 1, copy 2"); /* the first was refused */
+    assert_string_equal(fixture_metadata(&f, "f", "theirs"), "kept");
+    assert_string_equal(fixture_get(&f, "f"), "theirs");
+    /* After a while it is not taken for granted. */
+    assert_int_equal(fixture_write(&f, "g", "x"), 0);
+    fixture_object_attrs(&f, "g", "x", &attrs);
+    uint64_t ino = fixture_ino(&f, "g");
+    clock_fake_advance(&f.clock, 100 * (uint64_t)NS_PER_S);
+    struct vfs_changes c = {.set = VFS_SET_MODE, .mode = 0600};
+    struct vfs_entry e;
+    assert_int_equal(vfs_setattr(f.vfs, ino, NULL, &c, &e, &f.err), 0);
+    assert_string_equal(fixture_metadata(&f, "g", "theirs"), "kept");
+    fixture_done(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -369,6 +460,9 @@ int main(void)
         cmocka_unit_test(test_virtual),
         cmocka_unit_test(test_a_failed_change_is_none),
         cmocka_unit_test(test_unmarked_directories_cost_one_head),
+        cmocka_unit_test(test_type_from_the_name),
+        cmocka_unit_test(test_rename_gives_another_type),
+        cmocka_unit_test(test_own_metadata_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
