@@ -74,6 +74,7 @@ struct inode {
     enum known posix;      /* children have attributes in their metadata */
     uint64_t posix_until_ns;
     unsigned misses;           /* names asked for one by one since there is no listing */
+    bool moving;               /* its keys are being renamed: nothing below may be changed */
     bool large;                /* more than one page when it was last looked at */
     TAILQ_ENTRY(inode) by_use; /* in the owner's list, while there is a listing */
 

@@ -47,6 +47,7 @@ int vfs_new(const struct vfs_options *opts, struct vfs **ret)
         v->opts.listing_memory = LISTING_MEMORY_DEFAULT;
     TAILQ_INIT(&v->open_files);
     TAILQ_INIT(&v->listings);
+    LIST_INIT(&v->guards);
     if (inode_table_init(&v->inodes) < 0) {
         free(v);
         return -ENOMEM;
@@ -116,6 +117,68 @@ void vfs_describe(struct vfs *v, uint64_t ino, char *buf, size_t size)
         snprintf(buf, size, "%s", i ? i->name : "");
     else
         snprintf(buf, size, "%s", key);
+}
+
+/* ---- changes against renames of directories ---- */
+
+static bool is_moving(const struct vfs *v, const struct inode *i)
+{
+    if (v->moves == 0)
+        return false;
+    while (i && !i->moving)
+        i = i->parent;
+    return i != NULL;
+}
+
+bool vfs_wait_settled_locked(struct vfs *v, const struct inode *i)
+{
+    bool waited = is_moving(v, i);
+    while (is_moving(v, i))
+        pthread_cond_wait(&v->changed, &v->lock);
+    return waited;
+}
+
+void vfs_guard_begin_locked(struct vfs *v, struct vfs_guard *g, struct inode *inode)
+{
+    *g = (struct vfs_guard){.vfs = v, .inode = inode_ref(inode)};
+    (void)vfs_wait_settled_locked(v, inode);
+    LIST_INSERT_HEAD(&v->guards, g, link);
+}
+
+void vfs_guard_end_locked(struct vfs_guard *g)
+{
+    struct vfs *v = g->vfs;
+    LIST_REMOVE(g, link);
+    if (v->moves > 0)
+        pthread_cond_broadcast(&v->changed);
+    inode_unref(&v->inodes, g->inode);
+}
+
+static bool is_changing_below(const struct vfs *v, const struct inode *dir)
+{
+    const struct vfs_guard *g;
+    LIST_FOREACH (g, &v->guards, link) {
+        if (inode_is_under(g->inode, dir))
+            return true;
+    }
+    return false;
+}
+
+void vfs_move_begin_locked(struct vfs *v, struct inode *dir)
+{
+    /* Two renames of one directory: one after the other. */
+    (void)vfs_wait_settled_locked(v, dir);
+    dir->moving = true;
+    v->moves++;
+    while (is_changing_below(v, dir))
+        pthread_cond_wait(&v->changed, &v->lock);
+}
+
+void vfs_move_end_locked(struct vfs *v, struct inode *dir)
+{
+    dir->moving = false;
+    v->moves--;
+    pthread_cond_broadcast(&v->changed);
 }
 
 /* ---- names ---- */

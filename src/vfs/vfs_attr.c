@@ -346,13 +346,12 @@ int vfs_setattr(struct vfs *v, uint64_t ino, struct vfs_file *file,
         return r;
     if (i->kind == NODE_DIR && (changes->set & VFS_SET_SIZE))
         return -EISDIR;
-    inode_ref(i);
+    VFS_GUARD(v, i);
     if (i->kind == NODE_FILE)
         r = change_file_locked(v, i, file, changes, err);
     else
         r = is_kept_locked(v, i, changes) ? set_dir_locked(v, i, changes, err) : -EOPNOTSUPP;
     if (r == 0)
         vfs_fill_attr_locked(v, i, ret);
-    inode_unref(&v->inodes, i);
     return r;
 }

@@ -311,6 +311,9 @@ int vfs_mkdir(struct vfs *v, const struct vfs_caller *caller, uint64_t parent, c
         return -EROFS;
     SCOPE_LOCK(&v->lock);
     int r = vfs_find_dir_locked(v, parent, &dir);
+    if (r < 0)
+        return r;
+    VFS_GUARD(v, dir);
     if (r == 0)
         r = vfs_decode_new_name(v, dir, name, NODE_DIR, &t, key);
     if (r == 0 && vfs_is_taken_locked(v, dir, t.component))
@@ -320,7 +323,6 @@ int vfs_mkdir(struct vfs *v, const struct vfs_caller *caller, uint64_t parent, c
     if (r < 0)
         return r;
 
-    inode_ref(dir);
     vfs_new_attr_locked(v, caller, dir, mode, i);
     r = make_dir_locked(v, dir, i, key, err);
     if (r == 0) {
@@ -335,6 +337,5 @@ int vfs_mkdir(struct vfs *v, const struct vfs_caller *caller, uint64_t parent, c
         vfs_fill_entry_locked(v, i, ret);
     }
     inode_unref(&v->inodes, i);
-    inode_unref(&v->inodes, dir);
     return r;
 }

@@ -88,7 +88,11 @@ int vfs_open(struct vfs *v, uint64_t ino, int flags, struct vfs_file **ret, bool
     struct vfs_file *f = new_file_locked(i, flags);
     if (!f)
         return -ENOMEM;
-    if (for_writing(flags) && (r = open_for_writing_locked(v, f, err)) < 0) {
+    if (for_writing(flags)) {
+        VFS_GUARD(v, i);
+        r = open_for_writing_locked(v, f, err);
+    }
+    if (r < 0) {
         free_file_locked(v, f);
         return r;
     }
@@ -98,7 +102,7 @@ int vfs_open(struct vfs *v, uint64_t ino, int flags, struct vfs_file **ret, bool
     return 0;
 }
 
-/* A new, empty file that is only known here until its first commit. */
+/* A new, empty file that is only known here until its first commit. -EAGAIN: look again. */
 static int make_file_locked(struct vfs *v, const struct vfs_caller *caller, struct inode *dir,
                             const char *name, mode_t mode, bool exclusive, struct inode **ret,
                             struct open_file **ret_open, struct s3_error *err)
@@ -112,6 +116,12 @@ static int make_file_locked(struct vfs *v, const struct vfs_caller *caller, stru
         r = inode_get(&v->inodes, dir, t.component, NODE_FILE, &i);
     if (r < 0)
         return r;
+    if (i->open && (i->open->busy || i->open->writing > 0)) {
+        /* Somebody is at it, under this or another name soon. */
+        pthread_cond_wait(&v->changed, &v->lock);
+        inode_unref(&v->inodes, i);
+        return -EAGAIN;
+    }
     if ((r = vfs_open_file_get_locked(v, i, &of)) < 0) {
         inode_unref(&v->inodes, i);
         return r;
@@ -167,17 +177,20 @@ int vfs_create(struct vfs *v, const struct vfs_caller *caller, uint64_t parent, 
     int r = vfs_find_dir_locked(v, parent, &dir);
     if (r < 0)
         return r;
-    inode_ref(dir);
-    r = existing_locked(v, dir, name, &i);
-    if (r == 0 && i && (flags & O_EXCL))
+    VFS_GUARD(v, dir);
+    bool made;
+    do {
+        r = existing_locked(v, dir, name, &i);
+        made = r == 0 && !i;
+        if (made)
+            r = make_file_locked(v, caller, dir, name, mode, (flags & O_EXCL) != 0, &i, &of, err);
+    } while (r == -EAGAIN);
+    if (r == 0 && !made && (flags & O_EXCL))
         r = -EEXIST;
-    if (r == 0 && i && i->kind == NODE_DIR)
+    if (r == 0 && i->kind == NODE_DIR)
         r = -EISDIR;
-    if (r == 0 && i && !S_ISREG(i->attr.mode))
+    if (r == 0 && !made && !S_ISREG(i->attr.mode))
         r = -ESTALE;
-    bool made = !i;
-    if (r == 0 && made)
-        r = make_file_locked(v, caller, dir, name, mode, (flags & O_EXCL) != 0, &i, &of, err);
     if (r == 0 && !(f = new_file_locked(i, flags)))
         r = -ENOMEM;
     if (r == 0 && for_writing(flags)) {
@@ -204,7 +217,6 @@ int vfs_create(struct vfs *v, const struct vfs_caller *caller, uint64_t parent, 
         free_file_locked(v, f);
     }
     inode_unref(&v->inodes, i);
-    inode_unref(&v->inodes, dir);
     return r;
 }
 
@@ -229,8 +241,12 @@ int vfs_mknod(struct vfs *v, const struct vfs_caller *caller, uint64_t parent, c
 
 int vfs_release(struct vfs *v, struct vfs_file *file, struct s3_error *err)
 {
+    int r = 0;
     SCOPE_LOCK(&v->lock);
-    int r = file->open ? vfs_close_locked(v, file->open, err) : 0;
+    if (file->open) {
+        VFS_GUARD(v, file->inode);
+        r = vfs_close_locked(v, file->open, err);
+    }
     free_file_locked(v, file);
     return r;
 }

@@ -25,6 +25,22 @@
 
 TAILQ_HEAD(open_files, open_file);
 
+/* An operation that changes something, for as long as it runs: it neither begins below a directory
+ * that is being renamed, nor is a rename begun above it. On its stack, taken before anything else:
+ *     VFS_GUARD(v, inode);     the file that is changed, or the directory whose names are
+ * Lock held at the beginning, where it may wait, and at the end. */
+struct vfs_guard {
+    struct vfs *vfs;
+    struct inode *inode; /* referenced */
+    LIST_ENTRY(vfs_guard) link;
+};
+void vfs_guard_begin_locked(struct vfs *v, struct vfs_guard *g, struct inode *inode);
+void vfs_guard_end_locked(struct vfs_guard *g);
+#define VFS_GUARD_NAMED(name, v, inode)                                                            \
+    CLEANUP(vfs_guard_end_locked) struct vfs_guard name;                                           \
+    vfs_guard_begin_locked(v, &(name), inode)
+#define VFS_GUARD(v, inode) VFS_GUARD_NAMED(guard, v, inode)
+
 struct vfs {
     /* constant */
     struct vfs_options opts;
@@ -37,6 +53,8 @@ struct vfs {
     /* protected by lock */
     struct inode_table inodes;
     struct open_files open_files;
+    LIST_HEAD(, vfs_guard) guards;
+    unsigned moves; /* directories with ->moving */
     uint64_t listing_bytes;
     enum known copy_if_absent;    /* the store keeps COPY from replacing anything when told so */
     TAILQ_HEAD(, inode) listings; /* inodes with a listing, least recently used first */
@@ -56,6 +74,8 @@ struct open_file {
     bool dirty;            /* content was changed since the last commit */
     bool attrs_dirty;      /* mode, owner or times were */
     bool busy;             /* a commit, rename or change of attributes is under way */
+    unsigned waiting;      /* threads that want to be busy with it */
+    unsigned writing;      /* threads inside writer_write */
     bool failed;           /* a commit failed, and somebody was told */
     /* used by the one who is busy, and by the attrs callback */
     struct arena attrs_arena;
@@ -106,6 +126,11 @@ void vfs_fill_entry_locked(struct vfs *v, struct inode *i, struct vfs_entry *ret
 void vfs_fill_attr_locked(struct vfs *v, struct inode *i, struct vfs_entry *ret);
 /* An own change of the directory's content: its times, and the count that lookups watch. */
 void vfs_dir_changed_locked(struct vfs *v, struct inode *dir);
+/* Waits while the inode is below a directory that is being renamed. Whether it had to. */
+bool vfs_wait_settled_locked(struct vfs *v, const struct inode *i);
+/* Nothing below the directory is changed by others from the return of begin to end. */
+void vfs_move_begin_locked(struct vfs *v, struct inode *dir);
+void vfs_move_end_locked(struct vfs *v, struct inode *dir);
 void vfs_notify_inode(struct vfs *v, const struct inode *i);
 /* Takes over a version that the store told. */
 void vfs_apply_version_locked(struct vfs *v, struct inode *i, uint64_t size, int64_t modified_ns,
@@ -252,6 +277,10 @@ int vfs_open_file_get_locked(struct vfs *v, struct inode *i, struct open_file **
 void vfs_open_file_put_locked(struct vfs *v, struct open_file *of);
 /* Waits until nobody else is busy with the file, and is it then; and the end of that. */
 void vfs_open_file_begin_locked(struct vfs *v, struct open_file *of);
+/* The same; -ENOENT, and this thread is not busy with it, when the file does not have this name any
+ * more. */
+int vfs_open_file_begin_named_locked(struct vfs *v, struct open_file *of, const struct inode *dir,
+                                     const char *component);
 void vfs_open_file_end_locked(struct vfs *v, struct open_file *of);
 /* The writer, made when there is none; truncated: without the old content. */
 int vfs_writer_locked(struct vfs *v, struct open_file *of, bool truncated, struct s3_error *err);

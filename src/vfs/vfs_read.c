@@ -90,6 +90,23 @@ static int read_written_locked(struct vfs *v, struct open_file *of, uint64_t off
     return r;
 }
 
+static int read_once_locked(struct vfs *v, struct vfs_file *file, uint64_t offset, void *buf,
+                            size_t len, size_t *ret_len, struct s3_error *err)
+{
+    struct inode *i = file->inode;
+    struct file_reader *fr;
+    if (i->open && (vfs_open_file_unclean(i->open) || (i->unlinked && i->open->writer)))
+        return read_written_locked(v, i->open, offset, buf, len, ret_len, err);
+    int r = reader_get_locked(v, file, &fr);
+    if (r < 0)
+        return r;
+    pthread_mutex_unlock(&v->lock);
+    r = reader_read(fr->reader, offset, buf, len, ret_len, err);
+    pthread_mutex_lock(&v->lock);
+    reader_put_locked(v, fr);
+    return r;
+}
+
 int vfs_read(struct vfs *v, struct vfs_file *file, uint64_t offset, void *buf, size_t len,
              size_t *ret_len, struct s3_error *err)
 {
@@ -98,18 +115,12 @@ int vfs_read(struct vfs *v, struct vfs_file *file, uint64_t offset, void *buf, s
         return -EBADF;
     SCOPE_LOCK(&v->lock);
     struct inode *i = file->inode;
-    if (i->open && (vfs_open_file_unclean(i->open) || (i->unlinked && i->open->writer)))
-        return read_written_locked(v, i->open, offset, buf, len, ret_len, err);
-
-    struct file_reader *fr;
-    int r = reader_get_locked(v, file, &fr);
-    if (r < 0)
-        return r;
-    pthread_mutex_unlock(&v->lock);
-    r = reader_read(fr->reader, offset, buf, len, ret_len, err);
-    pthread_mutex_lock(&v->lock);
+    uint64_t changes = i->changes;
+    int r = read_once_locked(v, file, offset, buf, len, ret_len, err);
+    /* The key went, or changed, because this mount renamed the file or stored a new version. */
+    if ((r == -ENOENT || r == -ESTALE) && (vfs_wait_settled_locked(v, i) || i->changes != changes))
+        r = read_once_locked(v, file, offset, buf, len, ret_len, err);
     if (r < 0)
         i->attr_until_ns = 0; /* what was known of it no longer holds */
-    reader_put_locked(v, fr);
     return r;
 }

@@ -145,14 +145,15 @@ static int copy_and_delete_locked(struct vfs *v, struct inode *i, const char *co
     return r;
 }
 
-static void moved_locked(struct vfs *v, struct inode *i, const struct store_version *version)
+static void moved_locked(struct vfs *v, struct inode *i, const struct inode *dir,
+                         const struct store_version *version)
 {
     struct inode_attr *a = &i->attr;
     bool same = strcmp(a->etag, version->etag) == 0;
     bool kernel_has_it = i->kernel_version == i->version && same;
     memcpy(a->etag, version->etag, sizeof(a->etag));
     a->modified_ns = version->mtime_ns - version->mtime_ns % NS_PER_S;
-    if (!a->times_set && v->opts.posix != VFS_POSIX_ON && i->parent->posix != KNOWN_YES)
+    if (!a->times_set && v->opts.posix != VFS_POSIX_ON && dir->posix != KNOWN_YES)
         a->mtime_ns = a->modified_ns;
     a->ctime_ns = clock_realtime_ns(v->clock);
     i->changes++;
@@ -161,11 +162,16 @@ static void moved_locked(struct vfs *v, struct inode *i, const struct store_vers
     i->attr_until_ns = vfs_after(vfs_now(v), v->opts.metadata_ttl_ns);
 }
 
-/* The file's state in memory gets the new name; what had it before loses it. */
 int vfs_rename_inode_locked(struct vfs *v, struct inode *i, struct inode *dir,
                             const char *component)
 {
     struct inode *old_dir = i->parent, *other = inode_child(&v->inodes, dir, component, i->kind);
+    if (!old_dir) {
+        /* Removed here while it was renamed in the store: what is where, the store must tell. */
+        vfs_listing_drop_locked(v, dir);
+        dir->changes++;
+        return -ENOENT;
+    }
     if (other && other != i)
         inode_unlink(&v->inodes, other);
     inode_ref(old_dir);
@@ -183,19 +189,19 @@ int vfs_rename_inode_locked(struct vfs *v, struct inode *i, struct inode *dir,
     return r;
 }
 
-static int rename_file_locked(struct vfs *v, struct inode *i, struct inode *dir,
+static int rename_file_locked(struct vfs *v, struct open_file *of, struct inode *dir,
                               const char *component, const char *key, bool noreplace,
                               struct s3_error *err)
 {
-    struct open_file *of = i->open;
+    struct inode *i = of->inode;
     struct store_version version;
-    int r = 0;
+    int r = i->unlinked ? -ENOENT : 0;
     /* What was written must be under the old name before it can be copied. */
-    if (of)
+    if (r == 0)
         r = vfs_commit_locked(v, of, err);
     if (r == 0)
         r = vfs_rename_mark_locked(v, dir, i, err);
-    if (r == 0 && i->parent != dir)
+    if (r == 0 && i->parent && i->parent != dir)
         r = vfs_keep_dir_locked(v, i->parent, err);
     if (r == 0)
         r = copy_and_delete_locked(v, i, component, key, noreplace, &version, err);
@@ -203,9 +209,9 @@ static int rename_file_locked(struct vfs *v, struct inode *i, struct inode *dir,
         r = vfs_rename_inode_locked(v, i, dir, component);
     if (r < 0)
         return r;
-    moved_locked(v, i, &version);
+    moved_locked(v, i, dir, &version);
     vfs_listing_put_locked(v, dir, i);
-    if (of && of->writer) {
+    if (of->writer) {
         pthread_mutex_unlock(&v->lock);
         r = writer_set_key(of->writer, key, version.etag);
         pthread_mutex_lock(&v->lock);
@@ -213,21 +219,63 @@ static int rename_file_locked(struct vfs *v, struct inode *i, struct inode *dir,
     return r;
 }
 
-/* With whatever is open on it out of the way. */
-static int rename_file_alone_locked(struct vfs *v, struct inode *i, struct inode *dir,
-                                    const char *component, const char *key, bool noreplace,
-                                    struct s3_error *err)
+static void end_one_locked(struct vfs *v, struct open_file *of)
 {
-    struct open_file *of = i->open;
-    if (of) {
-        of->refs++;
-        vfs_open_file_begin_locked(v, of);
+    if (!of)
+        return;
+    vfs_open_file_end_locked(v, of);
+    vfs_open_file_put_locked(v, of);
+}
+
+/* What is renamed, and the name that it had when it was found. */
+struct source {
+    struct inode *inode;
+    struct inode *dir;
+    char component[COMPONENT_LENGTH_MAX + 1];
+};
+
+/* Nobody stores the file, or the one that it replaces, at the same time. Both are taken in the
+ * order of their addresses, so that two renames do not wait for each other. */
+static int begin_both_locked(struct vfs *v, const struct source *from, struct inode *target,
+                             struct open_file *of[2])
+{
+    int r = vfs_open_file_get_locked(v, from->inode, &of[0]);
+    if (r == 0 && target && (r = vfs_open_file_get_locked(v, target, &of[1])) < 0)
+        vfs_open_file_put_locked(v, of[0]);
+    if (r < 0)
+        return r;
+    bool source_first = !of[1] || of[0] < of[1];
+    if (of[1] && !source_first)
+        vfs_open_file_begin_locked(v, of[1]);
+    r = vfs_open_file_begin_named_locked(v, of[0], from->dir, from->component);
+    if (of[1] && source_first && r == 0)
+        vfs_open_file_begin_locked(v, of[1]);
+    if (r == 0)
+        return 0;
+    vfs_open_file_put_locked(v, of[0]);
+    if (of[1] && source_first)
+        vfs_open_file_put_locked(v, of[1]);
+    else
+        end_one_locked(v, of[1]);
+    return r;
+}
+
+static int rename_file_alone_locked(struct vfs *v, const struct source *from, struct inode *dir,
+                                    const char *component, const char *key, struct inode *target,
+                                    bool noreplace, struct s3_error *err)
+{
+    struct open_file *of[2] = {0};
+    int r = begin_both_locked(v, from, target, of);
+    if (r < 0)
+        return r;
+    r = rename_file_locked(v, of[0], dir, component, key, noreplace, err);
+    if (r == 0 && of[1] && of[1]->writer) {
+        pthread_mutex_unlock(&v->lock);
+        writer_orphan(of[1]->writer);
+        pthread_mutex_lock(&v->lock);
     }
-    int r = rename_file_locked(v, i, dir, component, key, noreplace, err);
-    if (of) {
-        vfs_open_file_end_locked(v, of);
-        vfs_open_file_put_locked(v, of);
-    }
+    end_one_locked(v, of[0]);
+    end_one_locked(v, of[1]);
     return r;
 }
 
@@ -251,9 +299,10 @@ static int check_kinds(const struct inode *i, const struct inode *target)
     return target->kind != NODE_DIR && i->kind == NODE_DIR ? -ENOTDIR : 0;
 }
 
-static int rename_locked(struct vfs *v, struct inode *i, struct inode *dir, const char *name,
-                         unsigned flags, struct s3_error *err)
+static int rename_locked(struct vfs *v, const struct source *from, struct inode *dir,
+                         const char *name, unsigned flags, struct s3_error *err)
 {
+    struct inode *i = from->inode;
     bool noreplace = (flags & RENAME_NOREPLACE) != 0;
     char key[COMPONENT_LENGTH_MAX + 1];
     struct name_target t;
@@ -273,7 +322,7 @@ static int rename_locked(struct vfs *v, struct inode *i, struct inode *dir, cons
     if (r == 0 && target != i && (r = check_kinds(i, target)) == 0) {
         r = i->kind == NODE_DIR
                 ? vfs_rename_dir_locked(v, i, dir, t.component, key, target, noreplace, err)
-                : rename_file_alone_locked(v, i, dir, t.component, key, noreplace, err);
+                : rename_file_alone_locked(v, from, dir, t.component, key, target, noreplace, err);
     }
     inode_unref(&v->inodes, target);
     return r;
@@ -293,14 +342,21 @@ int vfs_rename(struct vfs *v, uint64_t parent, const char *name, uint64_t new_pa
         r = vfs_find_dir_locked(v, new_parent, &new_dir);
     if (r < 0)
         return r;
+    /* Both at once: whoever waits for the second must not keep others from the first. */
     inode_ref(dir);
     inode_ref(new_dir);
+    while (vfs_wait_settled_locked(v, dir) || vfs_wait_settled_locked(v, new_dir))
+        continue;
+    VFS_GUARD(v, dir);
+    VFS_GUARD_NAMED(new_guard, v, new_dir);
+    inode_unref(&v->inodes, dir);
+    inode_unref(&v->inodes, new_dir);
     r = vfs_resolve_any_locked(v, dir, name, &i, err);
     if (r == 0) {
-        r = rename_locked(v, i, new_dir, new_name, flags, err);
+        struct source from = {.inode = i, .dir = dir};
+        memcpy(from.component, i->name, i->name_len + 1);
+        r = rename_locked(v, &from, new_dir, new_name, flags, err);
         inode_unref(&v->inodes, i);
     }
-    inode_unref(&v->inodes, new_dir);
-    inode_unref(&v->inodes, dir);
     return r;
 }

@@ -288,7 +288,7 @@ static int prepare_locked(struct vfs *v, struct inode *i, struct inode *dir, str
         r = commit_below_locked(v, i, err);
     if (r == 0)
         r = vfs_rename_mark_locked(v, dir, i, err);
-    if (r == 0 && i->parent != dir)
+    if (r == 0 && i->parent && i->parent != dir)
         r = vfs_keep_dir_locked(v, i->parent, err);
     return r;
 }
@@ -307,9 +307,9 @@ static int claim_locked(struct vfs *v, const char *key, struct s3_error *err)
     return r < 0 && local.kind == S3_ERROR_PRECONDITION ? -EEXIST : r;
 }
 
-int vfs_rename_dir_locked(struct vfs *v, struct inode *i, struct inode *dir, const char *component,
-                          const char *key, struct inode *target, bool noreplace,
-                          struct s3_error *err)
+static int rename_dir_locked(struct vfs *v, struct inode *i, struct inode *dir,
+                             const char *component, const char *key, struct inode *target,
+                             bool noreplace, struct s3_error *err)
 {
     char from[COMPONENT_LENGTH_MAX + 1];
     struct moves m = {0};
@@ -344,5 +344,19 @@ int vfs_rename_dir_locked(struct vfs *v, struct inode *i, struct inode *dir, con
             r = vfs_marker_write_locked(v, i, false, err);
     }
     moves_done(&m);
+    return r;
+}
+
+int vfs_rename_dir_locked(struct vfs *v, struct inode *i, struct inode *dir, const char *component,
+                          const char *key, struct inode *target, bool noreplace,
+                          struct s3_error *err)
+{
+    const struct inode *parent = i->parent;
+    vfs_move_begin_locked(v, i);
+    /* Somebody may have renamed or removed it while this one waited. */
+    int r = i->parent && i->parent == parent ? 0 : -ENOENT;
+    if (r == 0)
+        r = rename_dir_locked(v, i, dir, component, key, target, noreplace, err);
+    vfs_move_end_locked(v, i);
     return r;
 }

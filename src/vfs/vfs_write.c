@@ -53,9 +53,22 @@ void vfs_open_file_put_locked(struct vfs *v, struct open_file *of)
 
 void vfs_open_file_begin_locked(struct vfs *v, struct open_file *of)
 {
-    while (of->busy)
+    of->waiting++;
+    while (of->busy || of->writing > 0)
         pthread_cond_wait(&v->changed, &v->lock);
+    of->waiting--;
     of->busy = true;
+}
+
+int vfs_open_file_begin_named_locked(struct vfs *v, struct open_file *of, const struct inode *dir,
+                                     const char *component)
+{
+    const struct inode *i = of->inode;
+    vfs_open_file_begin_locked(v, of);
+    if (i->parent == dir && strcmp(i->name, component) == 0)
+        return 0;
+    vfs_open_file_end_locked(v, of);
+    return -ENOENT;
 }
 
 void vfs_open_file_end_locked(struct vfs *v, struct open_file *of)
@@ -71,10 +84,13 @@ static int writer_attrs(void *ctx, struct store_attrs *ret)
 {
     struct open_file *of = ctx;
     SCOPE_LOCK(&of->vfs->lock);
+    struct store_attrs attrs;
     arena_done(&of->attrs_arena);
     of->attrs_dirty = false;
-    return vfs_posix_metadata_locked(of->vfs, of->inode, false, of->base ? &of->base->attrs : NULL,
-                                     &of->attrs_arena, ret);
+    int r = vfs_posix_metadata_locked(of->vfs, of->inode, false, of->base ? &of->base->attrs : NULL,
+                                      &of->attrs_arena, &attrs);
+    /* Copied, because the base may be another one before the upload is over. */
+    return r < 0 ? r : store_attrs_copy(&attrs, &of->attrs_arena, ret);
 }
 
 int vfs_load_base_locked(struct vfs *v, struct open_file *of, bool attrs, struct s3_error *err)
@@ -175,6 +191,23 @@ int vfs_truncate_locked(struct vfs *v, struct open_file *of, uint64_t size, stru
     return r;
 }
 
+/* Writes run beside each other, but not beside a commit, a rename or a change of attributes, which
+ * do not wait for ever for writes that keep coming. Makes the writer if there is none. */
+static int begin_writing_locked(struct vfs *v, struct open_file *of, struct s3_error *err)
+{
+    int r = 0;
+    if (!of->writer) {
+        vfs_open_file_begin_locked(v, of);
+        r = vfs_writer_locked(v, of, false, err);
+        vfs_open_file_end_locked(v, of);
+    }
+    while (of->busy || of->waiting > 0)
+        pthread_cond_wait(&v->changed, &v->lock);
+    if (r == 0)
+        of->writing++;
+    return r;
+}
+
 int vfs_write(struct vfs *v, struct vfs_file *file, uint64_t offset, const void *buf, size_t len,
               struct s3_error *err)
 {
@@ -185,20 +218,18 @@ int vfs_write(struct vfs *v, struct vfs_file *file, uint64_t offset, const void 
     if (__builtin_add_overflow(offset, len, &end) || end > STORE_OBJECT_SIZE_MAX)
         return -EFBIG;
     SCOPE_LOCK(&v->lock);
-    int r = 0;
-    if (!of->writer) {
-        vfs_open_file_begin_locked(v, of);
-        r = vfs_writer_locked(v, of, false, err);
-        vfs_open_file_end_locked(v, of);
-        if (r < 0)
-            return r;
-    }
+    VFS_GUARD(v, of->inode);
+    int r = begin_writing_locked(v, of, err);
+    if (r < 0)
+        return r;
     of->dirty = true;
     pthread_mutex_unlock(&v->lock);
     r = writer_write(of->writer, offset, buf, len, err);
     pthread_mutex_lock(&v->lock);
     if (r == 0)
         written_locked(v, of, end > of->inode->attr.size ? end : of->inode->attr.size);
+    if (--of->writing == 0)
+        pthread_cond_broadcast(&v->changed);
     return r;
 }
 
@@ -312,6 +343,7 @@ int vfs_flush(struct vfs *v, struct vfs_file *file, struct s3_error *err)
     if (!file->open)
         return 0;
     SCOPE_LOCK(&v->lock);
+    VFS_GUARD(v, file->inode);
     return commit_now_locked(v, file->open, err);
 }
 
@@ -324,6 +356,7 @@ int vfs_sync(struct vfs *v, struct s3_error *err)
         of->refs++;
     while (of) {
         struct s3_error local = {0};
+        VFS_GUARD(v, of->inode);
         int r = commit_now_locked(v, of, &local);
         if (r < 0 && first == 0) {
             first = r;
