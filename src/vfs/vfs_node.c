@@ -75,6 +75,9 @@ int vfs_make_node(struct vfs *v, const struct vfs_caller *caller, uint64_t paren
         return -EPERM;
     SCOPE_LOCK(&v->lock);
     int r = vfs_find_dir_locked(v, parent, &dir);
+    if (r < 0)
+        return r;
+    VFS_GUARD(v, dir);
     if (r == 0)
         r = vfs_decode_new_name(v, dir, name, NODE_FILE, &t, key);
     if (r == 0 && vfs_is_taken_locked(v, dir, t.component))
@@ -85,7 +88,6 @@ int vfs_make_node(struct vfs *v, const struct vfs_caller *caller, uint64_t paren
         return r;
 
     struct store_version version;
-    inode_ref(dir);
     target = target ? target : "";
     vfs_new_attr_locked(v, caller, dir, mode, i);
     r = put_node_locked(v, dir, i, key, target, &version, err);
@@ -96,7 +98,6 @@ int vfs_make_node(struct vfs *v, const struct vfs_caller *caller, uint64_t paren
         i->attr_until_ns = 0;
     }
     inode_unref(&v->inodes, i);
-    inode_unref(&v->inodes, dir);
     return r;
 }
 

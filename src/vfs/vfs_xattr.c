@@ -324,7 +324,7 @@ static int change(struct vfs *v, uint64_t ino, const struct change *c, struct s3
     int r = vfs_find_locked(v, ino, &i);
     if (r < 0)
         return r;
-    inode_ref(i);
+    VFS_GUARD(v, i);
     if (i->kind == NODE_DIR) {
         r = change_dir_locked(v, i, c, err);
     } else if ((r = vfs_open_file_get_locked(v, i, &of)) == 0) {
@@ -333,7 +333,6 @@ static int change(struct vfs *v, uint64_t ino, const struct change *c, struct s3
         vfs_open_file_end_locked(v, of);
         vfs_open_file_put_locked(v, of);
     }
-    inode_unref(&v->inodes, i);
     return r;
 }
 
