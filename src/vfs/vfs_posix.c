@@ -14,6 +14,9 @@
 #include "meta/mime.h"
 #include "vfs/vfs_impl.h"
 
+/* Another host keeps writing the marker that is being written. */
+#define MARKER_TRIES 4
+
 #define DIRECTORY_CONTENT_TYPE "application/x-directory"
 #define METADATA_BYTES_MAX     (256u << 10)
 
@@ -230,58 +233,94 @@ int vfs_posix_known_locked(struct vfs *v, struct inode *dir, bool *ret, struct s
     return 0;
 }
 
+/* The directory's marker as it is about to be written. */
+struct marker_state {
+    struct store_object old; /* valid with there */
+    bool there;
+    char own_etag[STORE_ETAG_SIZE]; /* of the one that this mount wrote; "" = look first */
+};
+
 static int marker_put(struct vfs *v, const char *key, const struct store_attrs *attrs,
-                      const struct store_object *old, struct s3_error *err)
+                      const struct marker_state *m, struct store_version *version,
+                      struct s3_error *err)
 {
-    struct store_version version;
-    if (!old) {
-        struct store_put_in in = {.key = key, .attrs = *attrs};
-        return store_put(v->store, &in, &version, err);
+    if (!m->there) {
+        struct store_put_in in = {.key = key,
+                                  .attrs = *attrs,
+                                  .if_match = m->own_etag[0] ? m->own_etag : NULL,
+                                  .if_absent = !m->own_etag[0]};
+        return store_put(v->store, &in, version, err);
     }
     /* Somebody's marker: whatever is in it stays in it. */
     struct store_copy_in in = {.source_key = key,
-                               .source_if_match = old->etag,
+                               .source_if_match = m->old.etag,
                                .key = key,
                                .replace_attrs = true,
                                .attrs = *attrs};
-    return store_copy(v->store, &in, &version, err);
+    return store_copy(v->store, &in, version, err);
 }
 
-int vfs_marker_write_locked(struct vfs *v, struct inode *dir, bool flag, struct s3_error *err)
+static int write_marker_once_locked(struct vfs *v, struct inode *dir, const char *key, bool flag,
+                                    struct marker_state *m, struct s3_error *err)
 {
-    char key[COMPONENT_LENGTH_MAX + 1];
     CLEANUP_ARENA struct arena arena = ARENA_INIT(METADATA_BYTES_MAX);
-    struct store_object old = {0};
-    bool there = false;
-    int r = vfs_marker_key_locked(v, dir, key);
+    struct store_version version;
+    struct store_attrs attrs;
+    int r =
+        vfs_posix_metadata_locked(v, dir, flag, m->there ? &m->old.attrs : NULL, &arena, &attrs);
     if (r < 0)
         return r;
-    if (!dir->marker_own && dir->marker != KNOWN_NO) {
-        pthread_mutex_unlock(&v->lock);
-        r = head(v, key, &old, &there, err);
-        pthread_mutex_lock(&v->lock);
-        if (r < 0)
-            return r;
-    }
-    struct store_attrs attrs;
-    r = vfs_posix_metadata_locked(v, dir, flag || dir->posix == KNOWN_YES,
-                                  there ? &old.attrs : NULL, &arena, &attrs);
-    if (r == 0) {
-        pthread_mutex_unlock(&v->lock);
-        r = marker_put(v, key, &attrs, there ? &old : NULL, err);
-        pthread_mutex_lock(&v->lock);
-    }
-    if (there)
-        store_object_done(&old);
+    pthread_mutex_unlock(&v->lock);
+    r = marker_put(v, key, &attrs, m, &version, err);
+    pthread_mutex_lock(&v->lock);
     if (r < 0)
         return r;
     dir->marker = KNOWN_YES;
-    dir->marker_own |= !there;
+    dir->marker_own |= !m->there;
+    memcpy(dir->attr.etag, version.etag, sizeof(dir->attr.etag));
     if (dir->dir)
         dir->dir->marker = true;
     if (flag)
         dir->posix = KNOWN_YES;
     return 0;
+}
+
+/* Another host may write the same marker: what is believed of it is a condition of the write, and
+ * when it does not hold the marker is looked at. */
+int vfs_marker_write_locked(struct vfs *v, struct inode *dir, bool flag, struct s3_error *err)
+{
+    char key[COMPONENT_LENGTH_MAX + 1];
+    int r = vfs_marker_key_locked(v, dir, key);
+    for (int tries = 1; r == 0; tries++) {
+        struct marker_state m = {0};
+        struct s3_error local = {0};
+        if (dir->marker_own)
+            memcpy(m.own_etag, dir->attr.etag, sizeof(m.own_etag));
+        if (tries > 1 || (!m.own_etag[0] && dir->marker != KNOWN_NO)) {
+            m.own_etag[0] = '\0';
+            pthread_mutex_unlock(&v->lock);
+            r = head(v, key, &m.old, &m.there, &local);
+            pthread_mutex_lock(&v->lock);
+        }
+        if (r == 0) {
+            bool keep =
+                m.there && attrs_directory_flag(m.old.attrs.metadata, m.old.attrs.n_metadata);
+            r = write_marker_once_locked(v, dir, key, flag || keep || dir->posix == KNOWN_YES, &m,
+                                         &local);
+        }
+        if (m.there)
+            store_object_done(&m.old);
+        if (r == 0)
+            return 0;
+        if (local.kind == S3_ERROR_PRECONDITION && tries < MARKER_TRIES) {
+            dir->marker_own = false;
+            r = 0;
+            continue;
+        }
+        if (err)
+            *err = local;
+    }
+    return r;
 }
 
 int vfs_posix_mark_locked(struct vfs *v, struct inode *dir, struct s3_error *err)

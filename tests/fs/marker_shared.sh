@@ -1,0 +1,32 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# A directory's marker that two hosts write: neither takes away what the other put into it.
+. "$SOURCE_DIR/tests/lib/common.sh"
+server_start
+A=$SCRATCH/a B=$SCRATCH/b
+mkdir "$A" "$B"
+for m in "$A" "$B"; do
+    LOG=$m.log
+    "$PAILFS" "$BUCKET" "$m" -o "$(pailfs_options),metadata_ttl=1,negative_ttl=0" || fail "mount $m"
+done
+at_exit_two() {
+    local rc=$?
+    umount -l "$A" "$B" 2>/dev/null
+    (exit $rc)
+    at_exit
+}
+trap at_exit_two EXIT
+mode_is() { [ "$(stat -c %a "$1" 2>/dev/null)" = "$2" ]; }
+mkdir "$A/d"
+check "B sees the directory" poll 10 test -d "$B/d"
+echo s >"$B/d/s" && chmod 4711 "$B/d/s" || fail "chmod on B"
+contains "the marker says that attributes are kept below" "pailfs-posix" "$(s3 head d/)"
+check "A touches the directory" touch -d 2020-01-01 "$A/d"
+contains "the marker still says so" "pailfs-posix" "$(s3 head d/)"
+check "A shows the mode" poll 10 mode_is "$A/d/s" 4711
+unmount_fs "$A"
+unmount_fs "$B"
+mount_fs
+equal "mode on a fresh mount" 4711 "$(stat -c %a "$MNT/d/s")"
+equal "time of the directory" 2020 "$(date -d "@$(stat -c %Y "$MNT/d")" +%Y)"
+unmount_fs
