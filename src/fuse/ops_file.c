@@ -96,7 +96,7 @@ void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
 {
     struct adapter_request a = adapter_begin(req, "fsync", ino, NULL);
 
-    adapter_finish(&a, vfs_flush(adapter_vfs(req), adapter_file(fi), &a.err));
+    adapter_finish(&a, vfs_fsync(adapter_vfs(req), adapter_file(fi), &a.err));
 }
 
 /* Nobody hears what release answers: the log is the only place for its failure. */

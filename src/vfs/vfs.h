@@ -141,6 +141,8 @@ int vfs_write(struct vfs *v, struct vfs_file *file, uint64_t offset, const void 
               struct s3_error *err);
 /* Everything written is in the store when it returns 0: for flush, fsync and close. */
 int vfs_flush(struct vfs *v, struct vfs_file *file, struct s3_error *err);
+/* The same for whatever was written to the file, through any of its handles. */
+int vfs_fsync(struct vfs *v, struct vfs_file *file, struct s3_error *err);
 /* The file is released whatever is returned; an error means that data was lost. */
 int vfs_release(struct vfs *v, struct vfs_file *file, struct s3_error *err);
 

@@ -296,8 +296,6 @@ static int make_dir_locked(struct vfs *v, struct inode *dir, struct inode *i, co
     pthread_mutex_unlock(&v->lock);
     r = store_put(v->store, &in, &version, &local);
     pthread_mutex_lock(&v->lock);
-    if (r == 0)
-        memcpy(i->attr.etag, version.etag, sizeof(i->attr.etag));
     if (r < 0 && err)
         *err = local;
     return r < 0 && local.kind == S3_ERROR_PRECONDITION ? -EEXIST : r;

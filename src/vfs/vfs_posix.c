@@ -237,18 +237,15 @@ int vfs_posix_known_locked(struct vfs *v, struct inode *dir, bool *ret, struct s
 struct marker_state {
     struct store_object old; /* valid with there */
     bool there;
-    char own_etag[STORE_ETAG_SIZE]; /* of the one that this mount wrote; "" = look first */
+    bool own; /* written by this mount: what it carries is known, but for the note of others */
 };
 
 static int marker_put(struct vfs *v, const char *key, const struct store_attrs *attrs,
                       const struct marker_state *m, struct store_version *version,
                       struct s3_error *err)
 {
-    if (!m->there) {
-        struct store_put_in in = {.key = key,
-                                  .attrs = *attrs,
-                                  .if_match = m->own_etag[0] ? m->own_etag : NULL,
-                                  .if_absent = !m->own_etag[0]};
+    if (!m->there || m->own) {
+        struct store_put_in in = {.key = key, .attrs = *attrs, .if_absent = !m->there};
         return store_put(v->store, &in, version, err);
     }
     /* Somebody's marker: whatever is in it stays in it. */
@@ -266,8 +263,8 @@ static int write_marker_once_locked(struct vfs *v, struct inode *dir, const char
     CLEANUP_ARENA struct arena arena = ARENA_INIT(METADATA_BYTES_MAX);
     struct store_version version;
     struct store_attrs attrs;
-    int r =
-        vfs_posix_metadata_locked(v, dir, flag, m->there ? &m->old.attrs : NULL, &arena, &attrs);
+    int r = vfs_posix_metadata_locked(v, dir, flag, m->there && !m->own ? &m->old.attrs : NULL,
+                                      &arena, &attrs);
     if (r < 0)
         return r;
     pthread_mutex_unlock(&v->lock);
@@ -277,7 +274,6 @@ static int write_marker_once_locked(struct vfs *v, struct inode *dir, const char
         return r;
     dir->marker = KNOWN_YES;
     dir->marker_own |= !m->there;
-    memcpy(dir->attr.etag, version.etag, sizeof(dir->attr.etag));
     if (dir->dir)
         dir->dir->marker = true;
     if (flag)
@@ -285,19 +281,17 @@ static int write_marker_once_locked(struct vfs *v, struct inode *dir, const char
     return 0;
 }
 
-/* Another host may write the same marker: what is believed of it is a condition of the write, and
- * when it does not hold the marker is looked at. */
+/* Another host may write the same marker. Its ETag, that of an empty object, does not tell: it is
+ * looked at before each change, and written on condition that it is absent where it is believed to
+ * be. */
 int vfs_marker_write_locked(struct vfs *v, struct inode *dir, bool flag, struct s3_error *err)
 {
     char key[COMPONENT_LENGTH_MAX + 1];
     int r = vfs_marker_key_locked(v, dir, key);
     for (int tries = 1; r == 0; tries++) {
-        struct marker_state m = {0};
+        struct marker_state m = {.own = dir->marker_own};
         struct s3_error local = {0};
-        if (dir->marker_own)
-            memcpy(m.own_etag, dir->attr.etag, sizeof(m.own_etag));
-        if (tries > 1 || (!m.own_etag[0] && dir->marker != KNOWN_NO)) {
-            m.own_etag[0] = '\0';
+        if (tries > 1 || dir->marker != KNOWN_NO) {
             pthread_mutex_unlock(&v->lock);
             r = head(v, key, &m.old, &m.there, &local);
             pthread_mutex_lock(&v->lock);

@@ -132,8 +132,9 @@ static int copy_and_delete_locked(struct vfs *v, struct inode *i, const char *co
         learn_copy_if_absent(v, &c, version);
     if (r == 0) {
         r = store_delete(v->store, source, etag, &local);
-        /* Replaced since it was copied: as if it had been written after the rename. */
-        if (r < 0 && local.kind == S3_ERROR_PRECONDITION)
+        /* Replaced since it was copied: as if it had been written after the rename. Gone: by a
+         * try of ours whose answer was lost, or by somebody else. */
+        if (r < 0 && (local.kind == S3_ERROR_PRECONDITION || local.kind == S3_ERROR_NO_SUCH_KEY))
             r = 0;
         else if (r < 0 && err)
             *err = local;

@@ -158,8 +158,9 @@ static int delete_all(struct vfs *v, struct moves *m, bool copies, struct s3_err
     fanout_free(f);
     for (size_t i = 0; i < m->n; i++) {
         struct move *it = &m->items[i];
-        /* Replaced since it was copied: as if it had been written after the rename. */
-        if (it->result < 0 && it->error && it->error->kind == S3_ERROR_PRECONDITION)
+        /* Replaced since it was copied: as if it had been written after the rename; or gone. */
+        if (it->result < 0 && it->error &&
+            (it->error->kind == S3_ERROR_PRECONDITION || it->error->kind == S3_ERROR_NO_SUCH_KEY))
             it->result = 0;
     }
     return first_failure(m, r, err);

@@ -347,6 +347,15 @@ int vfs_flush(struct vfs *v, struct vfs_file *file, struct s3_error *err)
     return commit_now_locked(v, file->open, err);
 }
 
+/* fsync(2) is about the file, not about what went through this descriptor. */
+int vfs_fsync(struct vfs *v, struct vfs_file *file, struct s3_error *err)
+{
+    SCOPE_LOCK(&v->lock);
+    VFS_GUARD(v, file->inode);
+    struct open_file *of = file->open ? file->open : file->inode->open;
+    return of ? commit_now_locked(v, of, err) : 0;
+}
+
 int vfs_sync(struct vfs *v, struct s3_error *err)
 {
     int first = 0;

@@ -67,7 +67,7 @@ static void test_set_get_list_remove(void **state)
     assert_string_equal(get(&f, "d/f", "user.a"), "ENODATA");
     store_count_reset(f.count);
     assert_int_equal(set(&f, "d/f", "user.a", "one", 0), 0);
-    fixture_expect(&f, "put 1, copy 1"); /* put: the directory's mark */
+    fixture_expect(&f, "head 1, put 1, copy 1"); /* head, put: the directory's mark */
     assert_int_equal(set(&f, "d/f", "user.b", "", 0), 0);
     fixture_expect(&f, "copy 1");
     assert_string_equal(get(&f, "d/f", "user.a"), "one");
