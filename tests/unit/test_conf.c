@@ -559,8 +559,9 @@ static void test_kernel_options(void **state)
         conf_set_list(&o, "ro,allow_other,max_read=131072,fsname=a\\,b\\\\c,nosuid", &err), 0);
     o.source = strdup("b:/x,y");
     conf_kernel_options(&o, &sb);
-    assert_string_equal(strbuf_str(&sb), "subtype=pailfs,fsname=b:/x\\,y,ro,default_permissions,allow_other,"
-                                         "max_read=131072,fsname=a\\,b\\\\c,nosuid");
+    assert_string_equal(strbuf_str(&sb),
+                        "subtype=pailfs,fsname=b:/x\\,y,ro,default_permissions,allow_other,"
+                        "max_read=131072,fsname=a\\,b\\\\c,nosuid");
 }
 
 /* ---- environment ---- */
