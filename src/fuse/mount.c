@@ -80,7 +80,9 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
      * automatic way asks for attributes with every read. */
     conn->want &=
         ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
-                    FUSE_CAP_SPLICE_MOVE | FUSE_CAP_WRITEBACK_CACHE);
+                    FUSE_CAP_SPLICE_MOVE | FUSE_CAP_WRITEBACK_CACHE |
+                    /* The kernel takes set-user-ID bits away by setattr: we would not. */
+                    FUSE_CAP_HANDLE_KILLPRIV);
     conn->want |= conn->capable &
                   (FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_ASYNC_READ |
                    FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO);
