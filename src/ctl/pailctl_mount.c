@@ -172,7 +172,7 @@ static void show_progress(const struct ctl_mount *m)
 
     if (ctl_request(m->mountpoint, m->uid, "status", STATUS_TIMEOUT_MS, &answer, NULL) < 0)
         return;
-    fprintf(stderr, "\r%s: %llu bytes to go, %llu uploads under way\033[K", m->mountpoint,
+    fprintf(stderr, "\r%s: %llu bytes to go, %llu requests under way\033[K", m->mountpoint,
             (unsigned long long)status_number(strbuf_str(&answer), "dirty_bytes"),
             (unsigned long long)status_number(strbuf_str(&answer), "uploads"));
 }
