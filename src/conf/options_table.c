@@ -252,6 +252,8 @@ const struct conf_row conf_rows[] = {
     NO_EFFECT("max_stat_cache_size", "stat_cache_size entry_limit",
               "memory of the metadata cache is not counted in entries"),
     NO_EFFECT("maximum_throughput_gbps", NULL, "the number of requests follows parallel and max_connections"),
+    NO_EFFECT("infer_content_type", "use_content_type", "content types are always made from names"),
+    NO_EFFECT("use_xattr", NULL, "extended attributes need no option"),
     NO_EFFECT("del_cache", NULL, "nothing is left in cache_dir that a mount would have to delete"),
 
     {.name = "access_key_id", .aliases = "aws_access_key_id access_key", .type = CONF_UNSUPPORTED,
@@ -282,7 +284,7 @@ const struct conf_row conf_rows[] = {
             "the server must know multipart uploads and server-side copies"),
     REFUSED("mp_umask", NULL, "use dir_mode or umask"),
     REFUSED("writeback", "vfs_write_back", "not supported yet: close and fsync return when S3 has the data"),
-    REFUSED("mime", "infer_content_type use_content_type", "the content type is not guessed from names"),
+    REFUSED("mime", NULL, "content types follow /etc/mime.types; put the file there"),
     REFUSED("curldbg", "debug_s3 debug_fuse debug_crt", "use -d"),
     REFUSED("log_directory", "log_dir", "use log_file"),
 
