@@ -26,6 +26,7 @@ struct moves {
     struct move *items; /* in the order of their keys */
     size_t n;
     size_t alloc;
+    bool copied; /* all of them: from here on the new names are kept, whatever fails */
 };
 
 static void moves_done(struct moves *m)
@@ -190,6 +191,7 @@ static int move_tree(struct vfs *v, struct moves *m, const char *from, const cha
         (void)delete_all(v, m, true, NULL);
         return r;
     }
+    m->copied = true;
     return delete_all(v, m, false, err);
 }
 
@@ -325,7 +327,8 @@ static int rename_dir_locked(struct vfs *v, struct inode *i, struct inode *dir,
 
     pthread_mutex_unlock(&v->lock);
     r = move_tree(v, &m, from, key, marker, err);
-    if (r < 0 && noreplace)
+    /* Once all is copied the old marker may be gone: then the new one is the only one. */
+    if (r < 0 && noreplace && !m.copied)
         (void)store_delete(v->store, key, NULL, NULL);
     pthread_mutex_lock(&v->lock);
     if (r == 0) {

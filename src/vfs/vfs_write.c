@@ -402,9 +402,10 @@ int vfs_close_locked(struct vfs *v, struct open_file *of, struct s3_error *err)
         if (!of->failed)
             r = commit_now_locked(v, of, err);
         struct inode *i = of->inode;
-        if (of->absent)
+        /* The commit gave up the lock: somebody may have opened the file meanwhile. */
+        if (of->handles == 0 && of->absent)
             vfs_never_stored_locked(v, i);
-        else if (of->dirty) {
+        else if (of->handles == 0 && of->dirty) {
             /* Back to what the store has; the page cache holds what did not get there. */
             i->attr_until_ns = 0;
             i->version++;
