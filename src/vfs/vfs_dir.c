@@ -190,12 +190,13 @@ int vfs_keep_dir_locked(struct vfs *v, struct inode *dir, struct s3_error *err)
 {
     if (dir == v->inodes.root || dir->marker == KNOWN_YES)
         return 0;
-    if (!vfs_listing_fresh_locked(v, dir) && !dir->large) {
+    const struct dir *d = vfs_listing_fresh_locked(v, dir);
+    if (!d && !dir->large) {
         int r = vfs_listing_first_locked(v, dir, err);
         if (r < 0)
             return r;
+        d = dir->dir; /* just fetched: good for this question, however short the TTL */
     }
-    const struct dir *d = vfs_listing_fresh_locked(v, dir);
     if (!d || !d->complete || d->marker || d->n_live > 1)
         return 0;
     return vfs_marker_write_locked(v, dir, false, err);

@@ -29,3 +29,10 @@ refuse "it is gone" test -e "$MNT/implicit"
 rm -r "$MNT/deep" "$MNT/a" "$MNT/file" || fail "rm -r"
 unmount_fs
 equal "nothing left in the bucket" "" "$(s3 keys)"
+# The same when nothing is believed for any time.
+s3 put short/only /etc/passwd
+mount_fs -o metadata_ttl=0,negative_ttl=0
+check "unlink the only file without a TTL" rm "$MNT/short/only"
+check "the directory is still there" test -d "$MNT/short"
+unmount_fs
+equal "its marker" "short/" "$(s3 keys)"
