@@ -97,6 +97,7 @@ struct file_reader {
     struct reader *reader;
     unsigned refs;    /* protected by vfs.lock */
     uint64_t changes; /* inode->changes when it was made; then it is of the version before ours */
+    char etag[STORE_ETAG_SIZE]; /* of the version that it reads; protected by vfs.lock */
 };
 
 static inline uint64_t vfs_now(struct vfs *v)

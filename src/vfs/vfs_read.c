@@ -16,6 +16,7 @@ static void version_changed(void *ctx, const struct store_object *o)
     struct vfs *v = fr->vfs;
     struct inode *i = fr->inode;
     SCOPE_LOCK(&v->lock);
+    memcpy(fr->etag, o->etag, sizeof(fr->etag));
     if (i->changes != fr->changes)
         return;
     uint64_t until = vfs_after(vfs_now(v), v->opts.metadata_ttl_ns);
@@ -54,6 +55,7 @@ static int reader_get_locked(struct vfs *v, struct vfs_file *file, struct file_r
     if (!fr)
         return -ENOMEM;
     *fr = (struct file_reader){.vfs = v, .inode = i, .refs = 2, .changes = i->changes};
+    memcpy(fr->etag, i->attr.etag, sizeof(fr->etag));
     struct reader_options o = {
         .key = key,
         .size = i->attr.size,
@@ -90,6 +92,15 @@ static int read_written_locked(struct vfs *v, struct open_file *of, uint64_t off
     return r;
 }
 
+/* Another host's version is known by now: bytes of the old one would get into the page cache that
+ * all handles share, beside those of the new one. */
+static bool is_outdated_locked(const struct file_reader *fr)
+{
+    const struct inode *i = fr->inode;
+    return fr->changes == i->changes && fr->etag[0] && i->attr.etag[0] &&
+           strcmp(fr->etag, i->attr.etag) != 0;
+}
+
 static int read_once_locked(struct vfs *v, struct vfs_file *file, uint64_t offset, void *buf,
                             size_t len, size_t *ret_len, struct s3_error *err)
 {
@@ -103,6 +114,8 @@ static int read_once_locked(struct vfs *v, struct vfs_file *file, uint64_t offse
     pthread_mutex_unlock(&v->lock);
     r = reader_read(fr->reader, offset, buf, len, ret_len, err);
     pthread_mutex_lock(&v->lock);
+    if (r == 0 && is_outdated_locked(fr))
+        r = -ESTALE;
     reader_put_locked(v, fr);
     return r;
 }
