@@ -72,6 +72,7 @@ static void finish_unknown(struct s3_call *call)
                                "outcome is unknown";
     size_t n = strlen(call->err.message);
 
+    call->err.maybe_done = true;
     if (n + sizeof(note) <= sizeof(call->err.message))
         memcpy(call->err.message + n, note, sizeof(note));
     s3_call_finish(call, -s3_error_errno(call->err.kind));

@@ -296,6 +296,8 @@ static int make_dir_locked(struct vfs *v, struct inode *dir, struct inode *i, co
         return r;
     pthread_mutex_unlock(&v->lock);
     r = store_put(v->store, &in, &version, &local);
+    if (r < 0 && vfs_posix_is_own(v, key, &in.attrs, &local, &version))
+        r = 0;
     pthread_mutex_lock(&v->lock);
     if (r < 0 && err)
         *err = local;

@@ -189,6 +189,11 @@ int vfs_marker_key_locked(struct vfs *v, const struct inode *dir,
 int vfs_posix_metadata_locked(struct vfs *v, const struct inode *i, bool flag,
                               const struct store_attrs *old, struct arena *arena,
                               struct store_attrs *ret);
+/* Whether a request on condition that was refused had been carried out itself: the answer to its
+ * first try was lost. The object then carries the very times, to the nanosecond, that were sent.
+ * Without the lock. */
+bool vfs_posix_is_own(struct vfs *v, const char *key, const struct store_attrs *sent,
+                      const struct s3_error *refusal, struct store_version *ret);
 /* Writes the directory's marker with its attributes. Lock given up. */
 int vfs_marker_write_locked(struct vfs *v, struct inode *dir, bool flag, struct s3_error *err);
 

@@ -74,6 +74,25 @@ bool vfs_posix_deviates_locked(struct vfs *v, const struct inode *i)
            i->xattr;
 }
 
+bool vfs_posix_is_own(struct vfs *v, const char *key, const struct store_attrs *sent,
+                      const struct s3_error *refusal, struct store_version *ret)
+{
+    const unsigned times = POSIX_CTIME | POSIX_MTIME;
+    struct store_object o = {0};
+    struct posix_attrs there, ours;
+    if (refusal->kind != S3_ERROR_PRECONDITION || !refusal->maybe_done ||
+        store_head(v->store, key, &o, NULL) < 0)
+        return false;
+    attrs_read(sent->metadata, sent->n_metadata, &ours);
+    attrs_read(o.attrs.metadata, o.attrs.n_metadata, &there);
+    bool own = (ours.have & there.have & times) == times && ours.ctime_ns == there.ctime_ns &&
+               ours.mtime_ns == there.mtime_ns;
+    *ret = (struct store_version){.mtime_ns = o.mtime_ns};
+    memcpy(ret->etag, o.etag, sizeof(ret->etag));
+    store_object_done(&o);
+    return own;
+}
+
 /* ---- the marker of a directory ---- */
 
 static void marker_seen_locked(struct vfs *v, struct inode *dir, const struct store_object *o,

@@ -27,11 +27,12 @@ static int copy_newest(struct vfs *v, struct vfs_copy *c, char etag[STORE_ETAG_S
                        struct store_version *version, struct s3_error *err)
 {
     for (int tries = 1;; tries++) {
-        struct s3_error local = {0};
+        struct s3_error local = {0}, refusal;
         c->if_match = etag[0] ? etag : NULL;
         int r = etag[0] ? vfs_copy_object(v, c, version, &local) : 0;
         if (r == 0 && etag[0])
             return 0;
+        refusal = local;
         /* 412 for the source and for the destination look alike: only a look at the source tells.
          */
         bool look = r == 0 || local.kind == S3_ERROR_PRECONDITION;
@@ -39,6 +40,9 @@ static int copy_newest(struct vfs *v, struct vfs_copy *c, char etag[STORE_ETAG_S
         if (look && tries < COPY_TRIES) {
             int head = store_head(v->store, c->source, &o, &local);
             bool other = head == 0 && strcmp(o.etag, etag) != 0;
+            bool own =
+                head == 0 && !other && c->if_absent &&
+                vfs_posix_is_own(v, c->key, c->attrs ? c->attrs : &o.attrs, &refusal, version);
             if (head == 0) {
                 memcpy(etag, o.etag, STORE_ETAG_SIZE);
                 c->size = o.size;
@@ -48,6 +52,8 @@ static int copy_newest(struct vfs *v, struct vfs_copy *c, char etag[STORE_ETAG_S
                 c->attrs = NULL; /* those were of the version before */
                 continue;
             }
+            if (own)
+                return 0;
             r = head < 0 ? head : c->if_absent ? -EEXIST : r;
         }
         if (err)

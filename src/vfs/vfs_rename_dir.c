@@ -296,14 +296,22 @@ static int prepare_locked(struct vfs *v, struct inode *i, struct inode *dir, str
     return r;
 }
 
-/* A marker made on condition: of two hosts that rename to the same new name, one wins. */
-static int claim_locked(struct vfs *v, const char *key, struct s3_error *err)
+/* A marker made on condition: of two hosts that rename to the same new name, one wins. Its time of
+ * change is that of the rename, and nobody else's. */
+static int claim_locked(struct vfs *v, struct inode *i, const char *key, struct s3_error *err)
 {
+    CLEANUP_ARENA struct arena arena = ARENA_INIT(16 << 10);
     struct store_put_in in = {.key = key, .if_absent = true};
     struct store_version version;
     struct s3_error local = {0};
+    i->attr.ctime_ns = clock_realtime_ns(v->clock);
+    int r = vfs_posix_metadata_locked(v, i, false, NULL, &arena, &in.attrs);
+    if (r < 0)
+        return r;
     pthread_mutex_unlock(&v->lock);
-    int r = store_put(v->store, &in, &version, &local);
+    r = store_put(v->store, &in, &version, &local);
+    if (r < 0 && vfs_posix_is_own(v, key, &in.attrs, &local, &version))
+        r = 0;
     pthread_mutex_lock(&v->lock);
     if (r < 0 && err)
         *err = local;
@@ -321,7 +329,7 @@ static int rename_dir_locked(struct vfs *v, struct inode *i, struct inode *dir,
     if (r == 0)
         r = prepare_locked(v, i, dir, target, &marker, err);
     if (r == 0 && noreplace)
-        r = claim_locked(v, key, err);
+        r = claim_locked(v, i, key, err);
     if (r < 0)
         return r;
 
