@@ -227,8 +227,11 @@ static bool is_recent_locked(struct vfs *v, const struct inode *i, const struct 
     unsigned now = VFS_SET_ATIME | VFS_SET_MTIME | VFS_SET_ATIME_NOW | VFS_SET_MTIME_NOW;
     if (c->set != now || i->attr.times_set || !i->attr.modified_ns)
         return false;
-    int64_t age = clock_realtime_ns(v->clock) - i->attr.modified_ns;
-    return age >= 0 && age < NOW_NS;
+    int64_t realtime = clock_realtime_ns(v->clock);
+    int64_t age = realtime - i->attr.modified_ns;
+    /* That of the last access is in the metadata alone, and writing has not changed it. */
+    int64_t access_age = realtime - i->attr.atime_ns;
+    return age >= 0 && age < NOW_NS && access_age >= 0 && access_age < NOW_NS;
 }
 
 /* Without metadata there is nothing that could keep it. */

@@ -180,6 +180,13 @@ static void test_touch(void **state)
     assert_int_equal(fixture_lookup(&f, "a", &e), 0);
     assert_true(e.st.st_mtim.tv_sec == then);
     assert_string_equal(fixture_keys(&f), "a ");
+
+    /* A time of access that was set outlives a change of the content, but no touch. */
+    assert_int_equal(fixture_write(&f, "b", "x"), 0);
+    assert_int_equal(set_times(&f, "b", NS_PER_S), 0);
+    assert_int_equal(fixture_write(&f, "b", "y"), 0);
+    assert_int_equal(vfs_setattr(f.vfs, fixture_ino(&f, "b"), NULL, &now, &e, &f.err), 0);
+    assert_true(e.st.st_atim.tv_sec == then && e.st.st_mtim.tv_sec == then);
     fixture_done(&f);
 }
 
