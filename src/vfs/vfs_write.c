@@ -186,9 +186,13 @@ int vfs_truncate_locked(struct vfs *v, struct open_file *of, uint64_t size, stru
         r = writer_truncate(of->writer, size, err);
         pthread_mutex_lock(&v->lock);
     }
-    if (r == 0)
-        written_locked(v, of, size);
-    return r;
+    if (r < 0)
+        return r;
+    written_locked(v, of, size);
+    /* It had that size, and no upload will carry the new time. */
+    if (!writer_dirty(of->writer))
+        of->attrs_dirty = true;
+    return 0;
 }
 
 /* Writes run beside each other, but not beside a commit, a rename or a change of attributes, which
