@@ -34,7 +34,7 @@ class Test:
 
 def scripts(folder):
     found = []
-    for pattern in ("*.sh", "test_*.py"):
+    for pattern in ("*.sh", "test_*.py", "errno_*.py"):
         found += glob.glob(os.path.join(ROOT, "tests", folder, pattern))
     return sorted(p for p in found if os.access(p, os.X_OK))
 
@@ -85,6 +85,7 @@ def collect():
         tests += script_tests("client-" + server, "client", server=server)
         tests += script_tests("examples-" + server, "examples", server=server)
         tests += script_tests("fs-" + server, "fs", server=server)
+        tests += script_tests("model-" + server, "model", server=server)
         tests += script_tests("tools-" + server, "tools", server=server)
         tests += script_tests("real-" + server, "real", server=server)
     asan = {"BUILD_DIR": ASAN, "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99",
@@ -92,6 +93,7 @@ def collect():
     for path in unit_tests(ASAN):
         tests.append(Test("asan-unit", "asan-unit/" + stem(path), [path], asan, 300))
     tests += script_tests("asan-fs", "fs", asan, server="s3d", only="asan")
+    tests += script_tests("asan-model", "model", asan, server="s3d", only="asan")
     return tests
 
 
