@@ -21,6 +21,7 @@ struct upload {
     unsigned refs;       /* protected by lock, as all below */
     unsigned in_flight;
     bool completed;
+    bool kept;      /* is not aborted */
     bool uncertain; /* a completion was sent whose effect is not known */
     int result;     /* of the first failed part */
     struct s3_error err;
@@ -147,10 +148,21 @@ static void upload_unref(struct upload *u)
     pthread_mutex_unlock(&u->lock);
     if (!last)
         return;
-    if (u->completed)
+    if (u->completed || u->kept)
         upload_destroy(u);
     else
         upload_abort(u);
+}
+
+void upload_id(const struct upload *u, char ret[STORE_UPLOAD_ID_SIZE])
+{
+    memcpy(ret, u->id.id, STORE_UPLOAD_ID_SIZE);
+}
+
+void upload_keep(struct upload *u)
+{
+    SCOPE_LOCK(&u->lock);
+    u->kept = true;
 }
 
 void upload_free(struct upload *u)

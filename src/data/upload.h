@@ -37,6 +37,9 @@ int upload_complete(struct upload *u, const char *if_match, bool if_absent,
                     struct store_version *ret, struct s3_error *reterr);
 /* Forgets the last part: the next one gets its number. */
 void upload_drop_last(struct upload *u);
+void upload_id(const struct upload *u, char ret[STORE_UPLOAD_ID_SIZE]);
+/* upload_free will not abort it. */
+void upload_keep(struct upload *u);
 void upload_free(struct upload *u); /* NULL ok */
 
 /* True for errors after which the request may nevertheless have had its effect. */

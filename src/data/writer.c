@@ -205,6 +205,13 @@ static int get_base(struct writer *w, uint64_t offset, uint64_t length, struct b
     return r;
 }
 
+int writer_get_base(struct writer *w, uint64_t offset, uint64_t length, char *to,
+                    struct s3_error *reterr)
+{
+    struct base_sink target = {.to = to};
+    return get_base(w, offset, length, &target, reterr);
+}
+
 /* Puts [from, until) of the base before the buffer's content; [until, base_keep) is about to be
  * overwritten. */
 static int pull_base(struct writer *w, uint64_t from, uint64_t until, struct s3_error *reterr)

@@ -69,6 +69,25 @@ void writer_no_if_match(struct writer *w);
 int writer_set_key(struct writer *w, const char *key, const char *etag);
 /* The name was removed while open: commits succeed without storing anything from now on. */
 void writer_orphan(struct writer *w);
+
+/* What writer_save has made. */
+struct writer_saved {
+    uint64_t size; /* of the content, and of the file */
+    /* A hole in the file where content belongs that is not here any more: parts of a long stream
+     * that have been sent, or the version that it began with, if that cannot be read. Length 0 =
+     * the file is whole. */
+    uint64_t missing_offset, missing_length;
+    /* The upload that has it, "" = none: its parts in order are the content [0, upload_length).
+     * writer_free aborts it unless writer_keep_upload was called. */
+    char upload_id[STORE_UPLOAD_ID_SIZE];
+    uint64_t upload_length;
+};
+/* Brings the current content into an empty file, zeros as holes; also when the writer has failed or
+ * a commit has lost to another host. Nothing changes in
+ * the writer. -errno of the file. */
+int writer_save(struct writer *w, int fd, struct writer_saved *ret, struct s3_error *reterr);
+/* The upload under way stays in the store: writer_free does not abort it. */
+void writer_keep_upload(struct writer *w);
 void writer_free(struct writer *w); /* NULL ok */
 
 #endif

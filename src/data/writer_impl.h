@@ -68,6 +68,9 @@ int writer_no_memory(struct s3_error *reterr);
 int writer_keep_failure(struct writer *w, int result, const struct s3_error *err);
 int writer_old_failure(const struct writer *w, struct s3_error *reterr);
 
+/* Reads [offset, offset + length) of the base. */
+int writer_get_base(struct writer *w, uint64_t offset, uint64_t length, char *to,
+                    struct s3_error *reterr);
 /* Makes [from, ...) writable when it lies in the base; of it [from, until) must keep its content.
  */
 int writer_open_base(struct writer *w, uint64_t from, uint64_t until, struct s3_error *reterr);

@@ -701,6 +701,48 @@ static void renamed_while_open(void **state)
     bed_close(&b);
 }
 
+/* The content as a file, whatever has become of the writer. */
+static void saved_into_a_file(void **state)
+{
+    struct bed b;
+    bed_open(&b, 1, NULL, NULL);
+    FILE *f = tmpfile();
+    assert_non_null(f);
+    struct writer *w = open_writer(&b, "f", NULL, 0);
+    assert_int_equal(write_content(w, SEED, 0, 100), 0);
+    assert_int_equal(writer_truncate(w, 1000, NULL), 0);
+    struct writer_saved saved;
+    assert_int_equal(writer_save(w, fileno(f), &saved, NULL), 0);
+    assert_true(saved.size == 1000 && saved.missing_length == 0 && !saved.upload_id[0]);
+    char buf[1000], zeros[900] = {0};
+    assert_int_equal(fread(buf, 1, 1000, f), 1000);
+    assert_true(content_is(SEED, 0, buf, 100));
+    assert_memory_equal(buf + 100, zeros, 900);
+    assert_int_equal(fgetc(f), EOF);
+    writer_free(w);
+    fclose(f);
+
+    /* What was sent is in the upload, which stays. */
+    f = tmpfile();
+    assert_non_null(f);
+    w = open_writer(&b, "g", NULL, 0);
+    assert_int_equal(write_content(w, SEED, 0, 20 * MIB), 0);
+    assert_int_equal(writer_save(w, fileno(f), &saved, NULL), 0);
+    assert_int_equal(saved.size, 20 * MIB);
+    assert_int_equal(saved.missing_offset, 0);
+    assert_int_equal(saved.missing_length, 16 * MIB);
+    assert_int_equal(saved.upload_length, 16 * MIB);
+    assert_true(saved.upload_id[0]);
+    assert_int_equal(fseek(f, 16 * MIB, SEEK_SET), 0);
+    assert_int_equal(fread(buf, 1, 1000, f), 1000);
+    assert_true(content_is(SEED, 16 * MIB, buf, 1000));
+    writer_keep_upload(w);
+    writer_free(w);
+    assert_int_equal(store_memory_upload_count(b.memory), 1);
+    fclose(f);
+    bed_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -725,6 +767,7 @@ int main(void)
         cmocka_unit_test(attributes_go_along),
         cmocka_unit_test(orphans_store_nothing),
         cmocka_unit_test(renamed_while_open),
+        cmocka_unit_test(saved_into_a_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A writer's content into a local file: what is kept for the user when the store did not take it.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "data/writer_impl.h"
+
+static int write_all(int fd, uint64_t offset, const char *from, size_t len)
+{
+    while (len) {
+        ssize_t n = pwrite(fd, from, len, (off_t)offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : -EIO;
+        from += n;
+        offset += (uint64_t)n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+static int save_buffer(const struct buffer *b, uint64_t offset, int fd)
+{
+    int r = 0;
+    for (uint64_t at = 0; !r && at < b->len; at += DATA_BLOCK_SIZE) {
+        const char *block = b->blocks[at / DATA_BLOCK_SIZE];
+        size_t n = MIN(b->len - at, DATA_BLOCK_SIZE);
+        if (block != b->share->d->zero_block)
+            r = write_all(fd, offset + at, block, n);
+    }
+    return r;
+}
+
+/* *ret_got: so many bytes from the start are in the file. */
+static int save_base(struct writer *w, uint64_t end, int fd, uint64_t *ret_got)
+{
+    char buf[64 * KIB];
+    uint64_t at = 0;
+    int r = 0;
+    *ret_got = 0;
+    while (!r && at < end) {
+        size_t n = MIN(end - at, sizeof(buf));
+        if (writer_get_base(w, at, n, buf, NULL))
+            return 0;
+        r = write_all(fd, at, buf, n);
+        if (!r)
+            *ret_got = at += n;
+    }
+    return r;
+}
+
+static int save_inside(struct writer *w, int fd, struct writer_saved *ret)
+{
+    *ret = (struct writer_saved){.size = w->size};
+    if (ftruncate(fd, (off_t)w->size))
+        return -errno;
+    uint64_t got;
+    int r = save_base(w, w->base_keep, fd, &got);
+    if (!r)
+        r = save_buffer(&w->buffer, w->start, fd);
+    if (r)
+        return r;
+    if (got < w->start) {
+        ret->missing_offset = got;
+        ret->missing_length = w->start - got;
+    }
+    if (w->upload) {
+        upload_id(w->upload, ret->upload_id);
+        ret->upload_length = w->start;
+    }
+    return 0;
+}
+
+int writer_save(struct writer *w, int fd, struct writer_saved *ret, struct s3_error *reterr)
+{
+    writer_enter(w);
+    int r = save_inside(w, fd, ret);
+    writer_leave(w);
+    if (r)
+        s3_error_set(reterr, S3_ERROR_NONE, "cannot keep the content of '%s'", w->key);
+    return r;
+}
+
+void writer_keep_upload(struct writer *w)
+{
+    writer_enter(w);
+    if (w->upload)
+        upload_keep(w->upload);
+    writer_leave(w);
+}
