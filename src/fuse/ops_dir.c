@@ -86,8 +86,10 @@ void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     fuse_reply_err(req, 0);
 }
 
-/* Every change of a directory is in S3 when its call returns: nothing is left to do. */
+/* Every change of a directory is in S3 when its call returns, or journaled, with writeback. */
 void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
-    fuse_reply_err(req, 0);
+    struct adapter_request a = adapter_begin(req, "fsyncdir", ino, NULL);
+
+    adapter_finish(&a, vfs_fsync_all(adapter_vfs(req), &a.err));
 }

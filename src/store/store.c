@@ -23,6 +23,7 @@ static const char *const OP_NAMES[STORE_OP_MAX] = {
     [STORE_UPLOAD_ABORT] = "upload-abort",
     [STORE_UPLOAD_LIST] = "upload-list",
     [STORE_UPLOAD_PARTS] = "upload-parts",
+    [STORE_FLUSH] = "flush",
 };
 
 const char *store_op_name(enum store_op op)
@@ -198,6 +199,7 @@ void store_out_done(enum store_op op, void *out)
     case STORE_UPLOAD_PART_COPY:
     case STORE_UPLOAD_COMPLETE:
     case STORE_UPLOAD_ABORT:
+    case STORE_FLUSH:
     case STORE_OP_MAX:
         break; /* nothing owned */
     }
@@ -250,6 +252,9 @@ const char *store_in_key(enum store_op op, const void *in)
         break;
     case STORE_UPLOAD_PARTS:
         key = ((const struct store_upload_parts_in *)in)->key;
+        break;
+    case STORE_FLUSH:
+        key = ((const struct store_flush_in *)in)->key;
         break;
     case STORE_OP_MAX:
         break;

@@ -41,6 +41,7 @@ enum store_op {
     STORE_UPLOAD_ABORT,
     STORE_UPLOAD_LIST,
     STORE_UPLOAD_PARTS,
+    STORE_FLUSH,
     STORE_OP_MAX,
 };
 const char *store_op_name(enum store_op op); /* "list", "get" ... */
@@ -126,6 +127,9 @@ struct store_put_in { /* out: struct store_version */
     struct store_attrs attrs;
     const char *if_match; /* replace this version only */
     bool if_absent;       /* create only */
+    /* The answer must be the store's own: a write-back layer (writeback/) does not acknowledge it
+     * before. For what is exclusive between hosts, as lock files are. */
+    bool through;
 };
 struct store_version {
     char etag[STORE_ETAG_SIZE]; /* "" when a server (Ceph 16 on COMPLETE) does not tell it */
@@ -230,6 +234,13 @@ struct store_parts {
 };
 void store_parts_done(struct store_parts *p);
 
+/* Not a request: 0 when all that was acknowledged before is in the store. A store that acknowledges
+ * nothing before it has it answers 0 at once. An error says that a try since then has failed; the
+ * work is kept and goes on. */
+struct store_flush_in { /* out: NULL */
+    const char *key;    /* NULL = of all keys */
+};
+
 typedef void (*store_done_fn)(void *ctx, int result, const struct s3_error *err);
 
 struct store;
@@ -281,6 +292,11 @@ static inline int store_copy(struct store *s, const struct store_copy_in *in,
                              struct store_version *out, struct s3_error *reterr)
 {
     return store_call(s, STORE_COPY, in, out, reterr);
+}
+static inline int store_flush(struct store *s, const char *key, struct s3_error *reterr)
+{
+    struct store_flush_in in = {.key = key};
+    return store_call(s, STORE_FLUSH, &in, NULL, reterr);
 }
 static inline int store_delete(struct store *s, const char *key, const char *if_match,
                                struct s3_error *reterr)

@@ -75,6 +75,8 @@ static int count_submit(struct store *s, enum store_op op, const void *in, void 
                         store_done_fn done, void *ctx)
 {
     struct store_count *c = CONTAINER_OF(s, struct store_count, store);
+    if (op == STORE_FLUSH) /* no request */
+        return store_submit(c->inner, op, in, out, done, ctx);
     struct count_call *call = calloc(1, sizeof(*call));
     if (!call)
         return -ENOMEM;

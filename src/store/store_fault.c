@@ -138,7 +138,7 @@ static void call_delay(void *arg)
 static bool turn_locked(struct fault_rule *r, enum store_op op, const char *key)
 {
     const struct store_fault_rule *rule = &r->rule;
-    if (rule->op != STORE_OP_MAX && rule->op != op)
+    if (rule->op != STORE_OP_MAX ? rule->op != op : op == STORE_FLUSH) /* no request */
         return false;
     if (rule->prefix && strncmp(key, rule->prefix, strlen(rule->prefix)) != 0)
         return false;

@@ -489,6 +489,8 @@ static int memory_run(struct store_memory *m, enum store_op op, const void *in, 
         return memory_upload_list(m, in, out, err);
     case STORE_UPLOAD_PARTS:
         return memory_upload_parts(m, in, out, err);
+    case STORE_FLUSH:
+        return 0;
     case STORE_OP_MAX:
         break;
     }

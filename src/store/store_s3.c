@@ -197,9 +197,14 @@ void store_s3_send(struct store_s3_request *r)
 static int s3_submit(struct store *store, enum store_op op, const void *in, void *out,
                      store_done_fn done, void *ctx)
 {
-    struct store_s3_request *r = calloc(1, sizeof(*r));
+    struct store_s3_request *r;
     int result;
 
+    if (op == STORE_FLUSH) { /* what is done here is in S3 */
+        done(ctx, 0, NULL);
+        return 0;
+    }
+    r = calloc(1, sizeof(*r));
     if (!r)
         return -ENOMEM;
     r->s = (struct store_s3 *)store;

@@ -59,6 +59,7 @@ struct vfs_options {
     uint64_t metadata_ttl_ns; /* attributes and listings are believed that long */
     uint64_t negative_ttl_ns; /* an absent name; 0 = always asked for */
     size_t key_max;           /* bytes of a key without the mount's prefix; 0 = 1,024 */
+    bool fsync_local;         /* fsync does not wait for a store that acknowledges early */
     bool root_has_key;        /* the mount has a prefix, so its root can have a marker */
     bool no_if_match;         /* the store cannot replace on condition: lost updates go unseen */
     unsigned parallel;        /* requests of one operation under way; 0 = 16 */
@@ -143,6 +144,8 @@ int vfs_write(struct vfs *v, struct vfs_file *file, uint64_t offset, const void 
 int vfs_flush(struct vfs *v, struct vfs_file *file, struct s3_error *err);
 /* The same for whatever was written to the file, through any of its handles. */
 int vfs_fsync(struct vfs *v, struct vfs_file *file, struct s3_error *err);
+/* fsync(2) of a directory: names made and removed before are in the store. */
+int vfs_fsync_all(struct vfs *v, struct s3_error *err);
 /* The file is released whatever is returned; an error means that data was lost. */
 int vfs_release(struct vfs *v, struct vfs_file *file, struct s3_error *err);
 

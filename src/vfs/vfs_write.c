@@ -356,8 +356,21 @@ int vfs_fsync(struct vfs *v, struct vfs_file *file, struct s3_error *err)
 {
     SCOPE_LOCK(&v->lock);
     VFS_GUARD(v, file->inode);
-    struct open_file *of = file->open ? file->open : file->inode->open;
-    return of ? commit_now_locked(v, of, err) : 0;
+    struct inode *i = file->inode;
+    struct open_file *of = file->open ? file->open : i->open;
+    char key[COMPONENT_LENGTH_MAX + 1];
+    int r = of ? commit_now_locked(v, of, err) : 0;
+    if (r < 0 || v->opts.fsync_local || i->unlinked || inode_key(i, COMPONENT_LENGTH_MAX, key) < 0)
+        return r;
+    pthread_mutex_unlock(&v->lock);
+    r = store_flush(v->store, key, err);
+    pthread_mutex_lock(&v->lock);
+    return r;
+}
+
+int vfs_fsync_all(struct vfs *v, struct s3_error *err)
+{
+    return v->opts.fsync_local ? 0 : store_flush(v->store, NULL, err);
 }
 
 int vfs_sync(struct vfs *v, struct s3_error *err)

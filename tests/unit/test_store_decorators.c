@@ -208,6 +208,23 @@ static void held_until_released(void **state)
     store_free(s.count);
 }
 
+/* What asks whether all is stored is no request: neither counted nor failed by a rule for any. */
+static void flush_is_no_request(void **state)
+{
+    struct stack s;
+    open_stack(&s);
+    struct store_fault_rule any = {.op = STORE_OP_MAX, .error = S3_ERROR_SERVER};
+    assert_int_equal(store_fault_add(s.fault, &any), 0);
+    assert_int_equal(store_flush(s.count, NULL, NULL), 0);
+    assert_int_equal(store_flush(s.count, "a", NULL), 0);
+    assert_int_equal(store_count_all(s.count), 0);
+    store_fault_clear(s.fault);
+    struct store_fault_rule flush = {.op = STORE_FLUSH, .error = S3_ERROR_SERVER};
+    assert_int_equal(store_fault_add(s.fault, &flush), 0);
+    assert_int_equal(store_flush(s.count, NULL, NULL), -EIO);
+    store_free(s.count);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +232,7 @@ int main(void)
         cmocka_unit_test(answers_are_lost_and_bodies_cut),
         cmocka_unit_test(delays_are_on_the_clock),
         cmocka_unit_test(held_until_released),
+        cmocka_unit_test(flush_is_no_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
