@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what the tests need (only what is missing), builds, and runs them all.
 #   tests/run.sh [--only GROUP[,GROUP]] [--list] [--keep] [--jobs N] [NAME-PART ...]
+#   tests/run.sh --rgw20 ...     instead, the tests of a gateway on a newer one (root; see there)
 # Groups and how to add a test: tests/README.md. Build folders: $BUILD_DIR (default: build/tests) and
 # $BUILD_DIR-asan. The last line is "N passed, N failed, N skipped"; exit status 0 = none failed.
 set -euo pipefail

@@ -96,7 +96,7 @@ server_start() {
         mkdir -p "$SCRATCH/s3d"
         s3d_start "$@"
         ;;
-    rgw)
+    rgw | rgw20)
         # shellcheck disable=SC1091
         . "$RGW_DIR/env"
         ;;

@@ -8,9 +8,9 @@
 
 Authentication between the daemons is off, nothing listens beyond 127.0.0.1, no systemd and no
 manager daemon are involved, and the data live in memory: about one second to start.
-Options by environment: RGW_DEBUG=LEVEL (gateway log in DIR/log/rgw.out), RGW_STORE_GB (8).
+Options by environment: RGW_DEBUG=LEVEL (gateway log in DIR/log/rgw.out), RGW_STORE_GB (8),
+CEPH_ROOT=FOLDER (run the Ceph that rgw_root.py unpacked there, by chroot; root only).
 """
-import json
 import os
 import signal
 import shutil
@@ -134,12 +134,52 @@ def free_ports(n):
     return ports
 
 
+# The namespace begins with a copy of every mount of the machine, and would keep those of other tests
+# busy for as long as it lives: it gives them all up, by making the new root its only one.
+ENTER = """
+import ctypes, os, sys
+root, folder = sys.argv[1:3]
+program = sys.argv[3] if "/" in sys.argv[3] else "/usr/bin/" + sys.argv[3]
+libc = ctypes.CDLL(None, use_errno=True)
+
+def call(name, *args):
+    if getattr(libc, name)(*args):
+        sys.exit("%s: %s" % (name, os.strerror(ctypes.get_errno())))
+
+CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE, MNT_DETACH, PIVOT_ROOT = 0x20000, 4096, 16384, 1 << 18, 2, 155
+if os.uname().machine == "aarch64":
+    PIVOT_ROOT = 41
+call("unshare", CLONE_NEWNS)
+call("mount", b"none", b"/", None, ctypes.c_ulong(MS_REC | MS_PRIVATE), None)
+call("mount", root.encode(), root.encode(), None, ctypes.c_ulong(MS_BIND), None)
+call("mount", folder.encode(), (root + folder).encode(), None, ctypes.c_ulong(MS_BIND), None)
+os.chdir(root)
+call("syscall", ctypes.c_long(PIVOT_ROOT), b".", b".")
+call("umount2", b".", MNT_DETACH)
+os.chdir("/")
+os.execv(program, sys.argv[3:])  # nothing may be imported any more: this Python's files are gone
+"""
+
+
+def in_root(folder, command):
+    """The command inside the other root, where the cluster's folder is to be seen under its own
+    path. The bind mounts live in a mount namespace of the process: nothing is left to be undone."""
+    try:
+        with open(folder + "/root", encoding="utf-8") as f:
+            root = f.read()
+    except FileNotFoundError:
+        return command
+    return ("/usr/bin/python3", "-c", ENTER, root, folder) + tuple(command)
+
+
 def run(folder, name, *command):
+    command = in_root(folder, command)
     with open(f"{folder}/log/{name}.out", "ab") as out:
         return subprocess.call(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
 
 
 def spawn(folder, name, *command):
+    command = in_root(folder, command)
     with open(f"{folder}/log/{name}.out", "ab") as out:
         p = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL,
                              start_new_session=True)
@@ -171,6 +211,11 @@ def stop(folder):
         if ours(folder, pid):
             os.kill(pid, signal.SIGKILL)
     until(lambda: not any(ours(folder, pid) for pid in pids), 10)
+    try:
+        with open(folder + "/root", encoding="utf-8") as f:
+            os.removedirs(f.read() + folder)  # as far up as it is empty
+    except OSError:
+        pass
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -191,39 +236,63 @@ def answers(port):
         return False
 
 
-def osd_and_pools(conf, osd_uuid, start_osd):
-    """Everything that must be asked of the monitor, over one connection."""
-    import rados
-    cluster = rados.Rados(conffile=conf, rados_id="admin")
-    cluster.connect(timeout=30)
+# Everything that must be asked of the monitor, over one connection, by a Python of the cluster's own
+# release. Says "new" when the OSD may start, and "up" when it has and the pools are made.
+MONITOR = """
+import json, rados, sys, threading, time
+conf, osd_uuid, pools = sys.argv[1], sys.argv[2], sys.argv[3:]
+cluster = rados.Rados(conffile=conf, rados_id="admin")
+cluster.connect(timeout=30)
 
-    def command(**kw):
-        rc, out, err = cluster.mon_command(json.dumps(dict(kw, format="json")), b"", timeout=20)
-        if rc:
-            raise RuntimeError(f"{kw}: {rc} {err}")
-        return json.loads(out) if out.strip() else {}
+def command(**kw):
+    rc, out, err = cluster.mon_command(json.dumps(dict(kw, format="json")), b"", timeout=20)
+    if rc:
+        sys.exit("%s: %s %s" % (kw, rc, err))
+    return json.loads(out) if out.strip() else {}
 
-    if command(prefix="osd new", uuid=osd_uuid)["osdid"] != 0:
-        raise RuntimeError("the first OSD did not get number 0")
-    start_osd()
-    if not until(lambda: command(prefix="osd stat").get("num_up_osds") == 1, 40):
-        raise RuntimeError("the OSD did not come up")
-    failed = []
+if command(prefix="osd new", uuid=osd_uuid)["osdid"] != 0:
+    sys.exit("the first OSD did not get number 0")
+print("new", flush=True)
+end = time.monotonic() + 40
+while command(prefix="osd stat").get("num_up_osds") != 1:
+    if time.monotonic() > end:
+        sys.exit("the OSD did not come up")
+    time.sleep(0.02)
+failed = []
 
-    def make(pool):
-        try:
-            cluster.create_pool(pool)
-        except Exception as e:  # reported below, with the pool's name
-            failed.append(f"{pool}: {e!r}")
+def make(pool):
+    try:
+        cluster.create_pool(pool)
+    except Exception as e:
+        failed.append("%s: %r" % (pool, e))
 
-    threads = [threading.Thread(target=make, args=(p,)) for p in POOLS]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    cluster.shutdown()
-    if failed:
-        raise RuntimeError("; ".join(failed))
+threads = [threading.Thread(target=make, args=(p,)) for p in pools]
+for t in threads:
+    t.start()
+for t in threads:
+    t.join()
+if failed:
+    sys.exit("; ".join(failed))
+print("up", flush=True)
+"""
+
+
+def osd_and_pools(folder, osd_uuid, start_osd):
+    command = in_root(folder, ("/usr/bin/python3", "-c", MONITOR, folder + "/ceph.conf", osd_uuid) +
+                      tuple(POOLS))
+    with open(folder + "/log/monitor.out", "ab") as out:
+        p = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=out, stdin=subprocess.DEVNULL,
+                             text=True)
+        guard = threading.Timer(90, p.kill)  # a monitor that does not answer must not hang us
+        guard.start()
+        ok = p.stdout.readline() == "new\n"
+        if ok:
+            start_osd()
+            ok = p.stdout.readline() == "up\n"
+        rc = p.wait()
+        guard.cancel()
+    if rc or not ok:
+        raise RuntimeError("the OSD or its pools could not be made")
 
 
 def start(folder):
@@ -232,6 +301,11 @@ def start(folder):
         die(f"'{folder}' already holds a cluster: stop it first")
     for sub in ("mon", "osd/0", "log", "run"):
         os.makedirs(f"{folder}/{sub}", mode=0o700, exist_ok=True)
+    root = os.environ.get("CEPH_ROOT")
+    if root:
+        os.makedirs(root + folder, exist_ok=True)
+        with open(folder + "/root", "w", encoding="utf-8") as f:
+            f.write(root)
     mon_port, s3_port = free_ports(2)
     fsid, osd_uuid = str(uuid.uuid4()), str(uuid.uuid4())
     conf = folder + "/ceph.conf"
@@ -255,7 +329,7 @@ def start(folder):
            "--no-mon-config") != 0:
         die("ceph-osd --mkfs failed", folder)
     try:
-        osd_and_pools(conf, osd_uuid,
+        osd_and_pools(folder, osd_uuid,
                       lambda: spawn(folder, "osd", "ceph-osd", "-c", conf, "-i", "0", "-f"))
     except Exception as e:
         die(str(e), folder)

@@ -62,7 +62,8 @@ def script_tests(group, folder, env=None, server=None, only=None):
     tests = []
     for path in scripts(folder):
         servers = (header(path, "servers") or "s3d rgw").split()
-        if server and server not in servers:
+        # What runs on a gateway runs on the newer one too.
+        if server and server not in servers + ["rgw20"] * ("rgw" in servers):
             continue
         if only and (header(path, only) or "yes") == "no":
             continue
@@ -88,6 +89,9 @@ def collect():
         tests += script_tests("model-" + server, "model", server=server)
         tests += script_tests("tools-" + server, "tools", server=server)
         tests += script_tests("real-" + server, "real", server=server)
+    if OPTIONS.rgw20:
+        for folder in ("client", "examples", "fs", "real"):
+            tests += script_tests(folder + "-rgw20", folder, server="rgw20")
     asan = {"BUILD_DIR": ASAN, "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99",
             "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1", "SANITIZED": "1"}
     for path in unit_tests(ASAN):
@@ -97,21 +101,31 @@ def collect():
     return tests
 
 
-class Servers:
-    """The gateway is started once, by the first test that needs it, and shared."""
+class Gateway:
+    """A gateway is started once, by the first test that needs it, and shared."""
 
-    def __init__(self, scratch):
-        self.folder = os.path.join(scratch, "rgw")
+    def __init__(self, scratch, name):
+        self.folder = os.path.join(scratch, name)
+        self.newer = name == "rgw20"
         self.lock = threading.Lock()
         self.env = None
         self.error = None
 
-    def rgw(self):
+    def run(self, *command, **env):
+        return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              stdin=subprocess.DEVNULL, env=dict(os.environ, **env))
+
+    def start(self):
         with self.lock:
             if self.env is None and self.error is None:
-                p = subprocess.run([ROOT + "/tests/lib/rgw.py", "start", self.folder],
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                   stdin=subprocess.DEVNULL)
+                env = {}
+                if self.newer:
+                    p = self.run(ROOT + "/tests/lib/rgw_root.py")
+                    if p.returncode:
+                        self.error = p.stdout
+                        return None
+                    env["CEPH_ROOT"] = p.stdout.strip()
+                p = self.run(ROOT + "/tests/lib/rgw.py", "start", self.folder, **env)
                 if p.returncode:
                     self.error = p.stdout
                 else:
@@ -142,7 +156,7 @@ def kill_marked(marker):
             pass
 
 
-def run_one(test, servers, scratch_root):
+def run_one(test, gateways, scratch_root):
     start = time.monotonic()
     scratch = tempfile.mkdtemp(prefix=re.sub(r"\W", "-", test.name) + ".", dir=scratch_root)
     env = dict(os.environ, BUILD_DIR=BUILD, SOURCE_DIR=ROOT, LC_ALL="C.UTF-8")
@@ -151,10 +165,11 @@ def run_one(test, servers, scratch_root):
             del env[name]
     env.update(HOME=scratch, SCRATCH=scratch, TMPDIR=scratch, TEST_NAME=test.name)
     env.update(test.env)
-    if test.env.get("TEST_SERVER") == "rgw":
-        extra = servers.rgw()
+    gateway = gateways.get(test.env.get("TEST_SERVER"))
+    if gateway:
+        extra = gateway.start()
         if extra is None:
-            return "FAIL", time.monotonic() - start, "the gateway did not start:\n" + servers.error
+            return "FAIL", time.monotonic() - start, "the gateway did not start:\n" + gateway.error
         env.update(extra)
     log = os.path.join(scratch, "test.log")
     with open(log, "wb") as out:
@@ -202,6 +217,8 @@ def run_one(test, servers, scratch_root):
 
 def main():
     tests = collect()
+    if OPTIONS.rgw20 and not OPTIONS.only:
+        tests = [t for t in tests if t.group.endswith("-rgw20")]
     if OPTIONS.only:
         wanted = OPTIONS.only.split(",")
         known = {t.group for t in tests}
@@ -218,7 +235,7 @@ def main():
     if not tests:
         sys.exit("run.sh: no test has such a name; see tests/run.sh --list")
     scratch_root = tempfile.mkdtemp(prefix="pailfs-tests.", dir=os.environ.get("TMPDIR"))
-    servers = Servers(scratch_root)
+    gateways = {name: Gateway(scratch_root, name) for name in ("rgw", "rgw20")}
     counts = {"ok": 0, "FAIL": 0, "skip": 0}
     failures = []
     lock = threading.Lock()
@@ -228,9 +245,9 @@ def main():
     def work(test):
         if test.heavy:
             with alone:
-                state, seconds, text = run_one(test, servers, scratch_root)
+                state, seconds, text = run_one(test, gateways, scratch_root)
         else:
-            state, seconds, text = run_one(test, servers, scratch_root)
+            state, seconds, text = run_one(test, gateways, scratch_root)
         with lock:
             counts[state] += 1
             print(f"{state:4} {seconds:6.1f} s  {test.name}", flush=True)
@@ -245,7 +262,8 @@ def main():
             for future in [pool.submit(work, t) for t in tests]:
                 future.result()
     finally:
-        servers.stop()
+        for gateway in gateways.values():
+            gateway.stop()
         unmount_below(scratch_root)
         if not OPTIONS.keep:
             shutil.rmtree(scratch_root, ignore_errors=True)
@@ -259,6 +277,8 @@ def main():
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="tests/run.sh")
     parser.add_argument("--only", help="groups, comma-separated; 'fs' means fs-s3d and fs-rgw")
+    parser.add_argument("--rgw20", action="store_true",
+                        help="the groups on the newer gateway: client-rgw20, fs-rgw20 ... (root)")
     parser.add_argument("--list", action="store_true", help="names only")
     parser.add_argument("--keep", action="store_true", help="keep the scratch folders of failures")
     parser.add_argument("--jobs", type=int, default=3)
