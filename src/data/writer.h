@@ -61,9 +61,6 @@ struct writer_result {
  * that no part has caused, another commit tries again. An answer that was lost on the way is
  * recognised by the ETag of what is stored. */
 int writer_commit(struct writer *w, struct writer_result *ret, struct s3_error *reterr);
-/* The store cannot replace on condition (it refuses the version that is there): commits carry no
- * If-Match from now on. */
-void writer_no_if_match(struct writer *w);
 /* The object was renamed in the store (rename of an open file): later commits go to this key. Only
  * while nothing is under way: commit first. */
 int writer_set_key(struct writer *w, const char *key, const char *etag);

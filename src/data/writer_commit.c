@@ -10,14 +10,7 @@
 
 static const char *condition(const struct writer *w)
 {
-    return w->if_match[0] && !w->unconditional ? w->if_match : NULL;
-}
-
-void writer_no_if_match(struct writer *w)
-{
-    writer_enter(w);
-    w->unconditional = true;
-    writer_leave(w);
+    return w->if_match[0] ? w->if_match : NULL;
 }
 
 /* All of our metadata is the object's. */

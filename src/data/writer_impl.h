@@ -50,8 +50,7 @@ struct writer {
     struct writer_doubt doubt;
     char if_match[STORE_ETAG_SIZE];
     bool if_absent;
-    bool unconditional; /* if_match is not sent */
-    int failed;         /* stays */
+    int failed; /* stays */
     struct s3_error failed_err;
     struct writer_result last;
 };

@@ -61,7 +61,6 @@ struct vfs_options {
     size_t key_max;           /* bytes of a key without the mount's prefix; 0 = 1,024 */
     bool fsync_local;         /* fsync does not wait for a store that acknowledges early */
     bool root_has_key;        /* the mount has a prefix, so its root can have a marker */
-    bool no_if_match;         /* the store cannot replace on condition: lost updates go unseen */
     unsigned parallel;        /* requests of one operation under way; 0 = 16 */
     uint64_t listing_memory;  /* bytes of cached listings; 0 = 256 MiB */
     struct vfs_notify notify; /* NULL functions: nobody listens */

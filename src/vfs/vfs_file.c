@@ -44,7 +44,7 @@ static int check_version_locked(struct vfs *v, struct vfs_file *f, struct s3_err
     if (!(f->flags & O_TRUNC))
         return vfs_load_base_locked(v, of, false, err);
     uint64_t oldest = vfs_after(vfs_now(v), v->opts.metadata_ttl_ns);
-    if (v->opts.no_if_match || vfs_after(i->attr_until_ns, OVERWRITE_AGE_NS) >= oldest)
+    if (vfs_after(i->attr_until_ns, OVERWRITE_AGE_NS) >= oldest)
         return 0;
     /* Overwritten whatever it is: the newest version is the one to replace. */
     int r = vfs_load_base_locked(v, of, false, err);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "store/store_limits.h"
 #include "vfs/vfs_impl.h"
 
@@ -147,7 +146,7 @@ static int make_writer_locked(struct vfs *v, struct open_file *of, bool truncate
         o.base_etag = i->attr.etag;
         o.base_size = i->attr.size;
     }
-    if (based && !v->opts.no_if_match)
+    if (based)
         o.if_match = i->attr.etag;
     o.if_absent = of->absent && of->exclusive;
     return writer_new(v->opts.data, &o, &of->writer);
@@ -264,43 +263,12 @@ static void committed_locked(struct vfs *v, struct open_file *of, const struct w
     vfs_listing_put_locked(v, dir, i);
 }
 
-/* Whether the store refused a condition that holds: some compare ETags without their quotes. Then
- * it is not asked again, and lost updates go unseen there. */
-static bool is_false_conflict(struct vfs *v, const char *key, const char *etag)
-{
-    struct store_object o = {0};
-    if (store_head(v->store, key, &o, NULL) < 0)
-        return false;
-    bool same = etag[0] && strcmp(o.etag, etag) == 0;
-    store_object_done(&o);
-    return same;
-}
-
 static int writer_commit_locked(struct vfs *v, struct open_file *of, struct writer_result *res,
                                 struct s3_error *err)
 {
-    char key[COMPONENT_LENGTH_MAX + 1], etag[STORE_ETAG_SIZE];
-    bool conditional = !of->absent, without = v->opts.no_if_match;
-    int r = inode_key(of->inode, COMPONENT_LENGTH_MAX, key);
-    if (r < 0)
-        return r;
-    memcpy(etag, of->inode->attr.etag, sizeof(etag));
     pthread_mutex_unlock(&v->lock);
-    if (without)
-        writer_no_if_match(of->writer);
-    r = writer_commit(of->writer, res, err);
-    bool broken = r == -ESTALE && conditional && err->kind == S3_ERROR_PRECONDITION &&
-                  is_false_conflict(v, key, etag);
-    if (broken) {
-        writer_no_if_match(of->writer);
-        r = writer_commit(of->writer, res, err);
-    }
+    int r = writer_commit(of->writer, res, err);
     pthread_mutex_lock(&v->lock);
-    if (broken && !v->opts.no_if_match) {
-        v->opts.no_if_match = true;
-        log_warn("the server refuses If-Match with the ETag that it tells itself: changes that two "
-                 "hosts make to one file at the same time are not noticed in this mount");
-    }
     return r;
 }
 

@@ -434,15 +434,24 @@ static void test_names_that_cannot_be(void **state)
     fixture_done(&f);
 }
 
-/* A server that compares ETags without quotes refuses every condition. */
-static void test_false_conflict(void **state)
+/* A refused condition is a conflict, whatever a look at the object says then: how a server wants
+ * ETags written is the store's business. And the next file has its condition again. */
+static void test_refused_condition(void **state)
 {
     struct fixture f;
     fixture_init(&f, NULL);
     fixture_object(&f, "a", "base");
+    fixture_object(&f, "b", "base");
+    (void)fixture_ls(&f, "", false);
+    fixture_expect(&f, "list 1");
     fail_once(&f, STORE_PUT, S3_ERROR_PRECONDITION);
-    assert_int_equal(fixture_write(&f, "a", "mine"), 0);
-    assert_string_equal(fixture_get(&f, "a"), "mine");
+    assert_int_equal(fixture_write(&f, "a", "mine"), -ESTALE);
+    fixture_expect(&f, "put 1");
+    assert_string_equal(fixture_get(&f, "a"), "base");
+    assert_int_equal(fixture_lookup(&f, "b", NULL), 0);
+    fixture_object(&f, "b", "theirs");
+    assert_int_equal(fixture_write(&f, "b", "mine"), -ESTALE);
+    assert_string_equal(fixture_get(&f, "b"), "theirs");
     fixture_done(&f);
 }
 
@@ -467,7 +476,7 @@ int main(void)
         cmocka_unit_test(test_sync_commits_all),
         cmocka_unit_test(test_read_only),
         cmocka_unit_test(test_names_that_cannot_be),
-        cmocka_unit_test(test_false_conflict),
+        cmocka_unit_test(test_refused_condition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
