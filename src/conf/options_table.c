@@ -199,7 +199,7 @@ const struct conf_row conf_rows[] = {
      .arg = "BYTES",
      .help = "the largest read request of the kernel; 0 leaves it to the kernel"},
     {.name = "retries", .aliases = "max_retries", .type = CONF_UINT, TRANSFER, FIELD(retries),
-     .value = "5", .max = 100,
+     .value = "4", .max = 100,
      .help = "how often a failed request is sent again"},
     {.name = "connect_timeout", .type = CONF_DURATION, TRANSFER, FIELD(connect_timeout), .value = "5s",
      .min = SECOND / 10, .max = 3600 * SECOND,

@@ -50,8 +50,8 @@ static void log_failure(struct adapter_request *a, int r)
                        a->err.message[0]  ? a->err.message
                        : r == -EOPNOTSUPP ? "not supported by this version; nothing was changed"
                                           : strerror(-r));
-    log_error("%s '%s%s%s': %s (%s)", a->op, key, a->name && *key ? "/" : "",
-              a->name ? a->name : "", text, strerrorname_np(-r));
+    /* A directory's key has its '/'. */
+    log_error("%s '%s%s': %s (%s)", a->op, key, a->name ? a->name : "", text, strerrorname_np(-r));
 }
 
 void adapter_fail(struct adapter_request *a, int r)

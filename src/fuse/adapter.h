@@ -6,6 +6,7 @@
 #define FUSE_USE_VERSION FUSE_MAKE_VERSION(3, 12)
 #include <fuse_lowlevel.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <sys/queue.h>
 
 #include "vfs/vfs.h"
@@ -29,6 +30,10 @@ struct vfs_dir *adapter_handle_take_dir(fuse_req_t req, uint64_t fh);
 /* Borrowed; NULL for a NULL fi. */
 struct vfs_file *adapter_file(const struct fuse_file_info *fi);
 struct vfs_dir *adapter_dir(const struct fuse_file_info *fi);
+
+/* Whether this is the first write through the handle to fail with that errno: a program that does
+ * not look goes on writing, and each write fails for the same reason. */
+bool adapter_handle_first_failure(const struct fuse_file_info *fi, int r);
 
 struct adapter_handles {
     pthread_mutex_t lock;

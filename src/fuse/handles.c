@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@ struct adapter_handle {
     TAILQ_ENTRY(adapter_handle) link;
     struct vfs_file *file;
     struct vfs_dir *dir;
+    atomic_int failed; /* what the last write that failed returned */
 };
 
 static struct adapter_handle *handle_of(uint64_t fh)
@@ -27,7 +29,7 @@ void adapter_handles_init(struct adapter_handles *h)
 int adapter_handle_new(fuse_req_t req, struct vfs_file *file, struct vfs_dir *dir, uint64_t *ret_fh)
 {
     struct adapter_handles *handles = adapter_handles_of(req);
-    struct adapter_handle *h = malloc(sizeof(*h));
+    struct adapter_handle *h = calloc(1, sizeof(*h));
 
     if (!h)
         return -ENOMEM;
@@ -70,6 +72,11 @@ struct vfs_dir *adapter_handle_take_dir(fuse_req_t req, uint64_t fh)
 struct vfs_file *adapter_file(const struct fuse_file_info *fi)
 {
     return fi ? handle_of(fi->fh)->file : NULL;
+}
+
+bool adapter_handle_first_failure(const struct fuse_file_info *fi, int r)
+{
+    return atomic_exchange(&handle_of(fi->fh)->failed, r) != r;
 }
 
 struct vfs_dir *adapter_dir(const struct fuse_file_info *fi)

@@ -79,10 +79,12 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
     struct adapter_request a = adapter_begin(req, "write", ino, NULL);
     int r = vfs_write(adapter_vfs(req), adapter_file(fi), (uint64_t)off, buf, size, &a.err);
 
-    if (r < 0)
+    if (r == 0)
+        fuse_reply_write(req, size);
+    else if (adapter_handle_first_failure(fi, r))
         adapter_fail(&a, r);
     else
-        fuse_reply_write(req, size);
+        fuse_reply_err(req, -r);
 }
 
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
