@@ -43,6 +43,19 @@ int writer_write(struct writer *w, uint64_t offset, const void *buf, size_t len,
                  struct s3_error *reterr);
 /* Grows with zeros or cuts. */
 int writer_truncate(struct writer *w, uint64_t size, struct s3_error *reterr);
+/* A range of one version of an object in the store. */
+struct writer_source {
+    const char *key;
+    const char *etag;
+    uint64_t offset;
+};
+/* Appends the range, copied inside the store: it is there when this returns 0. -EXDEV, and nothing
+ * was done: not as things are here, the bytes must be written. */
+int writer_copy_range(struct writer *w, uint64_t offset, const struct writer_source *source,
+                      uint64_t length, struct s3_error *reterr);
+/* The caller has put a version of `size` bytes under the key, by a copy inside the store: that is
+ * the content from now on. Only while the content is empty; else -EBUSY. */
+int writer_adopt(struct writer *w, const struct store_version *version, uint64_t size);
 int writer_read(struct writer *w, uint64_t offset, void *buf, size_t len, size_t *ret_len,
                 struct s3_error *reterr);
 uint64_t writer_size(struct writer *w);

@@ -121,6 +121,7 @@ const struct fuse_lowlevel_ops adapter_ops = {
     .create = op_create,
     .read = op_read,
     .write = op_write,
+    .copy_file_range = op_copy_file_range,
     .flush = op_flush,
     .fsync = op_fsync,
     .release = op_release,

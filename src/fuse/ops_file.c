@@ -87,6 +87,23 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
         fuse_reply_err(req, -r);
 }
 
+/* EXDEV: the kernel reads and writes instead. */
+void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
+                        struct fuse_file_info *fi_in, fuse_ino_t ino_out, off_t off_out,
+                        struct fuse_file_info *fi_out, size_t len, int flags)
+{
+    struct adapter_request a = adapter_begin(req, "copy_file_range", ino_out, NULL);
+    uint64_t copied = 0;
+    int r = flags ? -EINVAL
+                  : vfs_copy_range(adapter_vfs(req), adapter_file(fi_in), (uint64_t)off_in,
+                                   adapter_file(fi_out), (uint64_t)off_out, len, &copied, &a.err);
+
+    if (r < 0)
+        adapter_fail(&a, r);
+    else
+        fuse_reply_write(req, copied);
+}
+
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct adapter_request a = adapter_begin(req, "close", ino, NULL);

@@ -139,6 +139,10 @@ int vfs_read(struct vfs *v, struct vfs_file *file, uint64_t offset, void *buf, s
              size_t *ret_len, struct s3_error *err);
 int vfs_write(struct vfs *v, struct vfs_file *file, uint64_t offset, const void *buf, size_t len,
               struct s3_error *err);
+/* Copies inside the store, as copy_file_range(2); *ret bytes at most at a time. -EXDEV, and nothing
+ * was done: the bytes must be read and written. */
+int vfs_copy_range(struct vfs *v, struct vfs_file *in, uint64_t in_offset, struct vfs_file *out,
+                   uint64_t offset, uint64_t len, uint64_t *ret, struct s3_error *err);
 /* Everything written is in the store when it returns 0: for flush, fsync and close. */
 int vfs_flush(struct vfs *v, struct vfs_file *file, struct s3_error *err);
 /* The same for whatever was written to the file, through any of its handles. */

@@ -297,6 +297,11 @@ int vfs_commit_locked(struct vfs *v, struct open_file *of, struct s3_error *err)
  * the next one; with attrs its own attributes become the inode's. -ESTALE when it is not the one
  * that was known (which it is from then on), or gone. Lock given up. */
 int vfs_load_base_locked(struct vfs *v, struct open_file *of, bool attrs, struct s3_error *err);
+/* The content has this size by writing, and waits for a commit. */
+void vfs_written_locked(struct vfs *v, struct open_file *of, uint64_t size);
+/* The content is in the store, as this version. */
+void vfs_committed_locked(struct vfs *v, struct open_file *of, const struct store_version *version,
+                          uint64_t size);
 /* Cuts or grows the content; the caller is busy with the file. Lock given up. */
 int vfs_truncate_locked(struct vfs *v, struct open_file *of, uint64_t size, struct s3_error *err);
 /* Takes a handle and a reference back; the last handle's commits. Lock given up. */
@@ -313,6 +318,11 @@ static inline bool vfs_open_file_unclean(const struct open_file *of)
 {
     return of->writer && (of->dirty || of->busy || of->absent);
 }
+
+/* Whether the store honours if_absent on COPY: copied once more onto the copy just made, which must
+ * fail, and otherwise has put the same bytes there again. Without the lock. */
+void vfs_learn_copy_if_absent(struct vfs *v, const struct vfs_copy *done,
+                              struct store_version *version);
 
 /* ---- vfs_rename.c, vfs_rename_dir.c ---- lock held, given up for requests */
 

@@ -62,10 +62,8 @@ static int copy_newest(struct vfs *v, struct vfs_copy *c, char etag[STORE_ETAG_S
     }
 }
 
-/* Whether the store honours if_absent on COPY: copied once more onto the copy just made, which must
- * fail, and otherwise has put the same bytes there again. */
-static void learn_copy_if_absent(struct vfs *v, const struct vfs_copy *done,
-                                 struct store_version *version)
+void vfs_learn_copy_if_absent(struct vfs *v, const struct vfs_copy *done,
+                              struct store_version *version)
 {
     struct s3_error err = {0};
     struct store_version again;
@@ -135,7 +133,7 @@ static int copy_and_delete_locked(struct vfs *v, struct inode *i, const char *co
     pthread_mutex_unlock(&v->lock);
     r = copy_newest(v, &c, etag, version, err);
     if (r == 0 && learn)
-        learn_copy_if_absent(v, &c, version);
+        vfs_learn_copy_if_absent(v, &c, version);
     if (r == 0) {
         r = store_delete(v->store, source, etag, &local);
         /* Replaced since it was copied: as if it had been written after the rename. Gone: by a

@@ -165,7 +165,7 @@ int vfs_writer_locked(struct vfs *v, struct open_file *of, bool truncated, struc
     return r;
 }
 
-static void written_locked(struct vfs *v, struct open_file *of, uint64_t size)
+void vfs_written_locked(struct vfs *v, struct open_file *of, uint64_t size)
 {
     struct inode_attr *a = &of->inode->attr;
     a->size = size;
@@ -187,7 +187,7 @@ int vfs_truncate_locked(struct vfs *v, struct open_file *of, uint64_t size, stru
     }
     if (r < 0)
         return r;
-    written_locked(v, of, size);
+    vfs_written_locked(v, of, size);
     /* It had that size, and no upload will carry the new time. */
     if (!writer_dirty(of->writer))
         of->attrs_dirty = true;
@@ -230,7 +230,7 @@ int vfs_write(struct vfs *v, struct vfs_file *file, uint64_t offset, const void 
     r = writer_write(of->writer, offset, buf, len, err);
     pthread_mutex_lock(&v->lock);
     if (r == 0)
-        written_locked(v, of, end > of->inode->attr.size ? end : of->inode->attr.size);
+        vfs_written_locked(v, of, end > of->inode->attr.size ? end : of->inode->attr.size);
     if (--of->writing == 0)
         pthread_cond_broadcast(&v->changed);
     return r;
@@ -238,14 +238,15 @@ int vfs_write(struct vfs *v, struct vfs_file *file, uint64_t offset, const void 
 
 /* ---- commit ---- */
 
-static void committed_locked(struct vfs *v, struct open_file *of, const struct writer_result *res)
+void vfs_committed_locked(struct vfs *v, struct open_file *of, const struct store_version *version,
+                          uint64_t size)
 {
     struct inode *i = of->inode;
     struct inode_attr *a = &i->attr;
-    memcpy(a->etag, res->version.etag, sizeof(a->etag));
-    a->modified_ns = res->version.mtime_ns - res->version.mtime_ns % NS_PER_S;
+    memcpy(a->etag, version->etag, sizeof(a->etag));
+    a->modified_ns = version->mtime_ns - version->mtime_ns % NS_PER_S;
     if (!of->dirty)
-        a->size = res->size;
+        a->size = size;
     a->posix_known |= !of->base; /* else it may have said more than was looked at */
     i->own_metadata = !of->base;
     of->absent = of->exclusive = false;
@@ -293,7 +294,7 @@ int vfs_commit_locked(struct vfs *v, struct open_file *of, struct s3_error *err)
                 *err = local;
             return r;
         }
-        committed_locked(v, of, &res);
+        vfs_committed_locked(v, of, &res.version, res.size);
     }
     /* Changed after the upload had begun, or without any. */
     return of->attrs_dirty ? vfs_store_attrs_locked(v, of, err) : 0;
