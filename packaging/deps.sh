@@ -4,7 +4,7 @@
 # packaging/quickstart.sh and tests/run.sh; the one list of them.
 
 DEPS_BUILD=(gcc libc6-dev meson ninja-build pkg-config libfuse3-dev libcurl4-openssl-dev libssl-dev
-    libxml2-dev libjansson-dev zlib1g-dev uthash-dev scdoc)
+    libxml2-dev libjansson-dev libsqlite3-dev zlib1g-dev uthash-dev scdoc)
 DEPS_RUN=(fuse3 ca-certificates)
 DEPS_S3D=(libmicrohttpd-dev)
 DEPS_TEST=(libcmocka-dev openssl python3 python3-boto3 ceph-mon ceph-osd radosgw ceph-common python3-rados

@@ -230,6 +230,39 @@ static enum s3_checksum_algo checksum_algo(const struct start *s, const struct c
     return strncmp(where(s), "https:", 6) == 0 ? S3_CHECKSUM_CRC64NVME : S3_CHECKSUM_NONE;
 }
 
+/* Without a place on the disk the mount works with less: what a crash interrupts is then not
+ * finished by the next mount. Somebody else's folder is another matter: that is a mistake to tell.
+ */
+static int open_state(struct start *s, const struct conf_options *o, struct s3_error *reterr)
+{
+    struct state_dir_options dir = {.state_dir = o->state_dir,
+                                    .cache_dir = o->cache_dir,
+                                    .endpoint = where(s),
+                                    .bucket = o->bucket,
+                                    .prefix = o->prefix};
+    struct state_options options = {.endpoint = where(s), .bucket = o->bucket, .prefix = o->prefix};
+    struct s3_error err = {0};
+    int r;
+
+    if (o->read_only)
+        return 0;
+    r = state_dir_open(&dir, &s->state_dir, &err);
+    if (r == 0) {
+        options.path = s->state_dir->path;
+        r = state_open(&options, &s->state, &err);
+    }
+    if (r == 0)
+        return 0;
+    if (o->state_dir || r == -EINVAL || r == -ENOTSUP) {
+        if (reterr)
+            *reterr = err;
+        return r;
+    }
+    log_warn("%s: what a crash interrupts will not be finished by the next mount",
+             err.message[0] ? err.message : strerror(-r));
+    return 0;
+}
+
 int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_notify notify,
                      struct s3_error *reterr)
 {
@@ -257,14 +290,17 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
         .root_has_key = *o->prefix != '\0',
         .notify = notify,
     };
-    int r = store_s3_new(&store_options, &s->store, reterr);
+    int r = open_state(s, o, reterr);
 
+    if (r == 0)
+        r = store_s3_new(&store_options, &s->store, reterr);
     if (r < 0)
         return r;
     data_options.store = s->store;
     r = data_new(&data_options, &s->data);
     if (r == 0) {
         vfs_options.store = s->store;
+        vfs_options.state = s->state;
         vfs_options.data = s->data;
         r = vfs_new(&vfs_options, &s->vfs);
     }
@@ -276,9 +312,14 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
 
 void start_done(struct start *s)
 {
+    bool unfinished;
+
     vfs_free(s->vfs);
     data_free(s->data);
     store_free(s->store);
+    unfinished = !s->state || state_unfinished(s->state);
+    state_close(s->state);
+    state_dir_close(s->state_dir, unfinished);
     s3_client_unref(s->client);
     s3_session_unref(s->session);
     memset(s, 0, sizeof(*s));

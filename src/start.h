@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From options to a filesystem that can be mounted: session, client, a look at the bucket, store,
- * data, vfs. Starts threads: call after daemon_fork. */
+/* From options to a filesystem that can be mounted: session, client, a look at the bucket, local
+ * state, store, data, vfs. Starts threads: call after daemon_fork. */
 #ifndef PAILFS_START_H
 #define PAILFS_START_H
 
 #include "base/error.h"
 #include "conf/conf.h"
 #include "data/data.h"
+#include "meta/state.h"
+#include "meta/state_dir.h"
 #include "s3/client.h"
 #include "s3/session.h"
 #include "vfs/vfs.h"
@@ -14,6 +16,8 @@
 struct start {
     struct s3_session *session;
     struct s3_client *client;
+    struct state_dir *state_dir; /* NULL: read-only, or there is no place for one */
+    struct state *state;         /* NULL with it, or when the disk is full */
     struct store *store;
     struct data *data;
     struct vfs *vfs;

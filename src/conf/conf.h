@@ -73,6 +73,7 @@ struct conf_options {
     uint64_t metadata_ttl;
     uint64_t negative_ttl;
     char *cache_dir;
+    char *state_dir;
     uint64_t memory_limit;
 
     /* transfers */

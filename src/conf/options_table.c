@@ -167,6 +167,8 @@ const struct conf_row conf_rows[] = {
      .help = "same as negative_ttl=0"},
     {.name = "cache_dir", .aliases = "use_cache cache", .type = CONF_PATH, CACHE, FIELD(cache_dir),
      .help = "local state; default $XDG_CACHE_HOME/pailfs, for root /var/cache/pailfs"},
+    {.name = "state_dir", .type = CONF_PATH, CACHE, FIELD(state_dir),
+     .help = "the folder for local state of this mount and no other; default one below cache_dir"},
     {.name = "memory_limit", .aliases = "memory_target max_memory_target", .type = CONF_SIZE, CACHE,
      FIELD(memory_limit), .value = "512M", .unit = MIB, .min = 64 * MIB, .max = TIB,
      .help = "buffers of all open files together"},

@@ -25,6 +25,7 @@
 #include "data/data.h"
 #include "store/store.h"
 
+struct state;
 struct vfs;
 struct vfs_file; /* an open file */
 struct vfs_dir;  /* an open directory */
@@ -49,6 +50,7 @@ struct vfs_notify {
 struct vfs_options {
     struct store *store; /* borrowed */
     struct data *data;   /* borrowed */
+    struct state *state; /* borrowed; NULL = nothing is noted for the time after a crash */
     struct clock *clock; /* borrowed; NULL = clock_system() */
     uid_t uid;           /* of what carries no owner */
     gid_t gid;

@@ -163,7 +163,8 @@ def run_one(test, gateways, scratch_root):
     for name in list(env):
         if name.startswith("AWS_") or name.startswith("S3_"):
             del env[name]
-    env.update(HOME=scratch, SCRATCH=scratch, TMPDIR=scratch, TEST_NAME=test.name)
+    env.update(HOME=scratch, SCRATCH=scratch, TMPDIR=scratch, TEST_NAME=test.name,
+               XDG_CACHE_HOME=os.path.join(scratch, "cache"))
     env.update(test.env)
     gateway = gateways.get(test.env.get("TEST_SERVER"))
     if gateway:
