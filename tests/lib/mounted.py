@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A server, buckets and mounts for tests in Python; lib/common.sh is the same for the shell.
 
-    bed = mounted.Bed()                  the server of $TEST_SERVER (s3d is started, RGW is shared)
+    bed = mounted.Bed()                  the server of $TEST_SERVER (s3d is started, RGW is shared);
+                                         from here on only $SCRATCH can be written to (confine.py)
     mount = bed.mount("allow_other")     a new bucket, mounted at $SCRATCH/mnt; the log beside it
     mount.unmount(); mount.mount()       waits for the daemon's end; again with the same options
     bed.s3                               boto3
@@ -19,6 +20,8 @@ import urllib.request
 
 import boto3
 import botocore.config
+
+import confine
 
 SCRATCH = os.environ.get("SCRATCH", "")
 BUILD = os.environ.get("BUILD_DIR", "")
@@ -46,6 +49,7 @@ class Bed:
     def __init__(self, *server_options):
         if not SCRATCH or not BUILD:
             sys.exit("run this through tests/run.sh, or see lib/mounted.py")
+        confine.enter()
         os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
         self.kind = os.environ.get("TEST_SERVER", "s3d")
         self.mounts = []

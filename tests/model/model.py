@@ -22,6 +22,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "lib")]
 
+import confine  # pylint: disable=wrong-import-position
 import generate  # pylint: disable=wrong-import-position
 import ops  # pylint: disable=wrong-import-position
 
@@ -506,6 +507,8 @@ def main():
     options = parse_arguments()
     os.umask(0o022)
     if options.dirs:
+        if os.environ.get("SCRATCH"):
+            confine.enter()
         target = FolderTarget(options.dirs[0])
     else:
         settings = [f"part_size={PART_SIZE // MIB}M", *options.o]
