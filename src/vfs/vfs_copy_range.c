@@ -116,7 +116,7 @@ static int copy_whole_locked(struct vfs *v, struct open_file *of, const struct r
                                .key = key,
                                .if_absent = of->absent && of->exclusive,
                                .replace_attrs = true};
-    if (!of->absent && !v->opts.no_if_match)
+    if (!of->absent)
         in.if_match = etag;
     i->attr.mtime_ns = i->attr.ctime_ns = clock_realtime_ns(v->clock);
     i->attr.times_set = false;
