@@ -120,9 +120,10 @@ s3d_requests() {
         awk '$1 ~ /^[A-Z][A-Za-z0-9]+$/ && $2 > 0 {print $1 "=" $2}' | sort | paste -sd ' ' -
 }
 
-# The options that every test mount needs; a test adds its own.
+# The options that every test mount needs; a test adds its own, the runner those of the group
+# ($TEST_MOUNT_OPTIONS: posix=on and the like, see MODES in lib/runner.py).
 pailfs_options() {
-    printf '%s' "endpoint_url=$S3_ENDPOINT,use_path_request_style,log_file=$LOG"
+    printf '%s' "endpoint_url=$S3_ENDPOINT,use_path_request_style,log_file=$LOG${TEST_MOUNT_OPTIONS:+,$TEST_MOUNT_OPTIONS}"
 }
 mount_fs() {
     "$PAILFS" "${SOURCE:-$BUCKET}" "$MNT" -o "$(pailfs_options)" "$@" >"$SCRATCH/mount.out" 2>&1 ||
