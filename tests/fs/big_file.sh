@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: none
 # limit: 400
 # heavy: yes
 # asan: no

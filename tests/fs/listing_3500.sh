@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: user
 # heavy: yes
 # A directory of 3,500 objects lists completely: four pages, four requests.
 . "$SOURCE_DIR/tests/lib/common.sh"

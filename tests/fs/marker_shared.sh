@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: user
 # A directory's marker that two hosts write: neither takes away what the other put into it.
 . "$SOURCE_DIR/tests/lib/common.sh"
 server_start

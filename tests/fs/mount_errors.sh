@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: user
 # What cannot work fails within seconds with a sentence that names the thing and the remedy, a
 # non-zero status and nothing mounted.
 . "$SOURCE_DIR/tests/lib/common.sh"

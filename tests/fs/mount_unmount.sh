@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: user
 # A mount is usable when the command returns, and the daemon is gone after the unmount.
 . "$SOURCE_DIR/tests/lib/common.sh"
 server_start

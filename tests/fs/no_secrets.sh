@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: user
 # servers: s3d
 # Secrets appear neither in the log at its most talkative, nor in argv, nor in mount's output.
 . "$SOURCE_DIR/tests/lib/common.sh"

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: user
 # uid, gid, umask, modes, ro, prefix, create_bucket, and the aliases people know.
 . "$SOURCE_DIR/tests/lib/common.sh"
 server_start

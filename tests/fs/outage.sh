@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: none
 # servers: s3d
 # A server that goes away gives EIO within the timeout, and all is well when it is back.
 . "$SOURCE_DIR/tests/lib/common.sh"

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: user
 # servers: s3d
 # When object metadata is asked for: posix=auto only in directories where something was stored that
 # a listing does not tell, on always, off never; and what a change of attributes costs.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: none
 # servers: s3d
 # Broken pages, cut bodies, 503s, resets: never a wrong or short listing or file, always an errno or
 # a retry that succeeds.

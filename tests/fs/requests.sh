@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: user
 # servers: s3d
 # Round trips are the currency: what each common step may cost, to the request.
 . "$SOURCE_DIR/tests/lib/common.sh"

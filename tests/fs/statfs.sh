@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: user
 # S3 tells no limit: df shows a petabyte that is free, and programs that look for space find it.
 . "$SOURCE_DIR/tests/lib/common.sh"
 server_start

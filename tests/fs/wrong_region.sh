@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: none
 # servers: s3d
 # A wrong region is found out from the server's answer and corrected once.
 . "$SOURCE_DIR/tests/lib/common.sh"

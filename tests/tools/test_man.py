@@ -135,20 +135,76 @@ def check_pailctl():
             complain(f"pailctl {name}: --help says '{line}', pailctl(1) '{plain}'")
 
 
+def runs():
+    """{path of a test: it is in the runner's list}, by the list's own words."""
+    listed = set(run(sys.executable, SOURCE + "/tests/lib/runner.py", "--list").split())
+    by_folder = {}
+    for name in listed:
+        group, stem = name.split("/", 1)
+        by_folder.setdefault(group.split("-")[0], set()).add(stem)
+    return by_folder
+
+
+def check_named(title, paths, by_folder):
+    """Tests that a text names exist, and the runner runs them."""
+    for path in sorted(set(paths)):
+        m = re.fullmatch(r"tests/([a-z0-9]+)/(\w+)\.(?:sh|c|py)", path)
+        if not m or not os.path.isfile(os.path.join(SOURCE, path)):
+            complain(f"{title} names {path}, which does not exist")
+        elif m.group(2) not in by_folder.get(m.group(1), ()):
+            complain(f"{title} names {path}, which the runner does not run")
+
+
+def sentences(text):
+    """Every sentence, item of a list and row of a table of a page, on one line."""
+    for block in re.split(r"\n\s*\n|\n(?=- )|\n(?=\|  )", text):
+        block = " ".join(block.split())
+        if not block or block.startswith(("#", "[[")):
+            continue
+        if block.startswith("|"):
+            yield block
+        else:
+            yield from re.split(r"(?<=[.])\s+(?=[A-Z*_])", block)
+
+
 def check_semantics():
-    """Every test that pailfs(7) names is there."""
+    """Every sentence of the contract, from FILES AND OBJECTS on, names its tests: "... [tests/...]."."""
     text = page("pailfs.7")
-    named = re.findall(r"tests/[a-z0-9_/]+\.(?:sh|c|py)", text)
-    if len(named) < 20:
-        complain(f"pailfs(7) names only {len(named)} tests")
-    for path in sorted(set(named)):
-        if not os.path.isfile(os.path.join(SOURCE, path)):
-            complain(f"pailfs(7) names {path}, which does not exist")
+    by_folder = runs()
+    named = " ".join(re.findall(r"\[(tests/[^]]+)\]", text))
+    check_named("pailfs(7)", re.split(r",?\s+", named), by_folder)
+    contract = text[text.index("# FILES AND OBJECTS"):text.index("# WHAT IS NOT THERE")]
+    errnos = contract.index("[[ *errno*")
+    tables = re.sub(r"\[\[ \*In the key\*\n(?:[|:].*\n)*", "", contract[:errnos])
+    proven = 0
+    for sentence in list(sentences(tables)) + list(sentences(contract[errnos:])):
+        if re.search(r"\[tests/[\w./]+(?:, tests/[\w./]+)*\][.:]?$", sentence):
+            proven += 1
+        else:
+            complain(f"pailfs(7): no test is named by '{sentence}'")
+    if proven < 60:
+        complain(f"pailfs(7): only {proven} sentences were understood")
+
+
+def check_traps():
+    """Every row of tests/traps.md names tests that run."""
+    with open(SOURCE + "/tests/traps.md", encoding="utf-8") as f:
+        rows = [l for l in f if l.startswith("| ") and not l.startswith("| what")]
+    by_folder = runs()
+    if len(rows) < 20:
+        complain(f"tests/traps.md: only {len(rows)} rows were understood")
+    for row in rows:
+        last = row.strip().strip("|").split("|")[-1]
+        named = re.findall(r"[\w/]+\.(?:sh|c|py)", last)
+        if not named:
+            complain(f"tests/traps.md: no test in '{row.strip()}'")
+        check_named("tests/traps.md", ["tests/" + n for n in named], by_folder)
 
 
 check_pailfs()
 check_pailctl()
 check_semantics()
+check_traps()
 for e in errors:
     print(e)
 sys.exit(1 if errors else 0)
