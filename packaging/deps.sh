@@ -14,6 +14,10 @@ DEPS_TEST=(libcmocka-dev openssl python3 python3-boto3 ceph-mon ceph-osd radosgw
     restic borgbackup duplicity rdiff-backup sqlite3 vim-tiny patch zip unzip cpio xz-utils logrotate
     postgresql)
 
+# What tests/bench/run.sh compares with, and draws with.
+# shellcheck disable=SC2034
+DEPS_BENCH=(s3fs rclone rsync python3-boto3 python3-matplotlib libcmocka-dev)
+
 # deps_install PACKAGE...: installs those that are missing; nothing to do costs milliseconds.
 deps_install() {
     local missing=() package status
