@@ -76,6 +76,15 @@ int vfs_open(struct vfs *v, uint64_t ino, int flags, struct vfs_file **ret, bool
     struct inode *i;
     if (v->opts.read_only && (for_writing(flags) || (flags & O_TRUNC)))
         return -EROFS;
+    /* Nobody writes through this handle, so no close would store it. */
+    if (!for_writing(flags) && (flags & O_TRUNC)) {
+        struct vfs_changes empty = {.set = VFS_SET_SIZE, .size = 0};
+        struct vfs_entry ignored;
+        int t = vfs_setattr(v, ino, NULL, &empty, &ignored, err);
+        if (t < 0)
+            return t;
+        flags &= ~O_TRUNC;
+    }
     SCOPE_LOCK(&v->lock);
     int r = vfs_find_locked(v, ino, &i);
     if (r == 0 && i->kind == NODE_DIR)

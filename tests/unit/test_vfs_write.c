@@ -455,6 +455,23 @@ static void test_refused_condition(void **state)
     fixture_done(&f);
 }
 
+/* Truncated at the open although nobody will write through the handle. */
+static void test_truncated_for_reading(void **state)
+{
+    struct fixture f;
+    struct vfs_file *file;
+    char buf[8];
+    fixture_init(&f, NULL);
+    fixture_object(&f, "a", "base");
+    assert_int_equal(fixture_open(&f, "a", O_RDONLY | O_TRUNC, &file), 0);
+    assert_string_equal(fixture_get(&f, "a"), "");
+    size_t got = 1;
+    assert_int_equal(vfs_read(f.vfs, file, 0, buf, sizeof(buf), &got, &f.err), 0);
+    assert_int_equal(got, 0);
+    assert_int_equal(fixture_close(&f, file), 0);
+    fixture_done(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -477,6 +494,7 @@ int main(void)
         cmocka_unit_test(test_read_only),
         cmocka_unit_test(test_names_that_cannot_be),
         cmocka_unit_test(test_refused_condition),
+        cmocka_unit_test(test_truncated_for_reading),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
