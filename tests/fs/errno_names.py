@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 # limit: 240
+# modes: user
 """mkdir, rmdir, unlink, rename, renameat2, link, symlink, readlink, mknod, mkfifo: the errno of
 each, and that a call that fails alters nothing."""
 import os

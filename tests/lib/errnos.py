@@ -14,6 +14,7 @@ import ctypes
 import errno
 import os
 import stat
+import sys
 import traceback
 
 SCRATCH = os.environ.get("SCRATCH", "")
@@ -114,6 +115,7 @@ class Case:
     def __init__(self, what, want, call, local, needs, setup):
         self.what, self.want, self.call, self.local = what, want, call, local
         self.needs, self.setup = needs, setup
+        self.changes = False  # a call before the one that fails alters something
 
 
 class Table:
@@ -145,14 +147,13 @@ class Table:
 
     @staticmethod
     def fixture(root, number):
-        folder = f"{root}/{number}"
-        os.mkdir(folder)
-        os.chdir(folder)
+        os.chdir(root)
+        os.mkdir(str(number))
+        os.chdir(str(number))
         put("f")
         os.mkdir("d")
         put("d/x", b"x")
         os.mkdir("e")
-        return folder
 
     @staticmethod
     def outcome(call):
@@ -178,7 +179,7 @@ class Table:
         got = self.outcome(case.call)
         if want is not None and got not in (want if isinstance(want, tuple) else (want,)):
             problems.append(f"{title}: {case.what}: expected {want}, got {got}")
-        elif got != "ok" and not got.startswith(("but", "broke")):
+        elif got != "ok" and not got.startswith(("but", "broke")) and not case.changes:
             after = snapshot()
             if after != before:
                 changed = {k: (before.get(k), after.get(k)) for k in set(before) | set(after)
@@ -186,8 +187,36 @@ class Table:
                 problems.append(f"{title}: {case.what}: {got}, but changed {changed}")
         return got
 
-    def run(self, mount_root, local_root=None):
-        """The number of problems, each printed. local_root False: on the mount only."""
+    def run_as(self, uid, mount_root):
+        """run() by an ordinary user, in a folder of his on both sides; what the mount answers is
+        compared with what the local folder answers, but for the cases where the two differ."""
+        folders = []
+        for root in (mount_root, SCRATCH):
+            folder = f"{root}/user-{uid}"
+            os.mkdir(folder)
+            os.chown(folder, uid, uid)
+            folders.append(os.open(folder, os.O_PATH))
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                # $SCRATCH itself is root's alone: both folders are reached by descriptors.
+                os.setgroups([])
+                os.setresgid(uid, uid, uid)
+                os.setresuid(uid, uid, uid)
+                print(f"as user {uid}:")
+                status = self.run(*folders, as_locally=True)
+            except BaseException:  # the child must not go on as a second test
+                traceback.print_exc()
+            sys.stdout.flush()
+            os._exit(status)
+        for fd in folders:
+            os.close(fd)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    def run(self, mount_root, local_root=None, as_locally=False):
+        """1 when there are problems, each printed. local_root False: on the mount only.
+        as_locally: the local answer replaces what the table expects of both."""
         os.umask(0o022)
         problems, waiting = [], 0
         if local_root is None:
@@ -197,11 +226,14 @@ class Table:
             missing = case.needs in self.later
             local = None
             if local_root:
-                local = self.one(case, local_root, number, problems, "locally", case.local)
+                local = self.one(case, local_root, number, problems, "locally",
+                                 None if as_locally else case.local)
             if missing:
                 waiting += 1
                 continue
             want = case.want or local
+            if as_locally and case.want == case.local:
+                want = local
             self.one(case, mount_root, number, problems, "on the mount", want)
         os.chdir("/")
         for p in problems:
