@@ -98,6 +98,10 @@ struct writer_saved {
 int writer_save(struct writer *w, int fd, struct writer_saved *ret, struct s3_error *reterr);
 /* The upload under way stays in the store: writer_free does not abort it. */
 void writer_keep_upload(struct writer *w);
+/* Brings what is only in the store into memory, so that the object may go. -EXDEV: too much. */
+int writer_hold(struct writer *w, struct s3_error *reterr);
+/* An orphan's: what is only in the store is under this key now. */
+int writer_move_base(struct writer *w, const char *key, const char *etag);
 void writer_free(struct writer *w); /* NULL ok */
 
 #endif

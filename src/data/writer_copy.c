@@ -2,6 +2,8 @@
 /* Content that comes out of the store without passing through here. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/limits.h"
 #include "data/writer_impl.h"
@@ -70,4 +72,29 @@ int writer_copy_range(struct writer *w, uint64_t offset, const struct writer_sou
     if (r && reterr)
         *reterr = err;
     return r;
+}
+
+int writer_hold(struct writer *w, struct s3_error *reterr)
+{
+    writer_enter(w);
+    int r = 0;
+    if (w->base_keep)
+        r = w->upload || w->base_keep > w->d->write_part_size
+                ? -EXDEV
+                : writer_open_base(w, 0, w->base_keep, reterr);
+    writer_leave(w);
+    return r;
+}
+
+int writer_move_base(struct writer *w, const char *key, const char *etag)
+{
+    char *copy = strdup(key);
+    if (!copy)
+        return -ENOMEM;
+    writer_enter(w);
+    free(w->key);
+    w->key = copy;
+    snprintf(w->base_etag, sizeof(w->base_etag), "%s", etag);
+    writer_leave(w);
+    return 0;
 }

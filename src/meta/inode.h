@@ -82,6 +82,7 @@ struct inode {
 
     /* files */
     struct open_file *open;  /* vfs' state of a file that is open for writing; NULL = none */
+    unsigned readers;        /* open handles that can read */
     uint64_t version;        /* counts the versions of the content that were seen */
     uint64_t kernel_version; /* the one that the kernel's page cache may hold */
 };

@@ -183,10 +183,12 @@ void vfs_move_end_locked(struct vfs *v, struct inode *dir)
 
 /* ---- names ---- */
 
-/* The object that stands in for the bucket's root is nobody's file. */
+/* The object that stands in for the bucket's root is nobody's file; nor is what has lost its name.
+ */
 static bool is_hidden(struct vfs *v, const struct inode *dir, const char *component)
 {
-    return dir == v->inodes.root && strcmp(component, VFS_ROOT_KEY) == 0;
+    return dir == v->inodes.root &&
+           (strcmp(component, VFS_ROOT_KEY) == 0 || strcmp(component, VFS_HIDDEN_DIR) == 0);
 }
 
 int vfs_decode_name(struct vfs *v, const struct inode *dir, const char *name,

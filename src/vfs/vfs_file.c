@@ -12,6 +12,11 @@ static bool for_writing(int flags)
     return (flags & O_ACCMODE) != O_RDONLY;
 }
 
+static bool can_read(int flags)
+{
+    return (flags & O_ACCMODE) != O_WRONLY;
+}
+
 static struct vfs_file *new_file_locked(struct inode *i, int flags)
 {
     struct vfs_file *f = calloc(1, sizeof(*f));
@@ -19,12 +24,16 @@ static struct vfs_file *new_file_locked(struct inode *i, int flags)
         return NULL;
     f->inode = inode_ref(i);
     f->flags = flags;
+    if (can_read(flags))
+        i->readers++;
     return f;
 }
 
 static void free_file_locked(struct vfs *v, struct vfs_file *f)
 {
     vfs_reader_drop_locked(v, f);
+    if (can_read(f->flags))
+        vfs_reader_left_locked(v, f->inode);
     inode_unref(&v->inodes, f->inode);
     free(f);
 }

@@ -23,6 +23,15 @@
 /* Stands for the root of a whole bucket, which has no key that could carry metadata. Not shown. */
 #define VFS_ROOT_KEY ".pailfs-root"
 
+/* A prefix for what has no name; not shown, and nothing can be made in it. */
+#define VFS_HIDDEN_DIR      ".pailfs-unlinked"
+#define VFS_HIDDEN_KEY_SIZE 64u
+
+struct vfs_hidden {
+    char key[VFS_HIDDEN_KEY_SIZE];
+    char etag[STORE_ETAG_SIZE];
+};
+
 TAILQ_HEAD(open_files, open_file);
 
 /* An operation that changes something, for as long as it runs: it neither begins below a directory
@@ -66,17 +75,19 @@ struct open_file {
     struct inode *inode; /* referenced */
     TAILQ_ENTRY(open_file) link;
     /* protected by vfs.lock */
-    unsigned refs;         /* handles and operations under way */
-    unsigned handles;      /* open for writing */
-    struct writer *writer; /* made at the first change, freed with this; used unlocked */
-    bool absent;           /* nothing is in the store under the name yet */
-    bool exclusive;        /* the first commit must not replace anything */
-    bool dirty;            /* content was changed since the last commit */
-    bool attrs_dirty;      /* mode, owner or times were */
-    bool busy;             /* a commit, rename or change of attributes is under way */
-    unsigned waiting;      /* threads that want to be busy with it */
-    unsigned writing;      /* threads inside writer_write */
-    bool failed;           /* a commit failed, and somebody was told */
+    unsigned refs;             /* handles and operations under way */
+    unsigned handles;          /* open for writing */
+    struct writer *writer;     /* made at the first change, freed with this; used unlocked */
+    bool absent;               /* nothing is in the store under the name yet */
+    bool exclusive;            /* the first commit must not replace anything */
+    bool dirty;                /* content was changed since the last commit */
+    bool attrs_dirty;          /* mode, owner or times were */
+    bool busy;                 /* a commit, rename or change of attributes is under way */
+    unsigned waiting;          /* threads that want to be busy with it */
+    unsigned writing;          /* threads inside writer_write */
+    bool kept;                 /* referenced for the readers of a file without a name */
+    struct vfs_hidden *hidden; /* where the content of that is; owned, NULL = with the writer */
+    bool failed;               /* a commit failed, and somebody was told */
     /* used by the one who is busy, and by the attrs callback */
     struct arena attrs_arena;
     struct store_object *base; /* headers and foreign metadata to keep; owned, NULL = none */
@@ -274,6 +285,16 @@ int vfs_store_dir_attrs_locked(struct vfs *v, struct inode *dir, struct s3_error
 
 /* The handle's reader goes. Lock given up. */
 void vfs_reader_drop_locked(struct vfs *v, struct vfs_file *file);
+
+/* ---- vfs_unlinked.c ---- the caller is busy with the file; lock given up ---- */
+
+/* Before its key goes: sees to it that those who have the file open can read on. */
+int vfs_preserve_locked(struct vfs *v, struct open_file *of, struct s3_error *err);
+/* The name has gone / has not gone after all. */
+void vfs_name_lost_locked(struct vfs *v, struct open_file *of);
+void vfs_name_kept_locked(struct vfs *v, struct open_file *of);
+/* A handle that could read is closed. */
+void vfs_reader_left_locked(struct vfs *v, struct inode *i);
 
 /* ---- vfs_write.c ---- */
 

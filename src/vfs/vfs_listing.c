@@ -106,8 +106,12 @@ void vfs_listing_empty_locked(struct vfs *v, struct inode *dir)
 }
 
 /* The object that stands in for the bucket's root is its marker, not an entry. */
-static void hide_root_key(struct dir *d)
+static void hide_own_keys(struct vfs *v, struct dir *d)
 {
+    if (dir_find(d, VFS_HIDDEN_DIR, NODE_DIR))
+        (void)dir_remove(d, VFS_HIDDEN_DIR, NODE_DIR);
+    if (v->opts.root_has_key)
+        return;
     if (!dir_find(d, VFS_ROOT_KEY, NODE_FILE))
         return;
     d->marker = true;
@@ -159,8 +163,8 @@ static int fetch_locked(struct vfs *v, struct inode *dir, struct dir *d, struct 
     if (r == 0) {
         size_t before = d->bytes;
         r = dir_add_page(d, prefix, &page, err);
-        if (r == 0 && dir == v->inodes.root && !v->opts.root_has_key)
-            hide_root_key(d);
+        if (r == 0 && dir == v->inodes.root)
+            hide_own_keys(v, d);
         if (dir->dir == d)
             account_locked(v, before, d->bytes);
         store_page_done(&page);

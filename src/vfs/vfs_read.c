@@ -46,9 +46,13 @@ static int reader_get_locked(struct vfs *v, struct vfs_file *file, struct file_r
         *ret = file->reader;
         return 0;
     }
-    int r = inode_key(i, COMPONENT_LENGTH_MAX, key);
+    int r = 0;
+    if (i->unlinked && i->open && i->open->hidden)
+        memcpy(key, i->open->hidden->key, sizeof(i->open->hidden->key));
+    else
+        r = inode_key(i, COMPONENT_LENGTH_MAX, key);
     if (r == -ENOENT)
-        r = -ESTALE; /* unlinked: what was not read before is gone */
+        r = -ESTALE; /* the key went, and with it what was not read before */
     if (r < 0)
         return r;
     struct file_reader *fr = calloc(1, sizeof(*fr));

@@ -24,16 +24,15 @@ static int unlink_locked(struct vfs *v, struct inode *dir, struct open_file *of,
     if (!of->absent) {
         if ((r = vfs_keep_dir_locked(v, dir, err)) < 0)
             return r;
-        if ((r = delete_key_locked(v, key, err)) < 0)
+        if ((r = vfs_preserve_locked(v, of, err)) < 0)
             return r;
+        if ((r = delete_key_locked(v, key, err)) < 0) {
+            vfs_name_kept_locked(v, of);
+            return r;
+        }
     }
     vfs_forget_name_locked(v, i);
-    if (of->writer) {
-        /* What is written from now on has no name to be stored under. */
-        pthread_mutex_unlock(&v->lock);
-        writer_orphan(of->writer);
-        pthread_mutex_lock(&v->lock);
-    }
+    vfs_name_lost_locked(v, of);
     return 0;
 }
 

@@ -273,12 +273,14 @@ static int rename_file_alone_locked(struct vfs *v, const struct source *from, st
     int r = begin_both_locked(v, from, target, of);
     if (r < 0)
         return r;
-    r = rename_file_locked(v, of[0], dir, component, key, noreplace, err);
-    if (r == 0 && of[1] && of[1]->writer) {
-        pthread_mutex_unlock(&v->lock);
-        writer_orphan(of[1]->writer);
-        pthread_mutex_lock(&v->lock);
-    }
+    if (of[1])
+        r = vfs_preserve_locked(v, of[1], err);
+    if (r == 0)
+        r = rename_file_locked(v, of[0], dir, component, key, noreplace, err);
+    if (of[1] && of[1]->inode->unlinked)
+        vfs_name_lost_locked(v, of[1]);
+    else if (of[1])
+        vfs_name_kept_locked(v, of[1]);
     end_one_locked(v, of[0]);
     end_one_locked(v, of[1]);
     return r;

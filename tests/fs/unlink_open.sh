@@ -36,14 +36,43 @@ with open("f", "w") as f:
 os.write(fd, b"!")
 os.close(fd)
 assert open("f").read() == "second"
-# For reading: what comes is the old content or ESTALE.
-fd = os.open("f", os.O_RDONLY)
+# For reading: all of it comes, also what was never read before, small or large.
+BIG = b"0123456789abcdef" * (20 << 16)
+with open("g", "wb") as f:
+    f.write(BIG)
+small, big = os.open("f", os.O_RDONLY), os.open("g", os.O_RDONLY)
+again = os.open("g", os.O_RDONLY)
 os.unlink("f")
-try:
-    assert os.read(fd, 100) in (b"second",)
-except OSError as e:
-    assert e.errno == errno.ESTALE, e
-os.close(fd)
+os.unlink("g")
+hidden = [k for k in keys() if k.startswith(b".pailfs-unlinked/")]
+assert len(hidden) == 1 and sorted(keys()) == sorted(hidden + [b"other"]), keys()
+assert os.listdir(".") == ["other"], os.listdir(".")
+for refused in (".pailfs-unlinked", ".pailfs-unlinked/x"):
+    try:
+        open(refused, "w")
+    except OSError:
+        pass
+    else:
+        raise AssertionError(refused)
+assert os.pread(small, 100, 0) == b"second"
+assert os.pread(big, 100, len(BIG) - 50) == BIG[-50:]
+assert b"".join(iter(lambda: os.read(again, 1 << 20), b"")) == BIG
+os.close(small)
+os.close(big)
+assert os.pread(again, 10, 5) == BIG[5:15]
+os.close(again)
+# The same for one that another file takes the name of.
+for content in (b"old", BIG):
+    with open("h", "wb") as f:
+        f.write(content)
+    with open("new", "w") as f:
+        f.write("new")
+    fd = os.open("h", os.O_RDONLY)
+    os.rename("new", "h")
+    assert open("h").read() == "new"
+    assert os.pread(fd, 10, len(content) - 2) == content[-2:] and os.fstat(fd).st_nlink == 0
+    os.close(fd)
+os.unlink("h")
 P
 unmount_fs
 equal "keys" other "$(s3 keys)"
