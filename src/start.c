@@ -263,6 +263,22 @@ static int open_state(struct start *s, const struct conf_options *o, struct s3_e
     return 0;
 }
 
+/* Without it a lost update is told, and what was written is gone. */
+static void open_lost(struct start *s, const struct conf_options *o)
+{
+    struct lost_options opts = {
+        .bucket = o->bucket, .endpoint = where(s), .prefix = store_s3_prefix(s->store)};
+    int r;
+
+    if (!s->state_dir)
+        return;
+    opts.folder = s->state_dir->lost;
+    r = lost_open(&opts, &s->lost);
+    if (r < 0)
+        log_warn("'%s': %s: what another host makes impossible to store will not be kept",
+                 opts.folder, strerror(-r));
+}
+
 int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_notify notify,
                      struct s3_error *reterr)
 {
@@ -296,11 +312,13 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
         r = store_s3_new(&store_options, &s->store, reterr);
     if (r < 0)
         return r;
+    open_lost(s, o);
     data_options.store = s->store;
     r = data_new(&data_options, &s->data);
     if (r == 0) {
         vfs_options.store = s->store;
         vfs_options.state = s->state;
+        vfs_options.lost = s->lost;
         vfs_options.data = s->data;
         r = vfs_new(&vfs_options, &s->vfs);
     }
@@ -317,6 +335,7 @@ void start_done(struct start *s)
     vfs_free(s->vfs);
     data_free(s->data);
     store_free(s->store);
+    lost_close(s->lost);
     unfinished = !s->state || state_unfinished(s->state);
     state_close(s->state);
     state_dir_close(s->state_dir, unfinished);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "conf/conf.h"
 #include "data/data.h"
+#include "meta/lost.h"
 #include "meta/state.h"
 #include "meta/state_dir.h"
 #include "s3/client.h"
@@ -18,6 +19,7 @@ struct start {
     struct s3_client *client;
     struct state_dir *state_dir; /* NULL: read-only, or there is no place for one */
     struct state *state;         /* NULL with it, or when the disk is full */
+    struct lost *lost;           /* NULL with the folder */
     struct store *store;
     struct data *data;
     struct vfs *vfs;

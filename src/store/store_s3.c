@@ -270,6 +270,11 @@ int store_s3_new(const struct store_s3_options *opts, struct store **ret, struct
     return 0;
 }
 
+const char *store_s3_prefix(const struct store *store)
+{
+    return ((const struct store_s3 *)store)->prefix;
+}
+
 _Static_assert(STORE_KEY_MAX == S3_KEY_MAX && STORE_LIST_MAX == S3_LIST_PAGE_MAX &&
                    STORE_DELETE_MANY_MAX == S3_DELETE_BATCH_MAX &&
                    STORE_PARTS_MAX == S3_PARTS_MAX && STORE_PART_SIZE_MIN == S3_PART_SIZE_MIN &&

@@ -17,5 +17,7 @@ struct store_s3_options {
 };
 
 int store_s3_new(const struct store_s3_options *opts, struct store **ret, struct s3_error *reterr);
+/* What it puts before keys: "" or with a '/' at the end. Borrowed. */
+const char *store_s3_prefix(const struct store *store);
 
 #endif

@@ -51,6 +51,7 @@ struct vfs_options {
     struct store *store; /* borrowed */
     struct data *data;   /* borrowed */
     struct state *state; /* borrowed; NULL = nothing is noted for the time after a crash */
+    struct lost *lost;   /* borrowed; NULL = what loses to another host is not kept */
     struct clock *clock; /* borrowed; NULL = clock_system() */
     uid_t uid;           /* of what carries no owner */
     gid_t gid;

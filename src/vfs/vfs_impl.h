@@ -88,6 +88,8 @@ struct open_file {
     bool kept;                 /* referenced for the readers of a file without a name */
     struct vfs_hidden *hidden; /* where the content of that is; owned, NULL = with the writer */
     bool failed;               /* a commit failed, and somebody was told */
+    bool lost_is_current;      /* lost+found has what was written, or could not have it */
+    char *lost_path;           /* there; owned, NULL = nothing */
     /* used by the one who is busy, and by the attrs callback */
     struct arena attrs_arena;
     struct store_object *base; /* headers and foreign metadata to keep; owned, NULL = none */
@@ -152,6 +154,13 @@ void vfs_apply_posix_locked(struct vfs *v, struct inode *i, const struct store_a
 
 /* Whether the content type is what a file of that name gets by itself. */
 bool vfs_is_derived_type(const char *type, const char *name);
+
+/* ---- vfs_lost.c ---- */
+
+/* After a commit that failed: when it has positively lost to another host, what was written is kept
+ * in lost+found, and the log says where. Lock given up meanwhile. */
+void vfs_keep_lost_locked(struct vfs *v, struct open_file *of, int result,
+                          const struct s3_error *err);
 
 /* ---- vfs_listing.c ---- all with the lock held, which fetching gives up meanwhile */
 

@@ -46,6 +46,7 @@ void vfs_open_file_put_locked(struct vfs *v, struct open_file *of)
         store_object_done(of->base);
         free(of->base);
     }
+    free(of->lost_path);
     free(of);
     pthread_mutex_lock(&v->lock);
 }
@@ -172,6 +173,7 @@ void vfs_written_locked(struct vfs *v, struct open_file *of, uint64_t size)
     a->mtime_ns = a->ctime_ns = clock_realtime_ns(v->clock);
     a->times_set = false;
     of->dirty = true;
+    of->lost_is_current = false;
 }
 
 int vfs_truncate_locked(struct vfs *v, struct open_file *of, uint64_t size, struct s3_error *err)
@@ -290,6 +292,7 @@ int vfs_commit_locked(struct vfs *v, struct open_file *of, struct s3_error *err)
         of->dirty = false;
         if ((r = writer_commit_locked(v, of, &res, &local)) < 0) {
             of->dirty = true;
+            vfs_keep_lost_locked(v, of, r, &local);
             if (err)
                 *err = local;
             return r;

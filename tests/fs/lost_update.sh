@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Two hosts change one file: the second to close gets ESTALE and the first one's object stays. Two
-# make one file with O_EXCL: the second gets EEXIST.
+# make one file with O_EXCL: the second gets EEXIST. What the losers wrote is in lost+found, once each.
 . "$SOURCE_DIR/tests/lib/common.sh"
 server_start
 A=$SCRATCH/a B=$SCRATCH/b
@@ -74,4 +74,18 @@ for name, data in cases:
 P
 unmount_fs "$A"
 unmount_fs "$B"
-equal "no unfinished uploads" "" "$(s3 uploads)"
+cd "$SCRATCH/cache/pailfs/$BUCKET"-????????????????/lost+found || fail "no lost+found"
+small="small $([ "$TEST_SERVER" != s3d ] || echo large) xsmall $([ "$TEST_SERVER" != s3d ] || echo xlarge)"
+for name in $small; do
+    equal "items of $name" 1 "$(find . -name "*Z-$name" | wc -l)"
+    info=$(cat ./*Z-"$name".info)
+    contains "key" "key: $name
+" "$info"
+    contains "bucket" "bucket: $BUCKET" "$info"
+    contains "reason" "reason: $(case $name in x*) echo exists ;; *) echo replaced ;; esac)" "$info"
+    contains "log" "lost+found/$(echo ./*Z-"$name" | cut -c3-)" "$(cat "$A.log")"
+done
+contains "base version" "base: \"593616de15330c0fb2d55e55410bf994\"" "$(cat ./*Z-small.info)"
+equal "what the loser wrote" "AAAAAAAAAA" "$(cat ./*Z-small)"
+# What is in S3 alone is named, and nothing else stays there.
+equal "unfinished uploads" "$(sed -n 's/^upload_id: //p' ./*.info | sort)" "$(s3 uploads | cut -d' ' -f2 | sort)"

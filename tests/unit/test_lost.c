@@ -172,6 +172,7 @@ static void what_a_crash_left(void **state)
     assert_int_equal(unlink(info), 0);
     /* A description that is torn or of something else. */
     add(w, &n, "world", path);
+    snprintf(info, sizeof(info), "%s.info", path);
     assert_int_equal(truncate(info, 30), 0);
 
     lost_close(w->lost);
@@ -241,7 +242,8 @@ static void a_full_disk(void **state)
     struct lost_note n = a_note("k");
     struct lost_list l;
     char from[128], path[PATH_MAX];
-    struct iovec iov = {.iov_base = "hello", .iov_len = 5};
+    char hello[] = "hello";
+    struct iovec iov = {.iov_base = hello, .iov_len = 5};
     FILE *f;
 
     /* A description of this size cannot be written: the key is too long for its buffer. */
