@@ -4,7 +4,34 @@
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
+
+/* What is noted for the next mount, and what this one found. */
+static void append_state(const struct control *c, struct strbuf *out)
+{
+    struct state *st = c->start->state;
+    struct recover *rec = c->recover;
+    uint64_t intents = 0, uploads = 0;
+    struct state_stats stats;
+
+    if (!st) {
+        (void)strbuf_append_str(out, "state_directory: none\n");
+        return;
+    }
+    (void)state_intent_count(st, &intents);
+    (void)state_upload_count(st, &uploads);
+    state_stats(st, &stats);
+    (void)strbuf_appendf(out, "state_directory: %s\n", state_path(st));
+    (void)strbuf_appendf(out, "intents: %" PRIu64 "\n", intents);
+    (void)strbuf_appendf(out, "uploads_noted: %" PRIu64 "\n", uploads);
+    (void)strbuf_appendf(out, "rows_aside: %" PRIu64 "\n", stats.rows_aside);
+    SCOPE_LOCK(&rec->lock);
+    (void)strbuf_appendf(out, "recovery: %s\n", rec->done ? "done" : "under way");
+    (void)strbuf_appendf(out, "recovered: %" PRIu64 "\n", rec->names.finished);
+    (void)strbuf_appendf(out, "uploads_aborted: %" PRIu64 "\n", rec->uploads.aborted);
+    (void)strbuf_appendf(out, "recovery_left: %" PRIu64 "\n", rec->names.left + rec->uploads.left);
+}
 
 static int verb_status(void *ctx, const char *args, struct strbuf *out, struct s3_error *reterr)
 {
@@ -28,6 +55,7 @@ static int verb_status(void *ctx, const char *args, struct strbuf *out, struct s
     (void)strbuf_appendf(out, "memory_used: %" PRIu64 "\n", d.memory_used);
     (void)strbuf_appendf(out, "memory_peak: %" PRIu64 "\n", d.memory_peak);
     (void)strbuf_appendf(out, "memory_limit: %" PRIu64 "\n", d.memory_limit);
+    append_state(c, out);
     (void)strbuf_appendf(out, "log_level: %s\n", log_level_name(log_get_level()));
     return out->error;
 }

@@ -6,11 +6,13 @@
 #include "base/clock.h"
 #include "conf/conf.h"
 #include "ctl/ctl.h"
+#include "recover.h"
 #include "start.h"
 
 struct control {
     const struct conf_options *options; /* borrowed */
     struct start *start;                /* borrowed */
+    struct recover *recover;            /* borrowed */
     uint64_t since_ns;                  /* monotonic, when the mount became usable */
 };
 

@@ -19,6 +19,7 @@
 #include "control.h"
 #include "daemon.h"
 #include "fuse/mount.h"
+#include "recover.h"
 #include "start.h"
 
 enum { EXIT_OK = 0, EXIT_USAGE = 1, EXIT_SYSTEM = 2, EXIT_MOUNT = 32 };
@@ -30,6 +31,7 @@ struct app {
     struct conf_options options;
     struct daemon daemon;
     struct start start;
+    struct recover recover;
     struct fuse_mount *mount;
     struct control control;
     struct ctl_server *ctl;
@@ -176,6 +178,7 @@ static void control_up(struct app *app)
 
     app->control = (struct control){.options = &app->options,
                                     .start = &app->start,
+                                    .recover = &app->recover,
                                     .since_ns = clock_monotonic_ns(clock_system())};
     if (ctl_server_new(&opts, &app->ctl, &err) < 0)
         log_warn("%s; pailctl will not reach this mount", err.message);
@@ -190,6 +193,7 @@ static int serve(struct app *app)
         print_error(err.message[0] ? err.message : strerror(-r));
         return EXIT_MOUNT;
     }
+    recover_begin(&app->recover, &app->start);
     control_up(app);
     atomic_store(&app->serving, true);
     r = -pthread_create(&app->signal_thread, NULL, signal_main, app);
@@ -198,6 +202,7 @@ static int serve(struct app *app)
         return EXIT_SYSTEM;
     }
     r = fuse_mount_loop(app->mount);
+    recover_end(&app->recover);
     atomic_store(&app->serving, false);
     pthread_join(app->signal_thread, NULL);
     if (r < 0)
@@ -291,6 +296,7 @@ int main(int argc, char **argv)
     memset(&app, 0, sizeof(app));
     status = run(&app, argc, argv);
     ctl_server_free(app.ctl);
+    recover_end(&app.recover);
     fuse_mount_free(app.mount);
     start_done(&app.start);
     conf_done(&app.options);

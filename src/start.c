@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "meta/store_ledger.h"
 #include "s3/waiter.h"
 #include "store/store_s3.h"
 
@@ -313,6 +314,12 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
     if (r < 0)
         return r;
     open_lost(s, o);
+    if (s->state) {
+        r = store_ledger_new(s->store, s->state, NULL, &s->ledger);
+        if (r < 0)
+            return s3_error_set(reterr, S3_ERROR_OUT_OF_MEMORY, "no memory");
+        s->store = s->ledger;
+    }
     data_options.store = s->store;
     r = data_new(&data_options, &s->data);
     if (r == 0) {

@@ -20,6 +20,7 @@ struct start {
     struct state_dir *state_dir; /* NULL: read-only, or there is no place for one */
     struct state *state;         /* NULL with it, or when the disk is full */
     struct lost *lost;           /* NULL with the folder */
+    struct store *ledger;        /* notes uploads in state; part of store; NULL without state */
     struct store *store;
     struct data *data;
     struct vfs *vfs;

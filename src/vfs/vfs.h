@@ -13,6 +13,7 @@
 #ifndef PAILFS_VFS_VFS_H
 #define PAILFS_VFS_VFS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -70,6 +71,14 @@ struct vfs_options {
 };
 
 int vfs_new(const struct vfs_options *opts, struct vfs **ret);
+/* Finishes or undoes what a crash of an earlier life interrupted (meta/state.h: intents). Once, on a
+ * thread of its own; blocks for the store; other operations may run beside it. *stop ends it
+ * early, and what is left waits for the next mount. */
+struct vfs_recovery {
+    uint64_t finished;
+    uint64_t left;
+};
+void vfs_recover(struct vfs *v, const atomic_bool *stop, struct vfs_recovery *ret);
 /* Commits every file that is open for writing; the first error is returned, the rest goes on. */
 int vfs_sync(struct vfs *v, struct s3_error *err);
 void vfs_free(struct vfs *v); /* NULL ok; open files and directories must be released before */
