@@ -71,8 +71,8 @@ struct vfs_options {
 };
 
 int vfs_new(const struct vfs_options *opts, struct vfs **ret);
-/* Finishes or undoes what a crash of an earlier life interrupted (meta/state.h: intents). Once, on a
- * thread of its own; blocks for the store; other operations may run beside it. *stop ends it
+/* Finishes or undoes what a crash of an earlier life interrupted (meta/state.h: intents). Once, on
+ * a thread of its own; blocks for the store; other operations may run beside it. *stop ends it
  * early, and what is left waits for the next mount. */
 struct vfs_recovery {
     uint64_t finished;
