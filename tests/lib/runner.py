@@ -42,7 +42,7 @@ class Test:
 
 def scripts(folder):
     found = []
-    for pattern in ("*.sh", "test_*.py", "errno_*.py"):
+    for pattern in ("*.sh", "test_*.py", "errno_*.py", "race_*.py"):
         found += glob.glob(os.path.join(ROOT, "tests", folder, pattern))
     return sorted(p for p in found if os.access(p, os.X_OK))
 
