@@ -41,7 +41,12 @@ check "closed file" cmp "$SCRATCH/r" "$MNT/closed"
 check "synced file" cmp -n 3000000 "$SCRATCH/r" "$MNT/synced"
 equal "its size" 3000000 "$(stat -c %s "$MNT/synced")"
 equal "a rewrite that was not stored" old "$(cat "$MNT/rewritten")"
-# What was under way stays behind as an upload that pailctl shows, with keys of this bucket alone.
-uploads=$("$PAILCTL" uploads --endpoint-url "$S3_ENDPOINT" --path-style "s3://$BUCKET" | awk '{print $3}' | sort -u | paste -sd ' ' -)
-equal "unfinished uploads" unsynced "$uploads"
+# What was under way would stay in the bucket as parts that no listing shows: it is aborted.
+no_uploads() {
+    local left
+    left=$("$PAILCTL" uploads --endpoint-url "$S3_ENDPOINT" --path-style "s3://$BUCKET") || return 1
+    [ -z "$left" ]
+}
+check "the unfinished upload is aborted" poll 20 no_uploads
+contains "status" "uploads_aborted: 1" "$("$PAILCTL" status "$MNT")"
 unmount_fs
