@@ -40,12 +40,14 @@ FOREIGN = {"foreign_put": 40, "foreign_delete": 15}
 
 
 class Generator:
-    def __init__(self, rnd, profile, root, foreign=False, small=1 << 20):
+    def __init__(self, rnd, profile, root, foreign=False, small=1 << 20, kill=False):
         self.rnd, self.root, self.full = rnd, root, profile == "full"
         self.small = small
         weights = dict(FULL if self.full else BASIC)
         if foreign:
             weights.update(FOREIGN)
+        if kill:
+            weights["kill"] = 12
         self.names = NAMES + ODD_NAMES if self.full else NAMES
         self.kinds, self.weights = list(weights), list(weights.values())
 
@@ -342,6 +344,9 @@ class Generator:
 
     def make_remount(self):
         return ("remount",)
+
+    def make_kill(self):
+        return [("kill",), ("check",)] if self.rnd.random() < 0.5 else ("kill",)
 
     def make_foreign_put(self):
         name = self.file() if self.rnd.random() < 0.6 else self.any_name()

@@ -4,7 +4,7 @@
 compared, every 40 steps and at the end the whole tree, after a last remount also what boto3 sees.
 
     model.py [--seed N] [--seeds K] [--steps N] [--profile basic|full] [--faults] [--foreign]
-             [-o OPTION]... [--shrink SECONDS] [--replay FILE|-]
+             [--kill] [-o OPTION]... [--shrink SECONDS] [--replay FILE|-]
     model.py --dirs A B ...     two folders in place of a mount: for the test of the test
 
 A difference is printed with the sequence that led to it, made as short as the time given allows;
@@ -64,6 +64,9 @@ class FolderTarget:
     def kill(self):
         pass
 
+    def kill_and_mount(self):
+        pass
+
     def verify_bucket(self, local):
         pass
 
@@ -104,6 +107,13 @@ class MountTarget:
 
     def kill(self):
         self.mount.kill()
+
+    def kill_and_mount(self):
+        self.mount.kill()
+        try:
+            self.mount.mount()
+        except AssertionError as e:
+            raise Difference(str(e)) from None
 
     def unmount(self):
         try:
@@ -331,6 +341,11 @@ class Run:
         self.do_close_all()
         self.target.remount()
 
+    def do_kill(self):
+        """All that was answered is in the store, or will be there after the next mount."""
+        self.do_close_all()
+        self.target.kill_and_mount()
+
     def do_check(self):
         timer = threading.Timer(HANG_SECONDS, self.target.kill)
         timer.start()
@@ -415,7 +430,7 @@ def random_run(target, options, seed):
     rnd = random.Random(seed)
     run = Run(target, options.local, options)
     generator = generate.Generator(rnd, options.profile, options.local, options.foreign,
-                                   small=MIB)
+                                   small=MIB, kill=options.kill)
     steps = 0
     try:
         while steps < options.steps:
@@ -489,6 +504,7 @@ def parse_arguments():
     parser.add_argument("--profile", choices=("basic", "full"), default="basic")
     parser.add_argument("--faults", action="store_true")
     parser.add_argument("--foreign", action="store_true")
+    parser.add_argument("--kill", action="store_true", help="kill -9 in between")
     parser.add_argument("-o", action="append", default=[], help="options of the mount")
     parser.add_argument("--shrink", type=float, default=60, help="seconds")
     parser.add_argument("--replay", metavar="FILE")
@@ -531,7 +547,7 @@ def main():
             begin = time.monotonic()
             found = random_run(target, options, seed)
             print(f"seed {seed}, {options.steps} steps, profile {options.profile}"
-                  f"{', faults' if options.faults else ''}{', foreign' if options.foreign else ''}: "
+                  f"{''.join(', ' + k for k in ('faults', 'foreign', 'kill') if vars(options)[k])}: "
                   f"{'DIFFERS' if found else 'equal'}, {time.monotonic() - begin:.1f} s", flush=True)
             if found:
                 status = 1
