@@ -78,6 +78,8 @@ class Bed:
                           AWS_DEFAULT_REGION="us-east-1")
         port_file = SCRATCH + "/s3d.port"
         os.makedirs(SCRATCH + "/s3d", exist_ok=True)
+        if os.path.exists(port_file):  # of a program before this one in the same test
+            os.unlink(port_file)
         with open(SCRATCH + "/s3d.log", "ab") as log:
             self.server = subprocess.Popen(
                 [BUILD + "/tests/s3d/s3d", "--dir", SCRATCH + "/s3d", "--port-file", port_file,
