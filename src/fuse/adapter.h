@@ -35,6 +35,16 @@ struct vfs_dir *adapter_dir(const struct fuse_file_info *fi);
  * not look goes on writing, and each write fails for the same reason. */
 bool adapter_handle_first_failure(const struct fuse_file_info *fi, int r);
 
+/* Who opened it and how; before the reply. */
+void adapter_handle_opened(fuse_req_t req, const struct fuse_file_info *fi);
+void adapter_handle_written(fuse_req_t req, const struct fuse_file_info *fi);
+/* Whether a close of one descriptor is none of the file. Either nothing has been written through
+ * the handle, and the process that closes or the one that opened has another descriptor to write
+ * into that file: storing it then would put an empty object in the place of the old one before the
+ * program has begun. Or the one that closes, a child that inherited it, has neither opened nor
+ * written, and the others go on: it is not its work. */
+bool adapter_handle_is_in_use(fuse_req_t req, uint64_t ino, const struct fuse_file_info *fi);
+
 struct adapter_handles {
     pthread_mutex_t lock;
     TAILQ_HEAD(, adapter_handle) list; /* protected by lock */

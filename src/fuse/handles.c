@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,12 +8,16 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "fuse/adapter.h"
+#include "fuse/descriptors.h"
 
 struct adapter_handle {
     TAILQ_ENTRY(adapter_handle) link;
     struct vfs_file *file;
     struct vfs_dir *dir;
     atomic_int failed; /* what the last write that failed returned */
+    bool for_writing;
+    pid_t opener;      /* the thread */
+    atomic_int writer; /* the thread of the last write; 0 = none yet */
 };
 
 static struct adapter_handle *handle_of(uint64_t fh)
@@ -77,6 +82,33 @@ struct vfs_file *adapter_file(const struct fuse_file_info *fi)
 bool adapter_handle_first_failure(const struct fuse_file_info *fi, int r)
 {
     return atomic_exchange(&handle_of(fi->fh)->failed, r) != r;
+}
+
+void adapter_handle_opened(fuse_req_t req, const struct fuse_file_info *fi)
+{
+    struct adapter_handle *h = handle_of(fi->fh);
+
+    h->for_writing = (fi->flags & O_ACCMODE) != O_RDONLY;
+    h->opener = fuse_req_ctx(req)->pid;
+}
+
+void adapter_handle_written(fuse_req_t req, const struct fuse_file_info *fi)
+{
+    atomic_store(&handle_of(fi->fh)->writer, fuse_req_ctx(req)->pid);
+}
+
+bool adapter_handle_is_in_use(fuse_req_t req, uint64_t ino, const struct fuse_file_info *fi)
+{
+    struct adapter_handle *h = handle_of(fi->fh);
+    pid_t closer = fuse_req_ctx(req)->pid, writer = atomic_load(&h->writer);
+
+    if (!h->for_writing || closer == writer)
+        return false;
+    if (!writer)
+        return descriptors_have_writer(closer, ino) ||
+               (closer != h->opener && descriptors_have_writer(h->opener, ino));
+    return closer != h->opener && (descriptors_have_writer(h->opener, ino) ||
+                                   (writer != h->opener && descriptors_have_writer(writer, ino)));
 }
 
 struct vfs_dir *adapter_dir(const struct fuse_file_info *fi)

@@ -24,6 +24,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         adapter_fail(&a, r);
         return;
     }
+    adapter_handle_opened(req, fi);
     fi->keep_cache = keep;
     if (fuse_reply_open(req, fi) != 0)
         (void)vfs_release(v, adapter_handle_take_file(req, fi->fh), &a.err);
@@ -51,6 +52,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
         adapter_fail(&a, r);
         return;
     }
+    adapter_handle_opened(req, fi);
     adapter_entry_param(&e, &p);
     if (fuse_reply_create(req, &p, fi) != 0) {
         (void)vfs_release(v, adapter_handle_take_file(req, fi->fh), &a.err);
@@ -77,6 +79,8 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
               struct fuse_file_info *fi)
 {
     struct adapter_request a = adapter_begin(req, "write", ino, NULL);
+
+    adapter_handle_written(req, fi);
     int r = vfs_write(adapter_vfs(req), adapter_file(fi), (uint64_t)off, buf, size, &a.err);
 
     if (r == 0)
@@ -94,6 +98,8 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
 {
     struct adapter_request a = adapter_begin(req, "copy_file_range", ino_out, NULL);
     uint64_t copied = 0;
+
+    adapter_handle_written(req, fi_out);
     int r = flags ? -EINVAL
                   : vfs_copy_range(adapter_vfs(req), adapter_file(fi_in), (uint64_t)off_in,
                                    adapter_file(fi_out), (uint64_t)off_out, len, &copied, &a.err);
@@ -108,6 +114,10 @@ void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct adapter_request a = adapter_begin(req, "close", ino, NULL);
 
+    if (adapter_handle_is_in_use(req, ino, fi)) {
+        fuse_reply_err(req, 0);
+        return;
+    }
     adapter_finish(&a, vfs_flush(adapter_vfs(req), adapter_file(fi), &a.err));
 }
 
