@@ -50,6 +50,10 @@ int s3_parse_put_object(struct s3_answer *a, void *out)
     struct s3_put_object_out *o = out;
     int r = s3_answer_etag(a, o->etag, sizeof(o->etag));
 
+    /* Every S3 server says which version it has made; a gate in between that says 200 to all does
+     * not. */
+    if (!r && !o->etag[0])
+        return s3_answer_fail(a, "the answer has no ETag: nobody has confirmed the object");
     if (!r)
         r = s3_answer_chars(a, "x-amz-version-id", o->version_id, sizeof(o->version_id));
     if (!r)
