@@ -291,7 +291,8 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
     struct data_options data_options = {.memory_limit = o->memory_limit,
                                         .write_part_size = o->write_part_size,
                                         .read_part_size = o->read_part_size,
-                                        .parallel = o->parallel};
+                                        .parallel = o->parallel,
+                                        .dirty_limit = o->dirty_limit};
     struct vfs_options vfs_options = {
         .uid = o->uid,
         .gid = o->gid,
@@ -321,6 +322,7 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
         s->store = s->ledger;
     }
     data_options.store = s->store;
+    data_options.dirty_dir = s->state_dir ? s->state_dir->dirty : NULL;
     r = data_new(&data_options, &s->data);
     if (r == 0) {
         vfs_options.store = s->store;

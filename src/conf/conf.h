@@ -75,6 +75,7 @@ struct conf_options {
     char *cache_dir;
     char *state_dir;
     uint64_t memory_limit;
+    uint64_t dirty_limit; /* 0 = what the disk has */
 
     /* transfers */
     uint64_t part_size; /* what the two below are when they are not given */

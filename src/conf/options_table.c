@@ -172,6 +172,10 @@ const struct conf_row conf_rows[] = {
     {.name = "memory_limit", .aliases = "memory_target max_memory_target", .type = CONF_SIZE, CACHE,
      FIELD(memory_limit), .value = "512M", .unit = MIB, .min = 64 * MIB, .max = TIB,
      .help = "buffers of all open files together"},
+    {.name = "dirty_limit", .type = CONF_SIZE, CACHE, FIELD(dirty_limit), .value = "0", .unit = MIB,
+     .max = 1024 * TIB,
+     .help = "local disk for changes in the middle of large files until they are in S3; 0 is what the disk "
+             "has, less a twentieth or 1 GiB"},
 
     /* ---- transfers ---- */
     {.name = "part_size", .aliases = "multipart_size", .type = CONF_SIZE, TRANSFER, FIELD(part_size),

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "data/data_impl.h"
+#include "data/dirty.h"
 #include "store/store_limits.h"
 
 #define MEMORY_LIMIT_DEFAULT (512 * MIB)
@@ -166,6 +167,18 @@ void data_share_wait(struct data_share *s, uint64_t bytes)
     pthread_cond_destroy(&w.cond);
 }
 
+bool data_share_try(struct data_share *s, uint64_t bytes)
+{
+    struct data *d = s->d;
+    SCOPE_LOCK(&d->lock);
+    bool within = s->used + bytes <= s->guaranteed;
+    if (!within && (d->waiters || !fits_locked(d, s, bytes)))
+        return false;
+    charge_locked(d, s, bytes);
+    s->credit += bytes;
+    return true;
+}
+
 void data_share_release(struct data_share *s, uint64_t bytes)
 {
     SCOPE_LOCK(&s->d->lock);
@@ -259,6 +272,7 @@ void data_stats(struct data *d, struct data_stats *ret)
         .writers = d->writers,
         .dirty_bytes = d->dirty_bytes,
         .uploads = d->uploads,
+        .disk_bytes = dirty_used(d->dirty),
     };
 }
 
@@ -284,7 +298,16 @@ int data_new(const struct data_options *opts, struct data **ret)
         MAX(MIN(d->read_part_size, d->memory_limit / PART_MEMORY_SHARE), READ_PART_SIZE_MIN);
     d->parallel = opts->parallel ? opts->parallel : PARALLEL_DEFAULT;
     d->waiters_tail = &d->waiters;
+    uint64_t dirty_limit = opts->dirty_limit;
+    if (!opts->dirty_dir)
+        dirty_limit = d->memory_limit / 4;
+    if (dirty_new(opts->dirty_dir, dirty_limit, &d->dirty)) {
+        free(d->zero_block);
+        free(d);
+        return -ENOMEM;
+    }
     pthread_mutex_init(&d->readers_lock, NULL);
+    pthread_mutex_init(&d->writers_lock, NULL);
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->unpinned, NULL);
     *ret = d;
@@ -308,6 +331,8 @@ void data_free(struct data *d)
     pthread_cond_destroy(&d->unpinned);
     pthread_mutex_destroy(&d->lock);
     pthread_mutex_destroy(&d->readers_lock);
+    pthread_mutex_destroy(&d->writers_lock);
+    dirty_free(d->dirty);
     free(d->zero_block);
     free(d);
 }

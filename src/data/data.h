@@ -24,6 +24,10 @@ struct data_options {
     uint64_t write_part_size;
     uint64_t read_part_size; /* prefetch request; 0 = 8 MiB */
     unsigned parallel;       /* requests under way of one reader or writer; 0 = 8 */
+    /* Folder on the local disk for changes that cannot be streamed, see dirty.h; copied. NULL: they
+     * are held in memory, up to a quarter of memory_limit. */
+    const char *dirty_dir;
+    uint64_t dirty_limit; /* bytes of them; 0 = what the disk has */
 };
 
 int data_new(const struct data_options *opts, struct data **ret);
@@ -36,6 +40,7 @@ struct data_stats {
     unsigned readers;
     unsigned writers;
     uint64_t dirty_bytes; /* accepted, not yet in the store */
+    uint64_t disk_bytes;  /* of the local disk in use for changes */
     unsigned uploads;     /* requests with data under way */
 };
 void data_stats(struct data *d, struct data_stats *ret);

@@ -18,7 +18,9 @@
 
 #define DATA_BLOCK_SIZE (128 * KIB)
 
+struct dirty;
 struct reader;
+struct writer;
 struct data_waiter;
 struct data_block;
 
@@ -35,6 +37,10 @@ struct data {
     pthread_mutex_t readers_lock;
     struct reader *first_reader; /* protected by readers_lock, as the next one */
     uint64_t reclaimed_ns;       /* when readers_give_back last looked */
+
+    struct dirty *dirty;
+    pthread_mutex_t writers_lock;
+    struct writer *first_writer; /* of those with a stage; protected by writers_lock */
 
     pthread_mutex_t lock;
     pthread_cond_t unpinned;
@@ -72,6 +78,8 @@ int data_share_reserve(struct data_share *s, uint64_t bytes, enum data_reserve_m
 /* Blocks until `bytes` are granted; the next reservation takes them. The caller has more in its
  * share than the guarantee, and all above it under way to the store: so it ends. */
 void data_share_wait(struct data_share *s, uint64_t bytes);
+/* As data_share_wait, but false instead of blocking. */
+bool data_share_try(struct data_share *s, uint64_t bytes);
 void data_share_release(struct data_share *s, uint64_t bytes);
 /* More than the limit is in use: what is not needed should go. */
 bool data_is_tight(struct data *d);
@@ -89,6 +97,9 @@ void data_unpin(struct data *d);
 /* Somebody was refused: readers that nobody has read from for a while give back what they fetched
  * ahead. No lock is held. */
 void readers_give_back(struct data *d);
+
+/* Local disk is wanted: writers that nobody is in give back what the store has too. */
+void writers_drop_clean(struct data *d);
 
 void data_count(struct data *d, int readers, int writers);
 /* An upload request began (+1) or ended (-1) and the bytes not yet stored changed. */

@@ -98,8 +98,8 @@ struct extent extents_at(const struct extents *x, uint64_t pos, uint64_t end)
 
 /* ---- changes ---- */
 
-/* Room for two more extents, which are at most one more leaf. */
-static int prepare(struct extents *x)
+/* Two more extents are at most one more leaf. */
+int extents_prepare(struct extents *x)
 {
     if (x->n_leaves + 1 >= x->alloc_leaves) {
         size_t alloc = MAX(x->alloc_leaves * 2, (size_t)8);
@@ -188,7 +188,8 @@ static void set_end(struct extents *x, struct extent *e, uint64_t end)
     e->end = end;
 }
 
-/* Nothing is known of [start, end) any more; the place of what follows. prepare was called. */
+/* Nothing is known of [start, end) any more; the place of what follows. extents_prepare was called.
+ */
 static struct place clear(struct extents *x, uint64_t start, uint64_t end)
 {
     struct place p = seek(x, start);
@@ -233,7 +234,7 @@ int extents_set(struct extents *x, uint64_t start, uint64_t end, enum extent_kin
     assert(start <= end);
     if (start == end)
         return 0;
-    int r = prepare(x);
+    int r = extents_prepare(x);
     if (r)
         return r;
     struct place p = clear(x, start, end), left;

@@ -41,6 +41,8 @@ struct extents {
 void extents_init(struct extents *x);
 void extents_done(struct extents *x);
 
+/* After this, one change cannot fail. */
+int extents_prepare(struct extents *x);
 /* [start, end) is of that kind from now on. */
 int extents_set(struct extents *x, uint64_t start, uint64_t end, enum extent_kind kind);
 /* Forgets all from `start` on. Cannot fail. */

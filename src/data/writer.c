@@ -25,9 +25,20 @@ void writer_enter(struct writer *w)
     pthread_mutex_unlock(&w->lock);
 }
 
+bool writer_try_enter(struct writer *w)
+{
+    SCOPE_LOCK(&w->lock);
+    if (w->busy)
+        return false;
+    w->busy = true;
+    return true;
+}
+
 void writer_leave(struct writer *w)
 {
     uint64_t now = w->dirty ? w->buffer.len : 0;
+    if (w->stage && w->dirty)
+        now += stage_dirty_bytes(w->stage);
     if (now != w->counted)
         data_count_dirty(w->d, (int64_t)(now - w->counted), 0);
     w->counted = now;
@@ -71,12 +82,6 @@ int writer_no_memory(struct s3_error *reterr)
     return s3_error_set(reterr, S3_ERROR_OUT_OF_MEMORY, "no memory to write into");
 }
 
-static int unsupported(const struct writer *w, const char *what, struct s3_error *reterr)
-{
-    s3_error_set(reterr, S3_ERROR_UNSUPPORTED, "'%s': %s", w->key, what);
-    return -EOPNOTSUPP;
-}
-
 int writer_keep_failure(struct writer *w, int result, const struct s3_error *err)
 {
     w->failed = result;
@@ -114,6 +119,8 @@ int writer_new(struct data *d, const struct writer_options *opts, struct writer 
     w->d = d;
     w->attrs = opts->attrs;
     w->attrs_ctx = opts->attrs_ctx;
+    w->stored = opts->stored;
+    w->stored_ctx = opts->stored_ctx;
     w->dirty = true;
     if (opts->base_etag) {
         snprintf(w->base_etag, sizeof(w->base_etag), "%s", opts->base_etag);
@@ -143,6 +150,7 @@ void writer_free(struct writer *w)
     writer_enter(w);
     upload_free(w->upload);
     buffer_done(&w->buffer);
+    writer_drop_stage(w);
     writer_leave(w);
     pthread_cond_destroy(&w->idle);
     pthread_mutex_destroy(&w->lock);
@@ -249,21 +257,11 @@ int writer_open_base(struct writer *w, uint64_t from, uint64_t until, struct s3_
 {
     if (from >= w->base_keep)
         return 0;
-    if (w->upload || w->start > w->base_keep)
-        return unsupported(w, "bytes that are already on their way cannot be rewritten", reterr);
-    uint64_t first = w->d->write_part_size;
-    until = MIN(until, w->base_keep);
-    if (w->base_keep <= first) {
-        /* A write over all of it needs nothing of it. */
-        bool all_new = from == 0 && until == 0;
-        return pull_base(w, 0, all_new ? 0 : w->base_keep, reterr);
-    }
-    /* What stays in the store becomes parts, and they have a minimum. */
-    if (from < STORE_PART_SIZE_MIN)
-        from = 0;
-    if (w->base_keep - from > first + (from ? 0 : STORE_PART_SIZE_MIN))
-        return unsupported(w, "only the end of a large file can be rewritten", reterr);
-    return pull_base(w, from, until, reterr);
+    if (w->upload || w->start > w->base_keep || w->base_keep > w->d->write_part_size)
+        return WRITER_NEEDS_STAGE;
+    /* A write over all of it needs nothing of it. */
+    bool all_new = from == 0 && until == 0;
+    return pull_base(w, 0, all_new ? 0 : w->base_keep, reterr);
 }
 
 void writer_cut_base(struct writer *w, uint64_t size)
@@ -341,21 +339,11 @@ int writer_need_upload(struct writer *w, struct s3_error *reterr)
     return w->base_keep ? copy_base(w, reterr) : 0;
 }
 
-/* Nobody will see the content any more: what no longer fits the memory is dropped. */
-static void discard_buffer(struct writer *w)
-{
-    upload_free(TAKE_PTR(w->upload));
-    w->start += w->buffer.len;
-    buffer_done(&w->buffer);
-}
-
 /* Sends the buffer as a part, with more to follow it. */
 static int send_buffer(struct writer *w, struct s3_error *reterr)
 {
-    if (writer_is_orphan(w)) {
-        discard_buffer(w);
-        return 0;
-    }
+    if (writer_is_orphan(w))
+        return WRITER_NEEDS_STAGE; /* there is no key to send it to */
     struct s3_error err = {0};
     uint64_t len = w->buffer.len;
     int r = writer_need_upload(w, &err);
@@ -459,6 +447,44 @@ static int send_full(struct writer *w, struct s3_error *reterr)
     return send_buffer(w, reterr);
 }
 
+/* Ahead of what was written, in a file that was given its size before: who does that writes here
+ * and there. (Who writes ahead of the end is a copy with holes, a stream.) */
+static bool is_scattered(const struct writer *w, uint64_t offset)
+{
+    uint64_t end = w->start + w->buffer.len;
+    return !w->upload && offset < w->size && offset > end && offset - end > w->d->write_part_size;
+}
+
+static int write_stream(struct writer *w, uint64_t offset, const void *buf, size_t len,
+                        struct s3_error *reterr)
+{
+    int r = 0;
+    if (is_scattered(w, offset))
+        return WRITER_NEEDS_STAGE;
+    if (offset < w->base_keep) {
+        bool to_end = offset + len >= w->base_keep;
+        r = writer_open_base(w, offset, to_end ? offset : w->base_keep, reterr);
+    } else if (offset < w->start) {
+        r = WRITER_NEEDS_STAGE;
+    } else if (w->base_keep && w->base_keep <= w->d->write_part_size && !w->upload) {
+        r = writer_open_base(w, 0, w->base_keep, reterr);
+    }
+    if (!r)
+        r = writer_fill_to(w, offset, reterr);
+    if (!r)
+        r = write_bytes(w, offset, buf, len, reterr);
+    if (!r)
+        r = send_full(w, reterr);
+    return r;
+}
+
+/* The stage was, or may have been, changed. */
+static void staged_change(struct writer *w)
+{
+    w->changed = true;
+    writer_set_size(w, stage_size(w->stage), true);
+}
+
 static int write_inside(struct writer *w, uint64_t offset, const void *buf, size_t len,
                         struct s3_error *reterr)
 {
@@ -469,20 +495,16 @@ static int write_inside(struct writer *w, uint64_t offset, const void *buf, size
         s3_error_set(reterr, S3_ERROR_TOO_LARGE, "'%s' would be larger than S3 allows", w->key);
         return -EFBIG;
     }
-    if (offset < w->base_keep) {
-        bool to_end = offset + len >= w->base_keep;
-        r = writer_open_base(w, offset, to_end ? offset : w->base_keep, reterr);
-    } else if (offset < w->start) {
-        r = unsupported(w, "bytes that are already on their way cannot be rewritten", reterr);
-    } else if (w->base_keep && w->base_keep <= w->d->write_part_size && !w->upload) {
-        r = writer_open_base(w, 0, w->base_keep, reterr);
+    if (!w->stage) {
+        r = write_stream(w, offset, buf, len, reterr);
+        if (r != WRITER_NEEDS_STAGE)
+            return r;
+        r = writer_to_stage(w, reterr);
+        if (r)
+            return r;
     }
-    if (!r)
-        r = writer_fill_to(w, offset, reterr);
-    if (!r)
-        r = write_bytes(w, offset, buf, len, reterr);
-    if (!r)
-        r = send_full(w, reterr);
+    r = stage_write(w->stage, offset, buf, len, reterr);
+    staged_change(w);
     return r;
 }
 
@@ -499,8 +521,21 @@ int writer_write(struct writer *w, uint64_t offset, const void *buf, size_t len,
 static void restart(struct writer *w)
 {
     upload_free(TAKE_PTR(w->upload));
+    writer_drop_stage(w);
     writer_cut_base(w, 0);
     writer_set_guarantee(w, w->d->write_part_size);
+}
+
+static int truncate_stream(struct writer *w, uint64_t size)
+{
+    if (size < w->start) {
+        if (w->upload || w->start > w->base_keep)
+            return WRITER_NEEDS_STAGE;
+        writer_cut_base(w, size);
+    } else if (size < w->start + w->buffer.len) {
+        buffer_truncate(&w->buffer, size - w->start);
+    }
+    return 0;
 }
 
 static int truncate_inside(struct writer *w, uint64_t size, struct s3_error *reterr)
@@ -514,13 +549,14 @@ static int truncate_inside(struct writer *w, uint64_t size, struct s3_error *ret
     }
     if (size == 0) {
         restart(w);
-    } else if (size < w->start) {
-        if (w->upload || w->start > w->base_keep)
-            return unsupported(w, "what is already on its way cannot be cut", reterr);
-        writer_cut_base(w, size);
-    } else if (size < w->start + w->buffer.len) {
-        buffer_truncate(&w->buffer, size - w->start);
+    } else if (!w->stage && (r = truncate_stream(w, size)) == WRITER_NEEDS_STAGE) {
+        r = writer_to_stage(w, reterr);
     }
+    if (!r && w->stage)
+        r = stage_truncate(w->stage, size, reterr);
+    if (r)
+        return r;
+    w->changed = true;
     writer_set_size(w, size, true);
     return 0;
 }
@@ -533,28 +569,71 @@ int writer_truncate(struct writer *w, uint64_t size, struct s3_error *reterr)
     return r;
 }
 
-static int read_inside(struct writer *w, uint64_t offset, char *to, size_t len,
+static int zero_stream(struct writer *w, uint64_t offset, uint64_t end, struct s3_error *reterr)
+{
+    int r = 0;
+    if (offset < w->base_keep)
+        r = writer_open_base(w, offset, w->base_keep, reterr);
+    else if (offset < w->start)
+        r = WRITER_NEEDS_STAGE;
+    end = MIN(end, w->start + w->buffer.len);
+    while (!r && offset < end) {
+        size_t n = MIN(end - offset, DATA_BLOCK_SIZE), done;
+        r = buffer_write(&w->buffer, offset - w->start, w->d->zero_block, n, DATA_FORCE, &done);
+        if (r)
+            r = writer_no_memory(reterr); /* some are zeros already, and may be */
+        offset += n;
+    }
+    return r;
+}
+
+static int zero_inside(struct writer *w, uint64_t offset, uint64_t len, struct s3_error *reterr)
+{
+    int r = writer_old_failure(w, reterr);
+    if (r || offset >= w->size || !len)
+        return r;
+    len = MIN(len, w->size - offset);
+    if (!w->stage) {
+        r = zero_stream(w, offset, offset + len, reterr);
+        if (r == WRITER_NEEDS_STAGE)
+            r = writer_to_stage(w, reterr);
+    }
+    if (!r && w->stage)
+        r = stage_zero(w->stage, offset, len, reterr);
+    w->changed = true;
+    writer_set_size(w, w->size, true);
+    return r;
+}
+
+int writer_zero(struct writer *w, uint64_t offset, uint64_t len, struct s3_error *reterr)
+{
+    writer_enter(w);
+    int r = zero_inside(w, offset, len, reterr);
+    writer_leave(w);
+    return r;
+}
+
+static int read_stream(struct writer *w, uint64_t offset, char *to, size_t len,
                        struct s3_error *reterr)
 {
     uint64_t pos = offset, end = offset + len;
     uint64_t in_memory = w->start + w->buffer.len;
     if (w->start > w->base_keep && pos < w->start && end > w->base_keep)
-        return unsupported(w, "bytes that are already on their way cannot be read", reterr);
-    if (pos < w->base_keep) {
-        if (!w->upload && w->base_keep <= w->d->write_part_size) {
-            int r = writer_open_base(w, 0, w->base_keep, reterr);
-            if (r)
-                return r;
-            in_memory = w->start + w->buffer.len;
-        } else {
-            uint64_t n = MIN(end, w->base_keep) - pos;
-            struct base_sink target = {.to = to};
-            int r = get_base(w, pos, n, &target, reterr);
-            if (r)
-                return r;
-            to += n;
-            pos += n;
-        }
+        return WRITER_NEEDS_STAGE;
+    if (pos < w->base_keep && !w->upload) {
+        /* A large base is read with prefetch there. */
+        int r = writer_open_base(w, 0, w->base_keep, reterr);
+        if (r)
+            return r;
+        in_memory = w->start + w->buffer.len;
+    } else if (pos < w->base_keep) {
+        uint64_t n = MIN(end, w->base_keep) - pos;
+        struct base_sink target = {.to = to};
+        int r = get_base(w, pos, n, &target, reterr);
+        if (r)
+            return r;
+        to += n;
+        pos += n;
     }
     if (pos < end && pos < in_memory) {
         size_t n = (size_t)(MIN(end, in_memory) - pos);
@@ -565,6 +644,20 @@ static int read_inside(struct writer *w, uint64_t offset, char *to, size_t len,
     if (pos < end)
         memset(to, 0, (size_t)(end - pos));
     return 0;
+}
+
+static int read_inside(struct writer *w, uint64_t offset, char *to, size_t len,
+                       struct s3_error *reterr)
+{
+    if (!w->stage) {
+        int r = read_stream(w, offset, to, len, reterr);
+        if (r != WRITER_NEEDS_STAGE)
+            return r;
+        r = writer_to_stage(w, reterr);
+        if (r)
+            return r;
+    }
+    return stage_read(w->stage, offset, to, len, reterr);
 }
 
 int writer_read(struct writer *w, uint64_t offset, void *buf, size_t len, size_t *ret_len,
@@ -580,6 +673,31 @@ int writer_read(struct writer *w, uint64_t offset, void *buf, size_t len, size_t
     return r;
 }
 
+/* Whether [offset, *ret_end) is a hole. */
+static bool is_hole(const struct writer *w, uint64_t offset, uint64_t *ret_end)
+{
+    if (w->stage)
+        return stage_is_hole(w->stage, offset, ret_end);
+    uint64_t end = w->start + w->buffer.len;
+    *ret_end = offset < end ? end : w->size;
+    return offset >= end;
+}
+
+int writer_seek(struct writer *w, uint64_t offset, bool hole, uint64_t *ret)
+{
+    uint64_t end;
+    writer_enter(w);
+    int r = offset < w->size ? 0 : -ENXIO;
+    while (!r && offset < w->size && is_hole(w, offset, &end) != hole)
+        offset = end;
+    if (!r && !hole && offset >= w->size)
+        r = -ENXIO;
+    writer_leave(w);
+    if (!r)
+        *ret = offset;
+    return r;
+}
+
 /* ---- names ---- */
 
 int writer_set_key(struct writer *w, const char *key, const char *etag)
@@ -589,6 +707,8 @@ int writer_set_key(struct writer *w, const char *key, const char *etag)
         return -ENOMEM;
     writer_enter(w);
     int r = w->dirty || w->upload ? -EBUSY : 0;
+    if (!r && w->stage)
+        r = stage_set_base(w->stage, key, etag, w->last.size, stage_base_size(w->stage));
     if (!r) {
         free(w->key);
         w->key = TAKE_PTR(copy);

@@ -2,18 +2,22 @@
 /* The new content of one object, shared by every handle that has the file open for writing.
  *
  * A stream goes up as a multipart upload, parts in parallel and growing by index, never staged on
- * disk; content that fits the first part is kept whole in memory and is one PUT. While it is kept
- * whole, writes and reads at any offset work. Beyond that, what already left memory can be neither
- * rewritten nor read back: -EOPNOTSUPP (the caller says so once; nothing is altered).
- * The store's old object stays until a commit has succeeded.
+ * disk; content that fits the first part is kept whole in memory and is one PUT. Whatever a stream
+ * cannot do (writes in the middle of something large, reads of what has left memory) makes the
+ * writer staged: changes go into a file on the local disk (stage.h), and a commit sends those and
+ * copies the rest inside the store (plan.h).
+ * The store's old object stays until a commit has succeeded, with one exception: when a stream that
+ * has left memory becomes staged, what was sent so far is completed first, as by a commit.
  * After a commit the writer goes on: further appends start a new upload whose first parts are
  * copied inside the store from the committed version.
  *
  * Life:    writer_new -> write/truncate/read -> writer_commit (any number) -> writer_free (aborts
  *          an upload that was not committed).
  * Threads: any; calls on one writer are serialised inside. Blocks for memory (back-pressure).
- * Errors:  the first failure of a part stays: every later write and commit returns it until
- *          writer_free; the store's old object is untouched. */
+ * Errors:  the first failure of a stream's part stays: every later write and commit returns it
+ *          until writer_free; the store's old object is untouched. What is staged is still there
+ *          after any failure, and the next commit tries again. -ENOSPC: no room on the local disk;
+ *          what a write that failed was to replace may have changed in part. */
 #ifndef PAILFS_DATA_WRITER_H
 #define PAILFS_DATA_WRITER_H
 
@@ -33,6 +37,10 @@ struct writer_options {
      * the same ctx. May be NULL: none. */
     int (*attrs)(void *ctx, struct store_attrs *ret);
     void *attrs_ctx;
+    /* A version was stored by something else than writer_commit (see above): called from inside a
+     * write, read or truncate. May be NULL. */
+    void (*stored)(void *ctx, const struct store_version *version, uint64_t size);
+    void *stored_ctx;
     /* Conditions on the first commit; later ones carry If-Match of the version before. */
     const char *if_match; /* copied; NULL = none */
     bool if_absent;
@@ -43,6 +51,8 @@ int writer_write(struct writer *w, uint64_t offset, const void *buf, size_t len,
                  struct s3_error *reterr);
 /* Grows with zeros or cuts. */
 int writer_truncate(struct writer *w, uint64_t size, struct s3_error *reterr);
+/* Zeros in [offset, offset + len) as far as that lies within the size. */
+int writer_zero(struct writer *w, uint64_t offset, uint64_t len, struct s3_error *reterr);
 /* A range of one version of an object in the store. */
 struct writer_source {
     const char *key;
@@ -58,6 +68,9 @@ int writer_copy_range(struct writer *w, uint64_t offset, const struct writer_sou
 int writer_adopt(struct writer *w, const struct store_version *version, uint64_t size);
 int writer_read(struct writer *w, uint64_t offset, void *buf, size_t len, size_t *ret_len,
                 struct s3_error *reterr);
+/* The next data (or hole: zeros that nobody has written) from offset on; the end is a hole. -ENXIO:
+ * offset, or all data, is before that. */
+int writer_seek(struct writer *w, uint64_t offset, bool hole, uint64_t *ret);
 uint64_t writer_size(struct writer *w);
 /* Written or truncated (or never committed and new) since the last commit. Neither this nor the
  * size waits for a call that is under way. */
@@ -77,7 +90,7 @@ int writer_commit(struct writer *w, struct writer_result *ret, struct s3_error *
 /* The object was renamed in the store (rename of an open file): later commits go to this key. Only
  * while nothing is under way: commit first. */
 int writer_set_key(struct writer *w, const char *key, const char *etag);
-/* The name was removed while open: commits succeed without storing anything from now on. */
+/* It was removed: commits succeed without storing anything from now on. */
 void writer_orphan(struct writer *w);
 
 /* What writer_save has made. */
@@ -98,7 +111,8 @@ struct writer_saved {
 int writer_save(struct writer *w, int fd, struct writer_saved *ret, struct s3_error *reterr);
 /* The upload under way stays in the store: writer_free does not abort it. */
 void writer_keep_upload(struct writer *w);
-/* Brings what is only in the store into memory, so that the object may go. -EXDEV: too much. */
+/* Brings here what is only in the store, so that the object may go. -EXDEV: too much, and then all
+ * of it is in the object under the key. */
 int writer_hold(struct writer *w, struct s3_error *reterr);
 /* An orphan's: what is only in the store is under this key now. */
 int writer_move_base(struct writer *w, const char *key, const char *etag);

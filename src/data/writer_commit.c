@@ -8,9 +8,18 @@
 #include "base/digest.h"
 #include "data/writer_impl.h"
 
-static const char *condition(const struct writer *w)
+const char *writer_condition(const struct writer *w)
 {
     return w->if_match[0] ? w->if_match : NULL;
+}
+
+int writer_conflict(const struct writer *w, int result, const struct s3_error *err)
+{
+    if (err->kind == S3_ERROR_PRECONDITION)
+        return w->if_absent ? -EEXIST : -ESTALE;
+    if (err->kind == S3_ERROR_NO_SUCH_KEY && writer_condition(w))
+        return -ESTALE;
+    return result;
 }
 
 /* All of our metadata is the object's. */
@@ -72,7 +81,7 @@ static bool doubt_came_true(struct writer *w, struct store_version *ret)
 static int put_once(struct writer *w, struct store_put_in *in, struct store_version *ret,
                     struct s3_error *err)
 {
-    in->if_match = condition(w);
+    in->if_match = writer_condition(w);
     in->if_absent = w->if_absent;
     data_count_dirty(w->d, 0, 1);
     int r = store_put(w->d->store, in, ret, err);
@@ -80,7 +89,7 @@ static int put_once(struct writer *w, struct store_put_in *in, struct store_vers
     return r;
 }
 
-static int commit_put(struct writer *w, struct store_version *ret, struct s3_error *err)
+int writer_put(struct writer *w, struct store_version *ret, struct s3_error *err)
 {
     struct store_put_in in = {.key = w->key};
     int r = writer_get_attrs(w, &in.attrs, err);
@@ -127,7 +136,7 @@ static int commit_upload(struct writer *w, struct store_version *ret, struct s3_
     r = r ? r : waited;
     if (r)
         return writer_keep_failure(w, r, err);
-    r = upload_complete(w->upload, condition(w), w->if_absent, ret, err);
+    r = upload_complete(w->upload, writer_condition(w), w->if_absent, ret, err);
     if (r) {
         /* The buffer may still grow; its part is then sent anew under the same number. */
         if (tail)
@@ -142,12 +151,23 @@ static int commit_upload(struct writer *w, struct store_version *ret, struct s3_
     return 0;
 }
 
+void writer_builds_on(struct writer *w, const struct store_version *version)
+{
+    snprintf(w->base_etag, sizeof(w->base_etag), "%s", version->etag);
+    snprintf(w->if_match, sizeof(w->if_match), "%s", version->etag);
+    w->if_absent = false;
+}
+
 /* Brings everything into the store. */
 static int store_content(struct writer *w, struct store_version *ret, bool *ret_attrs_stale,
                          struct s3_error *err)
 {
     uint64_t first = w->d->write_part_size;
     int r = 0;
+    if (w->stage) {
+        *ret_attrs_stale = w->upload != NULL;
+        return writer_commit_stage(w, ret, err);
+    }
     *ret_attrs_stale = w->upload != NULL;
     if (w->base_keep && w->base_keep <= first && !w->upload)
         r = writer_open_base(w, 0, w->base_keep, err);
@@ -156,7 +176,7 @@ static int store_content(struct writer *w, struct store_version *ret, bool *ret_
     if (r)
         return r;
     if (!w->upload && !w->base_keep && w->buffer.len <= first)
-        return commit_put(w, ret, err);
+        return writer_put(w, ret, err);
     return commit_upload(w, ret, err);
 }
 
@@ -170,19 +190,11 @@ static int commit_inside(struct writer *w, struct s3_error *reterr)
     bool attrs_stale = false;
     r = store_content(w, &version, &attrs_stale, &err);
     if (r) {
-        /* The conditions are ours, so we know what their failure means: created by somebody else,
-         * or replaced or removed since. */
-        if (err.kind == S3_ERROR_PRECONDITION)
-            r = w->if_absent ? -EEXIST : -ESTALE;
-        else if (err.kind == S3_ERROR_NO_SUCH_KEY && condition(w))
-            r = -ESTALE;
         if (reterr)
             *reterr = err;
-        return r;
+        return writer_conflict(w, r, &err);
     }
-    snprintf(w->base_etag, sizeof(w->base_etag), "%s", version.etag);
-    snprintf(w->if_match, sizeof(w->if_match), "%s", version.etag);
-    w->if_absent = false;
+    writer_builds_on(w, &version);
     w->last =
         (struct writer_result){.version = version, .size = w->size, .attrs_stale = attrs_stale};
     writer_set_size(w, w->size, false);

@@ -17,6 +17,7 @@ int writer_adopt(struct writer *w, const struct store_version *version, uint64_t
     writer_enter(w);
     int r = w->size || w->upload || w->failed ? -EBUSY : 0;
     if (!r) {
+        writer_drop_stage(w);
         writer_cut_base(w, size);
         snprintf(w->base_etag, sizeof(w->base_etag), "%s", version->etag);
         snprintf(w->if_match, sizeof(w->if_match), "%s", version->etag);
@@ -57,7 +58,7 @@ int writer_copy_range(struct writer *w, uint64_t offset, const struct writer_sou
     struct s3_error err = {0};
     writer_enter(w);
     int r = writer_old_failure(w, &err);
-    if (!r && (writer_is_orphan(w) || !can_append(w, offset, length)))
+    if (!r && (writer_is_orphan(w) || w->stage || !can_append(w, offset, length)))
         r = -EXDEV;
     if (!r) {
         r = append(w, source, length, &err);
@@ -74,27 +75,19 @@ int writer_copy_range(struct writer *w, uint64_t offset, const struct writer_sou
     return r;
 }
 
-int writer_hold(struct writer *w, struct s3_error *reterr)
-{
-    writer_enter(w);
-    int r = 0;
-    if (w->base_keep)
-        r = w->upload || w->base_keep > w->d->write_part_size
-                ? -EXDEV
-                : writer_open_base(w, 0, w->base_keep, reterr);
-    writer_leave(w);
-    return r;
-}
-
 int writer_move_base(struct writer *w, const char *key, const char *etag)
 {
     char *copy = strdup(key);
     if (!copy)
         return -ENOMEM;
     writer_enter(w);
-    free(w->key);
-    w->key = copy;
-    snprintf(w->base_etag, sizeof(w->base_etag), "%s", etag);
+    int r = w->stage ? stage_move_base(w->stage, key, etag) : 0;
+    if (!r) {
+        free(w->key);
+        w->key = TAKE_PTR(copy);
+        snprintf(w->base_etag, sizeof(w->base_etag), "%s", etag);
+    }
     writer_leave(w);
-    return 0;
+    free(copy);
+    return r;
 }

@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside of a writer. writer.c changes the content, writer_commit.c brings it into the store.
+/* Inside of a writer. writer.c changes the content, writer_commit.c brings it into the store,
+ * writer_stage.c has both for a staged one.
  *
- * The content, from its start to w->size, is made of
+ * The content of a stream, from its start to w->size, is made of
  *
  *     [0, base_keep)        the first bytes of the version in the store, not in memory
  *     [base_keep, start)    sent as parts of the upload under way; empty without one
  *     [start, start + len)  the buffer
  *     [start + len, size)   zeros that nobody has written: materialised when something follows
  *
- * Everything is in the buffer (base_keep = start = 0) as long as it fits the first part.
+ * Everything is in the buffer (base_keep = start = 0) as long as it fits the first part. With a
+ * stage, all of it is there, and base_keep, start and the buffer are empty.
  *
  * All functions below but writer_is_orphan are for the one call that is inside. */
 #ifndef PAILFS_DATA_WRITER_IMPL_H
 #define PAILFS_DATA_WRITER_IMPL_H
 
 #include "data/buffer.h"
+#include "data/stage.h"
 #include "data/upload.h"
 #include "data/writer.h"
 
@@ -30,6 +33,8 @@ struct writer {
     struct data_share *share; /* a reference */
     int (*attrs)(void *ctx, struct store_attrs *ret);
     void *attrs_ctx;
+    void (*stored)(void *ctx, const struct store_version *version, uint64_t size);
+    void *stored_ctx;
 
     pthread_mutex_t lock;
     pthread_cond_t idle;
@@ -47,17 +52,26 @@ struct writer {
     struct buffer buffer;
     uint64_t counted;      /* bytes of the buffer that data counts as dirty */
     struct upload *upload; /* NULL = none under way */
+    struct stage *stage;   /* NULL = a stream */
+    bool changed; /* staged: since the completion was sent whose effect is not known (upload) */
     struct writer_doubt doubt;
     char if_match[STORE_ETAG_SIZE];
     bool if_absent;
     int failed; /* stays */
     struct s3_error failed_err;
     struct writer_result last;
+
+    struct writer *next_staged, **link_staged; /* protected by d->writers_lock */
 };
+
+/* What a stream cannot do: nothing was done that doing it again on the stage would not repeat. */
+#define WRITER_NEEDS_STAGE 1
 
 /* One call at a time. */
 void writer_enter(struct writer *w);
 void writer_leave(struct writer *w);
+/* false when somebody is inside. */
+bool writer_try_enter(struct writer *w);
 
 void writer_set_size(struct writer *w, uint64_t size, bool dirty);
 bool writer_is_orphan(struct writer *w);
@@ -70,17 +84,38 @@ int writer_old_failure(const struct writer *w, struct s3_error *reterr);
 /* Reads [offset, offset + length) of the base. */
 int writer_get_base(struct writer *w, uint64_t offset, uint64_t length, char *to,
                     struct s3_error *reterr);
-/* Makes [from, ...) writable when it lies in the base; of it [from, until) must keep its content.
- */
+/* Makes [from, ...) writable when it lies in a small base; of it [from, until) must keep its
+ * content. Or WRITER_NEEDS_STAGE. */
 int writer_open_base(struct writer *w, uint64_t from, uint64_t until, struct s3_error *reterr);
 /* Forgets the base from `size` on, with all that follows. */
 void writer_cut_base(struct writer *w, uint64_t size);
-/* Appends zeros up to `end`. */
+/* Appends zeros up to `end`. Or WRITER_NEEDS_STAGE. */
 int writer_fill_to(struct writer *w, uint64_t end, struct s3_error *reterr);
 
 int writer_get_attrs(struct writer *w, struct store_attrs *ret, struct s3_error *reterr);
 /* Starts the upload and the copies of the base, if that has not been done. */
 int writer_need_upload(struct writer *w, struct s3_error *reterr);
 void writer_set_guarantee(struct writer *w, uint64_t bytes);
+
+/* ---- writer_commit.c ---- */
+
+/* The condition that the version in the store has to meet; NULL = none. */
+const char *writer_condition(const struct writer *w);
+/* What a failed request means: the conditions are ours, so we know why one does not hold. Created
+ * by somebody else, or replaced or removed since. */
+int writer_conflict(const struct writer *w, int result, const struct s3_error *err);
+/* One PUT of the buffer. */
+int writer_put(struct writer *w, struct store_version *ret, struct s3_error *err);
+/* A version of ours is in the store: what follows builds on it. */
+void writer_builds_on(struct writer *w, const struct store_version *version);
+
+/* ---- writer_stage.c ---- */
+
+/* From a stream to a stage. What was sent and is not here any more becomes the base, by completing
+ * its upload. */
+int writer_to_stage(struct writer *w, struct s3_error *reterr);
+/* The content goes with it. */
+void writer_drop_stage(struct writer *w);
+int writer_commit_stage(struct writer *w, struct store_version *ret, struct s3_error *err);
 
 #endif

@@ -52,11 +52,43 @@ static int save_base(struct writer *w, uint64_t end, int fd, uint64_t *ret_got)
     return r;
 }
 
+/* What cannot be had of the base is a hole, and is reported from the first byte to the last. */
+static int save_stage(struct writer *w, int fd, struct writer_saved *ret)
+{
+    const struct extents *x = stage_extents(w->stage);
+    char buf[64 * KIB];
+    uint64_t next, missing_end = 0;
+    int r = 0;
+    for (uint64_t at = 0; !r && at < w->size; at = next) {
+        struct extent e = extents_at(x, at, w->size);
+        next = MIN(e.end, at + sizeof(buf));
+        bool is_base = e.kind == EXTENT_NONE && at < stage_base_size(w->stage);
+        if (e.kind == EXTENT_ZERO || (e.kind == EXTENT_NONE && !is_base))
+            continue;
+        bool known = is_base && missing_end; /* one failure is enough */
+        size_t n = (size_t)(next - at);
+        int failed = known ? -ESTALE : stage_read(w->stage, at, buf, n, NULL);
+        if (failed && !is_base)
+            return failed;
+        if (failed) {
+            ret->missing_offset = missing_end ? ret->missing_offset : at;
+            missing_end = next;
+        } else {
+            r = write_all(fd, at, buf, n);
+        }
+    }
+    if (missing_end)
+        ret->missing_length = missing_end - ret->missing_offset;
+    return r;
+}
+
 static int save_inside(struct writer *w, int fd, struct writer_saved *ret)
 {
     *ret = (struct writer_saved){.size = w->size};
     if (ftruncate(fd, (off_t)w->size))
         return -errno;
+    if (w->stage)
+        return save_stage(w, fd, ret);
     uint64_t got;
     int r = save_base(w, w->base_keep, fd, &got);
     if (!r)

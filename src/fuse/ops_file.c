@@ -110,6 +110,31 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
         fuse_reply_write(req, copied);
 }
 
+void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
+                  struct fuse_file_info *fi)
+{
+    struct adapter_request a = adapter_begin(req, "fallocate", ino, NULL);
+    int r = vfs_fallocate(adapter_vfs(req), adapter_file(fi), mode, (uint64_t)offset,
+                          (uint64_t)length, &a.err);
+
+    /* Programs try the modes that no bucket can have, and do without. */
+    if (r == -EOPNOTSUPP)
+        fuse_reply_err(req, EOPNOTSUPP);
+    else
+        adapter_finish(&a, r);
+}
+
+void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
+{
+    uint64_t found = 0;
+    int r = vfs_lseek(adapter_vfs(req), adapter_file(fi), (uint64_t)off, whence, &found);
+
+    if (r < 0)
+        fuse_reply_err(req, -r);
+    else
+        fuse_reply_lseek(req, (off_t)found);
+}
+
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct adapter_request a = adapter_begin(req, "close", ino, NULL);

@@ -155,6 +155,11 @@ int vfs_write(struct vfs *v, struct vfs_file *file, uint64_t offset, const void 
  * was done: the bytes must be read and written. */
 int vfs_copy_range(struct vfs *v, struct vfs_file *in, uint64_t in_offset, struct vfs_file *out,
                    uint64_t offset, uint64_t len, uint64_t *ret, struct s3_error *err);
+/* mode as in fallocate(2): allocate, punch holes, zero; -EOPNOTSUPP for others. */
+int vfs_fallocate(struct vfs *v, struct vfs_file *file, int mode, uint64_t offset, uint64_t len,
+                  struct s3_error *err);
+/* SEEK_DATA and SEEK_HOLE of lseek(2). Objects have no holes; what is being written has. */
+int vfs_lseek(struct vfs *v, struct vfs_file *file, uint64_t offset, int whence, uint64_t *ret);
 /* Everything written is in the store when it returns 0: for flush, fsync and close. */
 int vfs_flush(struct vfs *v, struct vfs_file *file, struct s3_error *err);
 /* The same for whatever was written to the file, through any of its handles. */

@@ -21,11 +21,14 @@ static int unlink_locked(struct vfs *v, struct inode *dir, struct open_file *of,
     int r = inode_key(i, COMPONENT_LENGTH_MAX, key);
     if (r < 0)
         return r;
+    /* What it has to keep may get into the store by that. */
+    if ((r = vfs_preserve_locked(v, of, err)) < 0)
+        return r;
     if (!of->absent) {
-        if ((r = vfs_keep_dir_locked(v, dir, err)) < 0)
+        if ((r = vfs_keep_dir_locked(v, dir, err)) < 0) {
+            vfs_name_kept_locked(v, of);
             return r;
-        if ((r = vfs_preserve_locked(v, of, err)) < 0)
-            return r;
+        }
         if ((r = delete_key_locked(v, key, err)) < 0) {
             vfs_name_kept_locked(v, of);
             return r;

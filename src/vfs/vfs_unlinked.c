@@ -100,7 +100,7 @@ int vfs_preserve_locked(struct vfs *v, struct open_file *of, struct s3_error *er
     struct inode *i = of->inode;
     char key[COMPONENT_LENGTH_MAX + 1];
     struct s3_error local = {0};
-    if (i->readers == 0 || of->absent || of->kept || i->unlinked)
+    if (i->readers == 0 || (of->absent && !of->writer) || of->kept || i->unlinked)
         return 0;
     bool had_writer = of->writer != NULL;
     int r = inode_key(i, COMPONENT_LENGTH_MAX, key);

@@ -93,6 +93,17 @@ static int writer_attrs(void *ctx, struct store_attrs *ret)
     return r < 0 ? r : store_attrs_copy(&attrs, &of->attrs_arena, ret);
 }
 
+/* The writer has stored a version between two commits. */
+static void writer_stored(void *ctx, const struct store_version *version, uint64_t size)
+{
+    struct open_file *of = ctx;
+    SCOPE_LOCK(&of->vfs->lock);
+    bool dirty = of->dirty;
+    of->dirty = true; /* the size of what is being written stays */
+    vfs_committed_locked(of->vfs, of, version, size);
+    of->dirty = dirty;
+}
+
 int vfs_load_base_locked(struct vfs *v, struct open_file *of, bool attrs, struct s3_error *err)
 {
     struct inode *i = of->inode;
@@ -142,7 +153,11 @@ static int make_writer_locked(struct vfs *v, struct open_file *of, bool truncate
         (r = vfs_load_base_locked(v, of, false, err)) < 0)
         return r;
 
-    struct writer_options o = {.key = key, .attrs = writer_attrs, .attrs_ctx = of};
+    struct writer_options o = {.key = key,
+                               .attrs = writer_attrs,
+                               .attrs_ctx = of,
+                               .stored = writer_stored,
+                               .stored_ctx = of};
     if (based && !truncated) {
         o.base_etag = i->attr.etag;
         o.base_size = i->attr.size;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Random writes, truncations, reads and commits through a writer, and reads through readers,
- * compared with a plain array. Refusals (-EOPNOTSUPP) must leave everything as it was; injected
+ * compared with a plain array. Nothing is refused; injected
  * failures must leave the store's object as it was, or as a commit whose answer was lost has made
  * it.
  *
@@ -28,7 +28,7 @@ struct model {
     char *buf;
     uint64_t random;
     bool faults;
-    unsigned refused, commits, uploads, failed;
+    unsigned checkpoints, commits, uploads, failed;
 };
 
 static void give_up(struct model *m);
@@ -74,11 +74,6 @@ static void do_write(struct model *m)
     uint64_t at = pick_offset(m), len = MIN(pick_length(m), MODEL_MAX - at);
     content_fill(m->random, at, m->buf, len);
     int r = writer_write(m->w, at, m->buf, len, NULL);
-    if (r == -EOPNOTSUPP) {
-        m->refused++;
-        assert_true(at < m->size);
-        return;
-    }
     if (r && m->faults) {
         give_up(m);
         return;
@@ -96,11 +91,6 @@ static void do_truncate(struct model *m)
 {
     uint64_t size = pick(m, 4) ? pick_offset(m) : 0;
     int r = writer_truncate(m->w, size, NULL);
-    if (r == -EOPNOTSUPP) {
-        m->refused++;
-        assert_true(size < m->size && size > 0);
-        return;
-    }
     if (r && m->faults) {
         give_up(m);
         return;
@@ -111,15 +101,24 @@ static void do_truncate(struct model *m)
     m->size = size;
 }
 
+static void do_zero(struct model *m)
+{
+    uint64_t at = pick_offset(m), len = pick_length(m);
+    int r = writer_zero(m->w, at, len, NULL);
+    if (r && m->faults) {
+        give_up(m);
+        return;
+    }
+    assert_int_equal(r, 0);
+    if (at < m->size)
+        memset(m->now + at, 0, MIN(len, m->size - at));
+}
+
 static void do_read(struct model *m)
 {
     uint64_t at = pick_offset(m), len = pick_length(m);
     size_t n = 0;
     int r = writer_read(m->w, at, m->buf, len, &n, NULL);
-    if (r == -EOPNOTSUPP) {
-        m->refused++;
-        return;
-    }
     if (r && m->faults)
         return; /* the next one may succeed */
     assert_int_equal(r, 0);
@@ -140,10 +139,22 @@ static void check_stored(struct model *m)
     assert_memory_equal(m->buf, m->stored, m->stored_size);
 }
 
+/* A stream became staged: what was sent is the object until the next commit. */
+static void checkpoint(void *ctx, const struct store_version *version, uint64_t size)
+{
+    struct model *m = ctx;
+    assert_true(size <= m->size);
+    memcpy(m->stored, m->now, size);
+    m->stored_size = size;
+    m->exists = true;
+    m->checkpoints++;
+}
+
 static void open_file(struct model *m)
 {
     struct store_object o;
-    struct writer_options opts = {.key = "f", .if_absent = true};
+    struct writer_options opts = {
+        .key = "f", .if_absent = true, .stored = checkpoint, .stored_ctx = m};
     bool there = store_head(m->b.memory, "f", &o, NULL) == 0;
     if (there) {
         opts.base_etag = o.etag;
@@ -255,6 +266,8 @@ static void run(uint64_t seed, unsigned threads, bool faults, unsigned steps)
         uint64_t what = pick(&m, 20);
         if (what < 10) {
             do_write(&m);
+        } else if (what < 11) {
+            do_zero(&m);
         } else if (what < 12) {
             do_truncate(&m);
         } else if (what < 16) {
@@ -275,8 +288,8 @@ static void run(uint64_t seed, unsigned threads, bool faults, unsigned steps)
     }
     writer_free(m.w);
     m.uploads = (unsigned)store_count_requests(m.b.store, STORE_UPLOAD_COMPLETE);
-    print_message("# %u commits, %u by upload, %u refused, %u failed\n", m.commits, m.uploads,
-                  m.refused, m.failed);
+    print_message("# %u commits, %u by upload, %u checkpoints, %u failed\n", m.commits, m.uploads,
+                  m.checkpoints, m.failed);
     assert_true(m.commits > 0 && m.uploads > 0 && (m.failed > 0) == faults);
     bed_close(&m.b);
     free(m.now);

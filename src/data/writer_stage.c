@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A staged writer: how it becomes one, and its commit. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "data/plan.h"
+#include "data/writer_impl.h"
+
+/* ---- the list of staged writers ---- */
+
+static void list_add(struct writer *w)
+{
+    struct data *d = w->d;
+    SCOPE_LOCK(&d->writers_lock);
+    w->next_staged = d->first_writer;
+    if (w->next_staged)
+        w->next_staged->link_staged = &w->next_staged;
+    w->link_staged = &d->first_writer;
+    d->first_writer = w;
+}
+
+static void list_remove(struct writer *w)
+{
+    SCOPE_LOCK(&w->d->writers_lock);
+    *w->link_staged = w->next_staged;
+    if (w->next_staged)
+        w->next_staged->link_staged = w->link_staged;
+    w->link_staged = NULL;
+}
+
+void writer_drop_stage(struct writer *w)
+{
+    if (!w->stage)
+        return;
+    list_remove(w);
+    stage_free(TAKE_PTR(w->stage));
+}
+
+/* One that nobody is in, and that has something to give; its free waits while we are inside. */
+static struct writer *enter_any(struct data *d)
+{
+    SCOPE_LOCK(&d->writers_lock);
+    for (struct writer *w = d->first_writer; w; w = w->next_staged) {
+        if (!writer_try_enter(w))
+            continue;
+        if (extents_bytes(stage_extents(w->stage), EXTENT_CLEAN))
+            return w;
+        writer_leave(w);
+    }
+    return NULL;
+}
+
+void writers_drop_clean(struct data *d)
+{
+    struct writer *w;
+    while ((w = enter_any(d))) {
+        stage_drop_clean(w->stage);
+        writer_leave(w);
+    }
+}
+
+/* ---- from a stream to a stage ---- */
+
+/* Completes what was sent: it cannot be had back, but as a version in the store it can be read and
+ * copied from. */
+static int checkpoint(struct writer *w, struct s3_error *reterr)
+{
+    struct s3_error err = {0};
+    struct store_version version = {0};
+    if (writer_is_orphan(w)) {
+        /* Nobody had it open for reading when it lost its name: what was sent is lost, too, and to
+         * be read it would be stale. */
+        snprintf(w->base_etag, sizeof(w->base_etag), "\"-\"");
+        w->base_keep = w->start;
+        return 0;
+    }
+    int r = upload_wait(w->upload, &err);
+    if (r) {
+        writer_keep_failure(w, r, &err);
+        return writer_old_failure(w, reterr);
+    }
+    r = upload_complete(w->upload, writer_condition(w), w->if_absent, &version, &err);
+    if (r) {
+        if (reterr)
+            *reterr = err;
+        return writer_conflict(w, r, &err);
+    }
+    upload_free(TAKE_PTR(w->upload));
+    writer_builds_on(w, &version);
+    w->base_keep = w->start;
+    w->last = (struct writer_result){.version = version, .size = w->start, .attrs_stale = true};
+    writer_set_guarantee(w, w->d->write_part_size);
+    if (w->stored)
+        w->stored(w->stored_ctx, &version, w->start);
+    return 0;
+}
+
+static int move_buffer(const struct buffer *b, uint64_t offset, struct stage *s,
+                       struct s3_error *reterr)
+{
+    int r = 0;
+    for (uint64_t at = 0; !r && at < b->len; at += DATA_BLOCK_SIZE) {
+        const char *block = b->blocks[at / DATA_BLOCK_SIZE];
+        if (block != b->share->d->zero_block)
+            r = stage_write(s, offset + at, block, (size_t)MIN(b->len - at, DATA_BLOCK_SIZE),
+                            reterr);
+    }
+    return r;
+}
+
+int writer_to_stage(struct writer *w, struct s3_error *reterr)
+{
+    struct stage *s;
+    int r = w->start > w->base_keep ? checkpoint(w, reterr) : 0;
+    if (!r)
+        r = stage_new(w->d, &s, reterr);
+    if (r)
+        return r;
+    /* Of the version's own size no more is known than that; w->last has it when it is ours. */
+    uint64_t object_size = MAX(w->last.size, w->base_keep);
+    if (stage_set_base(s, w->key, w->base_etag, object_size, w->base_keep))
+        r = writer_no_memory(reterr);
+    if (!r)
+        r = move_buffer(&w->buffer, w->start, s, reterr);
+    if (!r)
+        r = stage_truncate(s, w->size, reterr);
+    if (r) {
+        stage_free(s);
+        return r;
+    }
+    upload_free(TAKE_PTR(w->upload));
+    writer_cut_base(w, 0);
+    writer_set_guarantee(w, w->d->write_part_size);
+    w->stage = s;
+    w->changed = true;
+    list_add(w);
+    return 0;
+}
+
+int writer_hold(struct writer *w, struct s3_error *reterr)
+{
+    writer_enter(w);
+    bool sent = w->start > w->base_keep;
+    int r = sent && !w->stage ? writer_to_stage(w, reterr) : 0;
+    if (!r && !w->stage && w->base_keep)
+        r = writer_open_base(w, 0, w->base_keep, reterr);
+    /* To copy a large one inside the store is cheaper than to fetch it. */
+    if (!r && w->stage)
+        r = stage_missing(w->stage) <= w->d->write_part_size ? stage_fill(w->stage, reterr)
+                                                             : WRITER_NEEDS_STAGE;
+    writer_leave(w);
+    return r == -ENOSPC || r == WRITER_NEEDS_STAGE ? -EXDEV : r;
+}
+
+/* ---- commit ---- */
+
+/* Memory for a part. Everything else that this writer has is under way, so a wait ends. */
+static void wait_for_memory(struct writer *w, uint64_t bytes)
+{
+    if (data_share_try(w->share, bytes))
+        return;
+    readers_give_back(w->d);
+    data_share_wait(w->share, bytes);
+}
+
+static int send_part(struct writer *w, const struct plan_part *p, struct s3_error *err)
+{
+    struct buffer b;
+    if (p->copy)
+        return upload_copy(w->upload, w->key, w->base_etag, p->offset, p->length, err);
+    buffer_init(&b, w->share);
+    wait_for_memory(w, stage_buffer_cost(w->stage, p->offset, p->length));
+    int r = stage_read_buffer(w->stage, p->offset, p->length, &b, err);
+    data_share_drop_credit(w->share);
+    if (!r)
+        r = upload_part(w->upload, &b, err);
+    buffer_done(&b);
+    return r;
+}
+
+static int send_parts(struct writer *w, const struct plan *plan, struct s3_error *err)
+{
+    struct store_attrs attrs;
+    int r = writer_get_attrs(w, &attrs, err);
+    if (!r)
+        r = upload_begin(w->share, w->key, &attrs, &w->upload, err);
+    if (r)
+        return r;
+    writer_set_guarantee(w, plan->largest);
+    for (uint32_t i = 0; i < plan->n_parts && !r; i++)
+        r = send_part(w, &plan->parts[i], err);
+    int waited = upload_wait(w->upload, r ? NULL : err);
+    writer_set_guarantee(w, w->d->write_part_size);
+    return r ? r : waited;
+}
+
+/* The upload is complete, or may be. */
+static int complete(struct writer *w, struct store_version *ret, struct s3_error *err)
+{
+    int r = upload_complete(w->upload, writer_condition(w), w->if_absent, ret, err);
+    /* Only what may have had its effect is worth asking about again. */
+    if (!r || !upload_error_is_uncertain(err) || err->kind == S3_ERROR_NO_SUCH_UPLOAD)
+        upload_free(TAKE_PTR(w->upload));
+    return r;
+}
+
+static int commit_parts(struct writer *w, struct store_version *ret, struct s3_error *err)
+{
+    struct plan plan;
+    struct plan_in in = {.extents = stage_extents(w->stage),
+                         .size = w->size,
+                         .base_size = stage_base_size(w->stage),
+                         .part_size = w->d->write_part_size,
+                         .part_size_max = w->d->write_part_max,
+                         .parallel = w->d->parallel};
+    int r = plan_make(&in, &plan);
+    if (r == -EFBIG) {
+        s3_error_set(err, S3_ERROR_TOO_LARGE, "'%s' has more changes than fit an upload", w->key);
+        return r;
+    }
+    if (r)
+        return writer_no_memory(err);
+    w->changed = false;
+    r = send_parts(w, &plan, err);
+    plan_done(&plan);
+    if (r) {
+        upload_free(TAKE_PTR(w->upload));
+        return r;
+    }
+    return complete(w, ret, err);
+}
+
+/* Small again: one PUT, and the content stays in memory. */
+static int commit_small(struct writer *w, struct store_version *ret, struct s3_error *err)
+{
+    int r = stage_read_buffer(w->stage, 0, w->size, &w->buffer, err);
+    if (!r)
+        r = writer_put(w, ret, err);
+    if (r)
+        buffer_done(&w->buffer);
+    else
+        writer_drop_stage(w);
+    return r;
+}
+
+/* The completion before this commit may have had its effect. Then what it made is the version to
+ * replace, and where nothing has changed since, the result. */
+static int finish_doubtful(struct writer *w, struct store_version *ret, bool *ret_done,
+                           struct s3_error *err)
+{
+    *ret_done = false;
+    int r = complete(w, ret, err);
+    if (r && err->kind == S3_ERROR_NO_SUCH_UPLOAD) {
+        *err = (struct s3_error){0};
+        return 0;
+    }
+    if (r)
+        return r;
+    *ret_done = !w->changed;
+    if (!*ret_done) {
+        /* Where there are no changes it has the same bytes as the version before. */
+        writer_builds_on(w, ret);
+        if (stage_set_base(w->stage, w->key, ret->etag, w->size, stage_base_size(w->stage)))
+            return writer_no_memory(err);
+    }
+    return 0;
+}
+
+int writer_commit_stage(struct writer *w, struct store_version *ret, struct s3_error *err)
+{
+    bool done = false;
+    int r = w->upload ? finish_doubtful(w, ret, &done, err) : 0;
+    if (r || !done) {
+        if (!r)
+            r = w->size <= w->d->write_part_size ? commit_small(w, ret, err)
+                                                 : commit_parts(w, ret, err);
+        if (r)
+            return r;
+    }
+    if (w->stage && stage_committed(w->stage, w->key, ret->etag))
+        return writer_no_memory(err);
+    return 0;
+}
