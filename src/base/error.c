@@ -85,6 +85,7 @@ static const struct {
     {"PreconditionFailed", S3_ERROR_PRECONDITION},
     {"ConditionalRequestConflict", S3_ERROR_CONFLICT},
     {"OperationAborted", S3_ERROR_CONFLICT},
+    {"ConcurrentModification", S3_ERROR_CONFLICT}, /* Ceph */
     {"NotModified", S3_ERROR_NOT_MODIFIED},
     {"BucketAlreadyExists", S3_ERROR_BUCKET_EXISTS},
     {"BucketAlreadyOwnedByYou", S3_ERROR_BUCKET_EXISTS},

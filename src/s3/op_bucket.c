@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bucket operations: CreateBucket, DeleteBucket, HeadBucket, GetBucketLocation, versioning. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "aws/endpoint.h"
@@ -28,7 +29,9 @@ void s3_build_create_bucket(struct s3_build *b, const void *in)
 int s3_parse_head_bucket(struct s3_answer *a, void *out)
 {
     struct s3_head_bucket_out *o = out;
+    const char *server = http_response_header(a->resp, "Server");
 
+    (void)snprintf(o->server, sizeof(o->server), "%s", server ? server : "");
     return s3_answer_chars(a, "x-amz-bucket-region", o->region, sizeof(o->region));
 }
 

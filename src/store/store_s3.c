@@ -166,10 +166,14 @@ static void on_done(void *ctx, int result, const struct s3_error *err)
 
     if (err)
         r->err = *err;
-    if (r->looking)
-        result = store_s3_finish_look(r, result);
-    else if (row->finish)
-        result = row->finish(r, result);
+    if (r->look != STORE_S3_LOOK_NONE) {
+        result = store_s3_guard_looked(r, result);
+    } else {
+        if (row->finish)
+            result = row->finish(r, result);
+        if (result < 0 && result != -EINPROGRESS)
+            result = store_s3_guard_end(r, result);
+    }
     if (result == -EINPROGRESS) {
         store_s3_send(r);
         return;
@@ -184,8 +188,12 @@ void store_s3_send(struct store_s3_request *r)
     int result;
 
     memset(&r->s3_out, 0, sizeof(r->s3_out));
-    result = s3_client_submit(r->s->client, r->looking ? S3_OP_HEAD_OBJECT : row->op, &r->s3_in,
-                              row->has_out ? &r->s3_out : NULL, on_done, r, NULL);
+    if (r->look != STORE_S3_LOOK_NONE)
+        result = s3_client_submit(r->s->client, S3_OP_HEAD_OBJECT, &r->s3_in, &r->s3_out, on_done,
+                                  r, NULL);
+    else
+        result = s3_client_submit(r->s->client, row->op, &r->s3_in,
+                                  row->has_out ? &r->s3_out : NULL, on_done, r, NULL);
     if (result < 0) {
         (void)s3_error_set(&r->err, S3_ERROR_OUT_OF_MEMORY, "the request could not be sent: %s",
                            strerror(-result));
@@ -214,8 +222,10 @@ static int s3_submit(struct store *store, enum store_op op, const void *in, void
     r->done = done;
     r->ctx = ctx;
     arena_init(&r->arena, LIMIT_PAGE_STRINGS);
-    result = store_s3_rows[op].prepare(r);
-    if (result < 0) {
+    result = store_s3_guard_begin(r);
+    if (result == 0)
+        result = store_s3_rows[op].prepare(r);
+    if (result < 0 && result != -EINPROGRESS) {
         request_free(r);
         return result;
     }
@@ -251,6 +261,7 @@ static char *folder_prefix(const char *prefix)
 int store_s3_new(const struct store_s3_options *opts, struct store **ret, struct s3_error *reterr)
 {
     struct store_s3 *s = calloc(1, sizeof(*s));
+    struct store_caps all = store_caps_all();
 
     if (!s)
         return s3_error_set(reterr, S3_ERROR_OUT_OF_MEMORY, "out of memory");
@@ -260,6 +271,11 @@ int store_s3_new(const struct store_s3_options *opts, struct store **ret, struct
     s->prefix = folder_prefix(opts->prefix ? opts->prefix : "");
     s->storage_class = opts->storage_class ? strdup(opts->storage_class) : NULL;
     s->checksum = opts->checksum;
+    s->unknown = opts->unknown;
+    s->unknown_ctx = opts->unknown_ctx;
+    store_s3_set_caps(&s->store, opts->caps ? opts->caps : &all);
+    if (!opts->caps)
+        atomic_store(&s->etag_form_known, false);
     s->clock = opts->clock ? opts->clock : clock_system();
     if (!s->bucket || !s->prefix || (opts->storage_class && !s->storage_class)) {
         s3_free(&s->store);
@@ -268,6 +284,25 @@ int store_s3_new(const struct store_s3_options *opts, struct store **ret, struct
     s->prefix_len = strlen(s->prefix);
     *ret = &s->store;
     return 0;
+}
+
+void store_s3_caps(const struct store *store, struct store_caps *ret)
+{
+    const struct store_s3 *s = (const struct store_s3 *)store;
+
+    for (int i = 0; i < STORE_CAP_MAX; i++)
+        ret->state[i] = atomic_load(&s->caps[i]);
+    ret->bare_etags = atomic_load(&s->bare_etags);
+}
+
+void store_s3_set_caps(struct store *store, const struct store_caps *caps)
+{
+    struct store_s3 *s = (struct store_s3 *)store;
+
+    atomic_store(&s->bare_etags, caps->bare_etags);
+    atomic_store(&s->etag_form_known, caps->state[STORE_CAP_PUT_IF_MATCH] == STORE_CAP_HELD);
+    for (int i = 0; i < STORE_CAP_MAX; i++)
+        atomic_store(&s->caps[i], caps->state[i]);
 }
 
 const char *store_s3_prefix(const struct store *store)

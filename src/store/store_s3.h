@@ -6,6 +6,7 @@
 
 #include "s3/client.h"
 #include "store/store.h"
+#include "store/store_caps.h"
 
 struct store_s3_options {
     struct s3_client *client;       /* a reference is taken */
@@ -14,9 +15,16 @@ struct store_s3_options {
     const char *storage_class;      /* of new objects; NULL = the bucket's default; copied */
     enum s3_checksum_algo checksum; /* sent with every upload */
     struct clock *clock;            /* for times the server does not tell; NULL = clock_system() */
+    const struct store_caps *caps;  /* copied; NULL = all conditions are held */
+    /* Called once, when a condition is first needed of which it is not known whether the server
+     * holds it. Must not block. May be NULL. */
+    void (*unknown)(void *ctx);
+    void *unknown_ctx;
 };
 
 int store_s3_new(const struct store_s3_options *opts, struct store **ret, struct s3_error *reterr);
+void store_s3_caps(const struct store *store, struct store_caps *ret);
+void store_s3_set_caps(struct store *store, const struct store_caps *caps);
 /* What it puts before keys: "" or with a '/' at the end. Borrowed. */
 const char *store_s3_prefix(const struct store *store);
 

@@ -17,7 +17,21 @@ struct store_s3 {
     char *storage_class;
     enum s3_checksum_algo checksum;
     struct clock *clock;
-    atomic_bool bare_etags; /* the server takes If-Match on PUT without quotes only */
+    atomic_uchar caps[STORE_CAP_MAX]; /* enum store_cap_state */
+    atomic_bool bare_etags;           /* the server takes If-Match on PUT without quotes only */
+    atomic_bool etag_form_known;      /* which of both it takes: a 412 needs no second look */
+    atomic_bool unknown_told;
+    void (*unknown)(void *ctx);
+    void *unknown_ctx;
+};
+
+/* A HEAD that is sent in place of the request, see store_s3_guard.c. */
+enum store_s3_look {
+    STORE_S3_LOOK_NONE,
+    STORE_S3_LOOK_SOURCE_FIRST,
+    STORE_S3_LOOK_FIRST,
+    STORE_S3_LOOK_AFTER,
+    STORE_S3_LOOK_SOURCE_AFTER,
 };
 
 /* A request under way. Everything it needs lives in its arena until it is done. */
@@ -31,12 +45,12 @@ struct store_s3_request {
     struct arena arena;
     struct http_sink sink; /* STORE_GET */
     bool begun;            /* STORE_GET: the caller's begin has run */
-    /* STORE_PUT with If-Match, see store_s3_put.c: */
-    bool bare_etag;  /* this try sends it without quotes */
-    bool both_forms; /* the other form was tried before */
-    bool looking;    /* a HEAD in place of the request is under way */
-    struct s3_error refusal;
-    struct s3_error err; /* STORE_UPLOAD_PARTS goes on over several pages */
+    /* store_s3_guard.c */
+    enum store_s3_look look; /* under way in place of the request */
+    struct s3_error refusal; /* of the request, while looking afterwards */
+    bool bare_etag;          /* STORE_PUT: this try sends If-Match without quotes */
+    bool both_forms;         /* the other form was tried before */
+    struct s3_error err;     /* STORE_UPLOAD_PARTS goes on over several pages */
     union {
         struct s3_list_objects_v2_in list;
         struct s3_head_object_in head;
@@ -89,6 +103,11 @@ int store_s3_attrs(struct store_s3_request *r, const struct store_attrs *in,
 /* Sends the request anew with its changed s3_in (next page); r is gone on failure. */
 void store_s3_send(struct store_s3_request *r);
 
+/* store_s3_guard.c: all return -EINPROGRESS when something is to be sent (r->look says what), else
+ * the result, with r->err. */
+int store_s3_guard_begin(struct store_s3_request *r);           /* 0 = send the request as it is */
+int store_s3_guard_end(struct store_s3_request *r, int result); /* the request has failed */
+int store_s3_guard_looked(struct store_s3_request *r, int result); /* the HEAD has ended */
 /* store_s3_object.c */
 int store_s3_prepare_head(struct store_s3_request *r);
 int store_s3_finish_head(struct store_s3_request *r, int result);
@@ -103,8 +122,6 @@ int store_s3_finish_delete_many(struct store_s3_request *r, int result);
 /* store_s3_put.c */
 int store_s3_prepare_put(struct store_s3_request *r);
 int store_s3_finish_put(struct store_s3_request *r, int result);
-/* The HEAD has ended. */
-int store_s3_finish_look(struct store_s3_request *r, int result);
 /* From S3's output of a PUT or a completion. */
 int store_s3_finish_version(struct store_s3_request *r, int result);
 /* store_s3_upload.c */

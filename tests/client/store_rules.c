@@ -193,7 +193,7 @@ static void rules_of_attributes(struct store *s)
     REFUSED(store_copy(s, &copy, &v, &err), -ENOENT, S3_ERROR_NO_SUCH_KEY);
 }
 
-static void rules_of_conditions(struct store *s, bool strict)
+static void rules_of_conditions(struct store *s)
 {
     struct store_version v1, v2, v3;
     struct store_copy_in copy = {.source_key = "c/k", .key = "c/copy"};
@@ -204,8 +204,6 @@ static void rules_of_conditions(struct store *s, bool strict)
     TRY(put(s, "c/k", "two", v1.etag, false, &v2));
     REFUSED(put(s, "c/k", "three", v1.etag, false, NULL), -ESTALE, S3_ERROR_PRECONDITION);
     TRY(put(s, "c/k", "three", v2.etag, false, &v3));
-    if (!strict)
-        return;
     REFUSED(put(s, "c/none", "x", v1.etag, false, NULL), -ENOENT, S3_ERROR_NO_SUCH_KEY);
     copy.source_if_match = v1.etag;
     REFUSED(store_copy(s, &copy, &v1, &err), -ESTALE, S3_ERROR_PRECONDITION);
@@ -433,7 +431,7 @@ static bool read_file(struct data *d, const char *key, uint64_t size, const char
     return ok;
 }
 
-static void files(struct store *s, bool strict)
+static void files(struct store *s)
 {
     struct data *d = NULL;
     struct data_options o = {.store = s, .memory_limit = 64 * MIB};
@@ -455,18 +453,18 @@ static void files(struct store *s, bool strict)
         CHECK(writer_commit(w, &res, &err) == 0);
         CHECK(read_file(d, "f/file", SIZES[i] + 100, res.version.etag));
         /* Somebody else's version is not overwritten. */
-        if (strict || SIZES[i] + 200 <= 8 * MIB) {
-            CHECK(put(s, "f/file", "theirs", NULL, false, NULL) == 0);
-            CHECK(write_file(w, SIZES[i] + 100, 100) == 0);
-            CHECK(writer_commit(w, &res, &err) == -ESTALE);
-        }
+        CHECK(put(s, "f/file", "theirs", NULL, false, NULL) == 0);
+        CHECK(write_file(w, SIZES[i] + 100, 100) == 0);
+        CHECK(writer_commit(w, &res, &err) == -ESTALE);
         writer_free(w);
     }
     data_free(d);
 }
 
-static struct store *open_bucket(const char *prefix)
+/* Of a gateway nothing is known beforehand: it may ignore conditions. */
+static struct store *open_bucket(const char *prefix, bool known)
 {
+    struct store_caps unknown = {0};
     struct s3_session *session = NULL;
     struct s3_client *client = NULL;
     struct store *s = NULL;
@@ -477,8 +475,11 @@ static struct store *open_bucket(const char *prefix)
         CHECK(!"a client for $BUCKET");
         exit(1);
     }
-    struct store_s3_options o = {
-        .client = client, .bucket = bucket, .prefix = prefix, .checksum = S3_CHECKSUM_CRC64NVME};
+    struct store_s3_options o = {.client = client,
+                                 .bucket = bucket,
+                                 .prefix = prefix,
+                                 .checksum = S3_CHECKSUM_CRC64NVME,
+                                 .caps = known ? NULL : &unknown};
     if (!CHECK(store_s3_new(&o, &s, &err) == 0))
         exit(1);
     s3_client_unref(client);
@@ -490,17 +491,19 @@ static void all_rules(struct store *s, bool strict, char *five_mib)
 {
     rules_of_objects(s);
     rules_of_attributes(s);
-    rules_of_conditions(s, strict);
+    rules_of_conditions(s);
     rules_of_listings(s);
     rules_of_uploads(s, strict, five_mib);
-    files(s, strict);
+    files(s);
 }
 
 int main(int argc, char **argv)
 {
     bool memory = argc > 1 && strcmp(argv[1], "memory") == 0;
     const char *server = getenv("TEST_SERVER");
+    /* RGW 16 does not tell the ETag of what was completed. */
     bool strict = memory || !server || strcmp(server, "rgw") != 0;
+    bool known = !server || strncmp(server, "rgw", 3) != 0;
     char *five_mib = malloc(5 * MIB);
     if (!five_mib)
         return 1;
@@ -516,7 +519,7 @@ int main(int argc, char **argv)
         }
     } else {
         /* A neighbour whose name begins alike is not inside. */
-        struct store *outside = open_bucket("mount"), *root = open_bucket("");
+        struct store *outside = open_bucket("mount", known), *root = open_bucket("", known);
         char buf[256];
         CHECK(put(root, "mount-b/x", "x", NULL, false, NULL) == 0);
         CHECK(put(outside, "in", "x", NULL, false, NULL) == 0);
@@ -528,7 +531,7 @@ int main(int argc, char **argv)
         store_free(root);
         static const char *const PREFIXES[] = {"", "some/where/"};
         for (size_t i = 0; i < ARRAY_SIZE(PREFIXES); i++) {
-            struct store *s = open_bucket(PREFIXES[i]);
+            struct store *s = open_bucket(PREFIXES[i], known);
             all_rules(s, strict, five_mib);
             store_free(s);
         }

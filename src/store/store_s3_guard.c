@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Conditions on changes, over servers that keep them, ignore them or do not know them
+ * (store_caps.h). Whatever the server, the port's promise is the same as far as it can be held:
+ *
+ * before  A condition that is not known to be held is looked after here: HEAD, compare, and only
+ * then the request. What happens in between is not seen; that window is one round trip. after   An
+ * answer that may mean something else is held against a HEAD before it is believed: 412 to If-Match
+ * on PUT     Ceph up to 18 compares the ETag without its quotes: when exactly the demanded version
+ * is there, the request is sent again in the other form, with the condition in force all the time.
+ *         409 to a condition         Somebody is at the same object, also after the client's tries:
+ * a conflict if its version is another one now. 404 to If-Match, a source  Believed only if the
+ * object is not there when looked for. 416 to a source's range    A conflict if the source is
+ * another version now. 501                        The server does not take the condition: from now
+ * on it is looked after here. An answer to the HEAD that is neither a version nor "not there"
+ * decides nothing: its error is the result, and no error of that kind is a conflict. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "store/store_s3_impl.h"
+
+struct condition {
+    const char *key;
+    const char *if_match;
+    bool if_absent;
+    enum store_cap cap;
+};
+
+/* What the request demands of the object that it changes; false = nothing. */
+static bool condition_of(const struct store_s3_request *r, struct condition *c)
+{
+    switch ((int)r->op) {
+    case STORE_PUT: {
+        const struct store_put_in *in = r->in;
+        *c = (struct condition){in->key, in->if_match, in->if_absent,
+                                in->if_absent ? STORE_CAP_PUT_IF_ABSENT : STORE_CAP_PUT_IF_MATCH};
+        break;
+    }
+    case STORE_COPY: {
+        const struct store_copy_in *in = r->in;
+        *c = (struct condition){in->key, in->if_match, in->if_absent,
+                                in->if_absent ? STORE_CAP_COPY_IF_ABSENT : STORE_CAP_COPY_IF_MATCH};
+        break;
+    }
+    case STORE_UPLOAD_COMPLETE: {
+        const struct store_upload_complete_in *in = r->in;
+        *c = (struct condition){in->key, in->if_match, in->if_absent,
+                                in->if_absent ? STORE_CAP_COMPLETE_IF_ABSENT
+                                              : STORE_CAP_COMPLETE_IF_MATCH};
+        break;
+    }
+    case STORE_DELETE: {
+        const struct store_delete_in *in = r->in;
+        *c = (struct condition){in->key, in->if_match, false, STORE_CAP_DELETE_IF_MATCH};
+        break;
+    }
+    default:
+        return false;
+    }
+    return c->if_match || c->if_absent;
+}
+
+/* The source of a copy; *etag NULL = any version of it. NULL = the request has none. */
+static const char *source_of(const struct store_s3_request *r, const char **etag)
+{
+    if (r->op == STORE_COPY) {
+        const struct store_copy_in *in = r->in;
+        *etag = in->source_if_match;
+        return in->source_key;
+    }
+    if (r->op == STORE_UPLOAD_PART_COPY) {
+        const struct store_upload_part_copy_in *in = r->in;
+        *etag = in->source_if_match;
+        return in->source_key;
+    }
+    return NULL;
+}
+
+static enum store_cap_state cap_state(const struct store_s3_request *r, enum store_cap cap)
+{
+    return (enum store_cap_state)atomic_load(&r->s->caps[cap]);
+}
+
+static bool is_held(struct store_s3_request *r, enum store_cap cap)
+{
+    enum store_cap_state state = cap_state(r, cap);
+
+    if (state == STORE_CAP_UNKNOWN && r->s->unknown && !atomic_exchange(&r->s->unknown_told, true))
+        r->s->unknown(r->s->unknown_ctx);
+    return state == STORE_CAP_HELD;
+}
+
+/* ---- sending ---- */
+
+static int look_at(struct store_s3_request *r, enum store_s3_look look, const char *key)
+{
+    const char *whole = store_s3_key(r, key);
+
+    if (!whole)
+        return s3_error_set(&r->err, S3_ERROR_OUT_OF_MEMORY, "out of memory");
+    r->look = look;
+    memset(&r->s3_in, 0, sizeof(r->s3_in));
+    r->s3_in.head = (struct s3_head_object_in){.bucket = r->s->bucket, .key = whole};
+    return -EINPROGRESS;
+}
+
+/* What a server refuses to be told is not told. */
+static void strip(struct store_s3_request *r)
+{
+    struct condition c;
+
+    if (!condition_of(r, &c) || cap_state(r, c.cap) != STORE_CAP_REFUSED)
+        return;
+    switch ((int)r->op) {
+    case STORE_PUT:
+        r->s3_in.put.conditions = (struct s3_conditions){0};
+        break;
+    case STORE_COPY:
+        r->s3_in.copy.conditions = (struct s3_conditions){0};
+        break;
+    case STORE_UPLOAD_COMPLETE:
+        r->s3_in.complete.conditions = (struct s3_conditions){0};
+        break;
+    default:
+        r->s3_in.remove.if_match = NULL;
+    }
+}
+
+/* The request itself. */
+static int ask(struct store_s3_request *r)
+{
+    int result;
+
+    memset(&r->s3_in, 0, sizeof(r->s3_in));
+    result = store_s3_rows[r->op].prepare(r);
+    if (result < 0)
+        return s3_error_set(&r->err, S3_ERROR_OUT_OF_MEMORY, "out of memory");
+    strip(r);
+    return -EINPROGRESS;
+}
+
+int store_s3_guard_begin(struct store_s3_request *r)
+{
+    const char *etag = NULL, *source = source_of(r, &etag);
+    struct condition c;
+
+    if (source && etag && !is_held(r, STORE_CAP_COPY_SOURCE))
+        return look_at(r, STORE_S3_LOOK_SOURCE_FIRST, source);
+    if (condition_of(r, &c) && !is_held(r, c.cap))
+        return look_at(r, STORE_S3_LOOK_FIRST, c.key);
+    return 0;
+}
+
+/* ---- after the request ---- */
+
+static int look_after(struct store_s3_request *r, enum store_s3_look look, const char *key)
+{
+    r->refusal = r->err;
+    return look_at(r, look, key);
+}
+
+static int begin_without(struct store_s3_request *r, const struct condition *c)
+{
+    atomic_store(&r->s->caps[c->cap], STORE_CAP_REFUSED);
+    log_warn(
+        "the server does not take conditions (%s): they are looked after here, which two hosts "
+        "that change one object at the same moment can slip through",
+        store_cap_name(c->cap));
+    return look_at(r, STORE_S3_LOOK_FIRST, c->key);
+}
+
+int store_s3_guard_end(struct store_s3_request *r, int result)
+{
+    enum s3_error_kind kind = r->err.kind;
+    const char *etag = NULL, *source = source_of(r, &etag);
+    struct condition c;
+
+    if (source && (kind == S3_ERROR_NO_SUCH_KEY || kind == S3_ERROR_BAD_RANGE))
+        return look_after(r, STORE_S3_LOOK_SOURCE_AFTER, source);
+    if (!condition_of(r, &c))
+        return result;
+    if (kind == S3_ERROR_PRECONDITION && r->op == STORE_PUT && c.if_match && !r->both_forms &&
+        !(atomic_load(&r->s->etag_form_known)))
+        return look_after(r, STORE_S3_LOOK_AFTER, c.key);
+    if (kind == S3_ERROR_NO_SUCH_KEY && c.if_match && r->op != STORE_DELETE)
+        return look_after(r, STORE_S3_LOOK_AFTER, c.key);
+    /* Of the object or of the upload: the client cannot tell, and takes it for the upload. */
+    if (kind == S3_ERROR_NO_SUCH_UPLOAD && c.if_match && strcmp(r->err.code, "NoSuchKey") == 0)
+        return look_after(r, STORE_S3_LOOK_AFTER, c.key);
+    if (kind == S3_ERROR_CONFLICT)
+        return look_after(r, STORE_S3_LOOK_AFTER, c.key);
+    if (kind == S3_ERROR_UNSUPPORTED && cap_state(r, c.cap) != STORE_CAP_REFUSED)
+        return begin_without(r, &c);
+    return result;
+}
+
+/* ---- after a look ---- */
+
+static int set_error(struct store_s3_request *r, enum s3_error_kind kind, const char *what)
+{
+    struct s3_error about = r->err;
+    int result = s3_error_set(&r->err, kind, "'%s': %s", store_in_key(r->op, r->in), what);
+
+    (void)snprintf(r->err.request_id, sizeof(r->err.request_id), "%s", about.request_id);
+    (void)snprintf(r->err.operation, sizeof(r->err.operation), "%s", about.operation);
+    return result;
+}
+
+static int other_version(struct store_s3_request *r)
+{
+    return set_error(r, S3_ERROR_PRECONDITION, "another version is there than the one demanded");
+}
+
+static int not_there(struct store_s3_request *r)
+{
+    return set_error(r, S3_ERROR_NO_SUCH_KEY, "there is no such object");
+}
+
+/* etag NULL = the object is not there. */
+static int judge_first(struct store_s3_request *r, const struct condition *c, const char *etag)
+{
+    if (c->if_absent)
+        return etag ? set_error(r, S3_ERROR_PRECONDITION, "there is an object already") : ask(r);
+    if (!etag)
+        return not_there(r);
+    return strcmp(etag, c->if_match) == 0 ? ask(r) : other_version(r);
+}
+
+static int judge_source_first(struct store_s3_request *r, const char *etag)
+{
+    const char *want = NULL, *source = source_of(r, &want);
+    struct condition c;
+
+    if (!etag)
+        return not_there(r);
+    if (strcmp(etag, want) != 0)
+        return other_version(r);
+    if (!condition_of(r, &c) || is_held(r, c.cap))
+        return ask(r);
+    /* A copy onto itself is one object. */
+    return strcmp(source, c.key) == 0 ? judge_first(r, &c, etag)
+                                      : look_at(r, STORE_S3_LOOK_FIRST, c.key);
+}
+
+static int judge_after(struct store_s3_request *r, const struct condition *c, const char *etag)
+{
+    bool as_demanded = c->if_absent ? !etag : etag && strcmp(etag, c->if_match) == 0;
+    int refused = -s3_error_errno(r->err.kind);
+
+    if (r->err.kind == S3_ERROR_CONFLICT)
+        return as_demanded ? refused : other_version(r);
+    if (r->err.kind == S3_ERROR_NO_SUCH_UPLOAD)
+        return as_demanded ? refused : etag ? other_version(r) : not_there(r);
+    if (r->err.kind == S3_ERROR_NO_SUCH_KEY) {
+        if (as_demanded)
+            return set_error(r, S3_ERROR_SERVER,
+                             "the server said that the object is not there, but it is");
+        return etag ? other_version(r) : refused;
+    }
+    if (!as_demanded)
+        return refused;
+    r->both_forms = true;
+    r->bare_etag = !r->bare_etag;
+    return ask(r);
+}
+
+static int judge_source_after(struct store_s3_request *r, const char *etag)
+{
+    const char *want = NULL;
+    enum s3_error_kind kind = r->err.kind;
+
+    (void)source_of(r, &want);
+    if (!etag)
+        return kind == S3_ERROR_NO_SUCH_KEY ? -s3_error_errno(kind) : not_there(r);
+    if (want && strcmp(etag, want) != 0)
+        return other_version(r);
+    return kind == S3_ERROR_NO_SUCH_KEY
+               ? set_error(r, S3_ERROR_SERVER,
+                           "the server said that the source is not there, but it is")
+               : -s3_error_errno(kind);
+}
+
+int store_s3_guard_looked(struct store_s3_request *r, int result)
+{
+    enum store_s3_look look = r->look;
+    char buf[STORE_ETAG_SIZE];
+    const char *etag = NULL;
+    struct condition c;
+
+    r->look = STORE_S3_LOOK_NONE;
+    if (result < 0 && r->err.kind != S3_ERROR_NO_SUCH_KEY)
+        return result;
+    if (result == 0) {
+        (void)snprintf(buf, sizeof(buf), "%s", r->s3_out.head.etag ? r->s3_out.head.etag : "");
+        s3_head_object_out_done(&r->s3_out.head);
+        etag = buf;
+    }
+    switch (look) {
+    case STORE_S3_LOOK_SOURCE_FIRST:
+        return judge_source_first(r, etag);
+    case STORE_S3_LOOK_SOURCE_AFTER:
+        r->err = r->refusal;
+        return judge_source_after(r, etag);
+    case STORE_S3_LOOK_FIRST:
+        return condition_of(r, &c) ? judge_first(r, &c, etag) : -EINVAL;
+    case STORE_S3_LOOK_AFTER:
+        r->err = r->refusal;
+        return condition_of(r, &c) ? judge_after(r, &c, etag) : -EINVAL;
+    case STORE_S3_LOOK_NONE:
+        break;
+    }
+    return -EINVAL;
+}

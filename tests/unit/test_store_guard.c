@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Conditions over servers that hold, ignore or refuse them: which requests go out, and which
+ * answers are a conflict. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/attr.h"
+#include "s3_bed.h"
+#include "store/store_s3.h"
+
+#define V1    "\"11111111111111111111111111111111\""
+#define V2    "\"22222222222222222222222222222222\""
+#define DATED "\nLast-Modified: Sun, 22 Nov 2026 15:00:00 GMT"
+#define COPIED                                                                                     \
+    "<CopyObjectResult><ETag>" V2 "</ETag><LastModified>2026-11-22T15:00:00Z</LastModified>"       \
+    "</CopyObjectResult>"
+#define PART_COPIED                                                                                \
+    "<CopyPartResult><ETag>" V2 "</ETag><LastModified>2026-11-22T15:00:00Z</LastModified>"         \
+    "</CopyPartResult>"
+#define COMPLETED                                                                                  \
+    "<CompleteMultipartUploadResult><Key>k</Key><ETag>" V2 "</ETag>"                               \
+    "</CompleteMultipartUploadResult>"
+
+struct world {
+    struct bed bed;
+    struct store *store;
+    struct s3_error err;
+    int asked; /* for what is unknown */
+};
+
+static void count_unknown(void *ctx)
+{
+    ((struct world *)ctx)->asked++;
+}
+
+static void world_open(struct world *w, const char *caps)
+{
+    struct store_caps c = store_caps_all();
+    struct store_s3_options o = {.bucket = "bkt",
+                                 .prefix = "",
+                                 .clock = &w->bed.clock.clock,
+                                 .caps = &c,
+                                 .unknown = count_unknown,
+                                 .unknown_ctx = w};
+
+    memset(w, 0, sizeof(*w));
+    struct bed_options once = {.client.retry.max_attempts = 1};
+    bed_open_with(&w->bed, &once);
+    if (caps)
+        assert_int_equal(store_caps_parse(caps, &c), 0);
+    o.client = w->bed.client;
+    assert_int_equal(store_s3_new(&o, &w->store, NULL), 0);
+}
+
+static void world_close(struct world *w)
+{
+    store_free(w->store);
+    bed_close(&w->bed);
+}
+
+static int put(struct world *w, const char *if_match)
+{
+    char byte = 'x';
+    struct iovec iov = {&byte, 1};
+    struct store_put_in in = {
+        .key = "k", .body = &iov, .n_body = 1, .if_match = if_match, .if_absent = !if_match};
+    struct store_version v;
+    return store_put(w->store, &in, &v, &w->err);
+}
+
+static int complete(struct world *w, const char *if_match)
+{
+    struct store_part part = {.number = 1, .etag = V1};
+    struct store_upload_complete_in in = {.key = "k",
+                                          .upload_id = "u",
+                                          .parts = &part,
+                                          .n_parts = 1,
+                                          .if_match = if_match,
+                                          .if_absent = !if_match};
+    struct store_version v;
+    return store_call(w->store, STORE_UPLOAD_COMPLETE, &in, &v, &w->err);
+}
+
+static int copy(struct world *w, const char *source, const char *if_match)
+{
+    struct store_copy_in in = {.source_key = source,
+                               .source_if_match = V1,
+                               .key = "k",
+                               .if_match = if_match,
+                               .if_absent = !if_match,
+                               .replace_attrs = true};
+    struct store_version v;
+    return store_copy(w->store, &in, &v, &w->err);
+}
+
+static int part_copy(struct world *w)
+{
+    struct store_upload_part_copy_in in = {.key = "k",
+                                           .upload_id = "u",
+                                           .number = 1,
+                                           .source_key = "s",
+                                           .source_if_match = V1,
+                                           .offset = 0,
+                                           .length = 10};
+    struct store_part p;
+    return store_call(w->store, STORE_UPLOAD_PART_COPY, &in, &p, &w->err);
+}
+
+static void found(struct world *w, const char *etag)
+{
+    static char headers[4][128];
+    static unsigned next;
+    char *buf = headers[next++ % ARRAY_SIZE(headers)];
+
+    snprintf(buf, sizeof(headers[0]), "ETag: %s" DATED, etag);
+    bed_answer(&w->bed, 200, buf, NULL);
+}
+
+static void absent(struct world *w)
+{
+    bed_answer(&w->bed, 404, NULL, NULL);
+}
+
+/* Where everything is held nothing is looked at, neither before nor after a conflict. */
+static void a_server_that_holds_conditions(void **state)
+{
+    struct world w;
+    world_open(&w, NULL);
+    bed_error(&w.bed, 412, "PreconditionFailed");
+    assert_int_equal(put(&w, V1), -ESTALE);
+    bed_error(&w.bed, 412, "PreconditionFailed");
+    assert_int_equal(complete(&w, NULL), -ESTALE);
+    bed_answer(&w.bed, 200, NULL, COPIED);
+    assert_int_equal(copy(&w, "s", V1), 0);
+    assert_string_equal(bed_header(&w.bed, 2, "If-Match"), V1);
+    bed_error(&w.bed, 412, "PreconditionFailed");
+    assert_int_equal(store_delete(w.store, "k", V1, &w.err), -ESTALE);
+    assert_int_equal(bed_requests(&w.bed), 4);
+    assert_int_equal(w.asked, 0);
+    world_close(&w);
+}
+
+/* One that ignores them: looked at just before, and a difference sends nothing. */
+static void a_server_that_ignores_conditions(void **state)
+{
+    struct world w;
+    world_open(&w, "complete-if-absent=ignored complete-if-match=ignored delete-if-match=ignored "
+                   "copy-source=ignored copy-if-absent=ignored copy-if-match=ignored "
+                   "put-if-absent=held put-if-match=held");
+    found(&w, V2);
+    assert_int_equal(complete(&w, V1), -ESTALE);
+    assert_int_equal(w.err.kind, S3_ERROR_PRECONDITION);
+    found(&w, V1);
+    assert_int_equal(complete(&w, NULL), -ESTALE);
+    absent(&w);
+    assert_int_equal(complete(&w, V1), -ENOENT);
+    found(&w, V2);
+    assert_int_equal(store_delete(w.store, "k", V1, &w.err), -ESTALE);
+    assert_int_equal(bed_requests(&w.bed), 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(bed_request(&w.bed, i)->method, HTTP_HEAD);
+
+    found(&w, V1);
+    bed_answer(&w.bed, 200, NULL, COMPLETED);
+    assert_int_equal(complete(&w, V1), 0);
+    assert_string_equal(bed_header(&w.bed, 5, "If-Match"), V1); /* it does no harm */
+    found(&w, V1);
+    bed_answer(&w.bed, 204, NULL, NULL);
+    assert_int_equal(store_delete(w.store, "k", V1, &w.err), 0);
+    /* A copy: its source, then where it goes. */
+    found(&w, V1);
+    absent(&w);
+    bed_answer(&w.bed, 200, NULL, COPIED);
+    assert_int_equal(copy(&w, "s", NULL), 0);
+    assert_string_equal(bed_request(&w.bed, 8)->url, BED_AWS "/s");
+    assert_string_equal(bed_request(&w.bed, 9)->url, BED_AWS "/k");
+    found(&w, V1);
+    found(&w, V1);
+    assert_int_equal(copy(&w, "s", NULL), -ESTALE);
+    /* Onto itself: one object, one look. */
+    found(&w, V1);
+    bed_answer(&w.bed, 200, NULL, COPIED);
+    assert_int_equal(copy(&w, "k", V1), 0);
+    found(&w, V2);
+    assert_int_equal(copy(&w, "k", V1), -ESTALE);
+    found(&w, V2);
+    assert_int_equal(part_copy(&w), -ESTALE);
+    assert_int_equal(w.asked, 0); /* ignored is known */
+    world_close(&w);
+}
+
+/* What is not known is treated like that, and somebody is told to find out, once. */
+static void a_server_that_nobody_knows(void **state)
+{
+    struct world w;
+    world_open(&w, "");
+    absent(&w);
+    bed_answer(&w.bed, 200, "ETag: " V1, "");
+    assert_int_equal(put(&w, NULL), 0);
+    found(&w, V1);
+    assert_int_equal(put(&w, NULL), -ESTALE);
+    assert_int_equal(w.asked, 1);
+    struct store_caps c = store_caps_all();
+    store_s3_set_caps(w.store, &c);
+    bed_answer(&w.bed, 200, "ETag: " V1, "");
+    assert_int_equal(put(&w, NULL), 0);
+    assert_int_equal(bed_requests(&w.bed), 4);
+    world_close(&w);
+}
+
+/* 501 to a condition: the same without it, looked at before; and so from then on. */
+static void a_server_that_refuses_conditions(void **state)
+{
+    struct world w;
+    world_open(&w, NULL);
+    bed_error(&w.bed, 501, "NotImplemented");
+    absent(&w);
+    bed_answer(&w.bed, 200, "ETag: " V1, "");
+    assert_int_equal(put(&w, NULL), 0);
+    assert_string_equal(bed_header(&w.bed, 0, "If-None-Match"), "*");
+    assert_string_equal(bed_header(&w.bed, 2, "If-None-Match"), "");
+    found(&w, V1);
+    assert_int_equal(put(&w, NULL), -ESTALE);
+    assert_int_equal(bed_requests(&w.bed), 4);
+    /* What is refused without a condition is refused. */
+    absent(&w);
+    bed_error(&w.bed, 501, "NotImplemented");
+    assert_int_equal(put(&w, NULL), -EOPNOTSUPP);
+    world_close(&w);
+}
+
+/* 409: a conflict only when another version is there. */
+static void two_at_the_same_time(void **state)
+{
+    struct world w;
+    world_open(&w, NULL);
+    bed_error(&w.bed, 409, "ConcurrentModification");
+    found(&w, V2);
+    assert_int_equal(put(&w, V1), -ESTALE);
+    assert_int_equal(w.err.kind, S3_ERROR_PRECONDITION);
+    bed_error(&w.bed, 409, "ConditionalRequestConflict");
+    found(&w, V1);
+    assert_int_equal(put(&w, V1), -EBUSY);
+    bed_error(&w.bed, 409, "ConditionalRequestConflict");
+    found(&w, V1);
+    assert_int_equal(put(&w, NULL), -ESTALE);
+    bed_error(&w.bed, 409, "ConditionalRequestConflict");
+    absent(&w);
+    assert_int_equal(put(&w, NULL), -EBUSY);
+    /* A look that fails decides nothing. */
+    bed_error(&w.bed, 409, "ConditionalRequestConflict");
+    bed_answer(&w.bed, 403, NULL, NULL);
+    assert_int_equal(put(&w, V1), -EACCES);
+    bed_error(&w.bed, 409, "ConditionalRequestConflict");
+    found(&w, V2);
+    assert_int_equal(complete(&w, V1), -ESTALE);
+    world_close(&w);
+}
+
+/* 404 says "removed" only if it says so twice. */
+static void not_there_after_all(void **state)
+{
+    struct world w;
+    world_open(&w, NULL);
+    bed_error(&w.bed, 404, "NoSuchKey");
+    found(&w, V1);
+    assert_int_equal(put(&w, V1), -EIO);
+    assert_int_equal(w.err.kind, S3_ERROR_SERVER);
+    bed_error(&w.bed, 404, "NoSuchKey");
+    absent(&w);
+    assert_int_equal(put(&w, V1), -ENOENT);
+    bed_error(&w.bed, 404, "NoSuchKey");
+    found(&w, V2);
+    assert_int_equal(complete(&w, V1), -ESTALE);
+    bed_error(&w.bed, 404, "NoSuchKey");
+    absent(&w);
+    assert_int_equal(complete(&w, V1), -ENOENT);
+    assert_int_equal(w.err.kind, S3_ERROR_NO_SUCH_KEY);
+    bed_error(&w.bed, 404, "NoSuchUpload");
+    assert_int_equal(complete(&w, V1), -EIO);
+    assert_int_equal(w.err.kind, S3_ERROR_NO_SUCH_UPLOAD);
+    bed_error(&w.bed, 404, "NoSuchKey");
+    found(&w, V1);
+    assert_int_equal(copy(&w, "s", NULL), -EIO);
+    bed_error(&w.bed, 404, "NoSuchKey");
+    absent(&w);
+    assert_int_equal(copy(&w, "s", NULL), -ENOENT);
+    assert_int_equal(w.err.kind, S3_ERROR_NO_SUCH_KEY);
+    world_close(&w);
+}
+
+/* The range was there in the version demanded, so a 416 comes from another one. */
+static void a_source_cut_short(void **state)
+{
+    struct world w;
+    world_open(&w, NULL);
+    bed_error(&w.bed, 416, "InvalidRange");
+    found(&w, V2);
+    assert_int_equal(part_copy(&w), -ESTALE);
+    assert_int_equal(w.err.kind, S3_ERROR_PRECONDITION);
+    bed_error(&w.bed, 416, "InvalidRange");
+    found(&w, V1);
+    assert_int_equal(part_copy(&w), -EIO);
+    bed_error(&w.bed, 416, "InvalidRange");
+    absent(&w);
+    assert_int_equal(part_copy(&w), -ENOENT);
+    bed_answer(&w.bed, 200, NULL, PART_COPIED);
+    assert_int_equal(part_copy(&w), 0);
+    world_close(&w);
+}
+
+static void capabilities_as_text(void **state)
+{
+    CLEANUP_STRBUF struct strbuf sb = STRBUF_INIT(1024);
+    struct store_caps c = {0}, back;
+
+    assert_false(store_caps_known(&c));
+    c = store_caps_all();
+    assert_true(store_caps_known(&c));
+    c.state[STORE_CAP_DELETE_IF_MATCH] = STORE_CAP_IGNORED;
+    c.state[STORE_CAP_COPY_IF_MATCH] = STORE_CAP_REFUSED;
+    c.bare_etags = true;
+    store_caps_print(&c, &sb);
+    assert_int_equal(store_caps_parse(strbuf_str(&sb), &back), 0);
+    assert_memory_equal(&c, &back, sizeof(c));
+    assert_int_equal(store_caps_parse("put-if-match=perhaps", &back), -EBADMSG);
+    assert_int_equal(store_caps_parse("of-the-future=held  other", &back), 0);
+    assert_int_equal(back.state[STORE_CAP_PUT_IF_MATCH], STORE_CAP_UNKNOWN);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_server_that_holds_conditions),
+        cmocka_unit_test(a_server_that_ignores_conditions),
+        cmocka_unit_test(a_server_that_nobody_knows),
+        cmocka_unit_test(a_server_that_refuses_conditions),
+        cmocka_unit_test(two_at_the_same_time),
+        cmocka_unit_test(not_there_after_all),
+        cmocka_unit_test(a_source_cut_short),
+        cmocka_unit_test(capabilities_as_text),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
