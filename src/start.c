@@ -305,6 +305,7 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
         .metadata_ttl_ns = o->metadata_ttl,
         .negative_ttl_ns = o->negative_ttl,
         .key_max = S3_KEY_MAX - strlen(o->prefix),
+        .background = true,
         .root_has_key = *o->prefix != '\0',
         .notify = notify,
     };

@@ -91,5 +91,5 @@ void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_
 {
     struct adapter_request a = adapter_begin(req, "fsyncdir", ino, NULL);
 
-    adapter_finish(&a, vfs_fsync_all(adapter_vfs(req), &a.err));
+    adapter_finish(&a, vfs_fsync_dir(adapter_vfs(req), ino, &a.err));
 }

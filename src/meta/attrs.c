@@ -286,7 +286,7 @@ int attrs_write(const struct posix_attrs *a, bool flag, const struct store_metad
         return -ENOMEM;
 
     for (size_t i = 0; i < n_old; i++) {
-        if (!replaced(old[i].name, a->have, flag))
+        if (!replaced(old[i].name, a->have | a->drop, flag))
             w.out[w.n++] = old[i];
     }
     if (a->have & (POSIX_MODE | POSIX_TYPE))

@@ -44,6 +44,7 @@ enum posix_attr_bit {
 
 struct posix_attrs {
     unsigned have; /* POSIX_* */
+    unsigned drop; /* POSIX_*: written without a value, so that no name tells an old one */
     uint32_t mode; /* st_mode */
     uint32_t uid;
     uint32_t gid;

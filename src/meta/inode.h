@@ -32,9 +32,10 @@ struct inode_attr {
     uint32_t uid;
     uint32_t gid;
     bool posix_known; /* mode, owner and times are this version's own, not what a listing shows */
-    bool times_set;   /* the times were set, not made by writing */
+    bool times_set; /* the times are, or will be, in the metadata; else LastModified is the time */
     char etag[STORE_ETAG_SIZE]; /* "" = not in the store (yet) */
     int64_t modified_ns;        /* LastModified of that version */
+    bool modified_told; /* by a listing, HEAD or COPY; else near it, from an upload's answer */
 };
 
 /* The target of a symbolic link, as read from the version with that ETag. */
@@ -64,6 +65,7 @@ struct inode {
     char *content_type;      /* set by a program; NULL = as the name says, or whatever it has */
     bool own_metadata;       /* this mount wrote all of the object's metadata, out of this struct */
     struct inode_link *link; /* owned; NULL = not read yet, or no link */
+    int attrs_error;         /* of storing attributes later than they were set; not told yet */
     uint64_t attr_until_ns;  /* monotonic; from then on the store must be asked; 0 = now */
 
     /* directories */
@@ -71,7 +73,12 @@ struct inode {
     uint64_t dir_until_ns; /* monotonic; the listing's end */
     enum known marker;     /* an object stands for the directory */
     bool marker_own;       /* written by this mount: empty, without foreign metadata */
-    enum known posix;      /* children have attributes in their metadata */
+    bool marker_busy;      /* being written */
+    uint64_t
+        marker_until_ns; /* monotonic: so soon after it was written nobody else has changed it */
+    int64_t names_changed_ns; /* realtime: when a name in it came or went through this mount; 0 =
+                                 never */
+    enum known posix;         /* children have attributes in their metadata */
     uint64_t posix_until_ns;
     unsigned misses;           /* names asked for one by one since there is no listing */
     bool moving;               /* its keys are being renamed: nothing below may be changed */

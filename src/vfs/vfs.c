@@ -56,6 +56,7 @@ int vfs_new(const struct vfs_options *opts, struct vfs **ret)
     v->inodes.ctx = v;
     pthread_mutex_init(&v->lock, NULL);
     pthread_cond_init(&v->changed, NULL);
+    vfs_pending_init(v);
     vfs_default_attr_locked(v, v->inodes.root);
     *ret = v;
     return 0;
@@ -65,6 +66,7 @@ void vfs_free(struct vfs *v)
 {
     if (!v)
         return;
+    vfs_pending_done(v);
     inode_table_done(&v->inodes);
     pthread_cond_destroy(&v->changed);
     pthread_mutex_destroy(&v->lock);
@@ -233,8 +235,22 @@ void vfs_default_attr_locked(struct vfs *v, struct inode *i)
     i->own_metadata = false;
 }
 
-void vfs_apply_version_locked(struct vfs *v, struct inode *i, uint64_t size, int64_t modified_ns,
-                              const char *etag, uint64_t until_ns)
+/* An upload's answer told the server's clock at its end; LastModified may be of its beginning. */
+static bool is_told_late(const struct inode_attr *a, int64_t modified_ns)
+{
+    return !a->modified_told && modified_ns <= a->modified_ns + NS_PER_S;
+}
+
+static void take_modified(struct inode_attr *a, int64_t modified_ns)
+{
+    if (!a->times_set && a->mtime_ns == a->modified_ns)
+        a->mtime_ns = a->atime_ns = a->ctime_ns = modified_ns;
+    a->modified_ns = modified_ns;
+    a->modified_told = true;
+}
+
+void vfs_take_version_locked(struct vfs *v, struct inode *i, uint64_t size, int64_t modified_ns,
+                             const char *etag, uint64_t until_ns)
 {
     struct inode_attr *a = &i->attr;
     modified_ns -= modified_ns % NS_PER_S; /* a HEAD tells whole seconds, a listing may tell more */
@@ -242,16 +258,36 @@ void vfs_apply_version_locked(struct vfs *v, struct inode *i, uint64_t size, int
     if (i->open && vfs_open_file_unclean(i->open))
         return;
     i->attr_until_ns = until_ns;
+    bool same = etag[0] && strcmp(a->etag, etag) == 0 && a->size == size;
     /* The same version: what is known of its metadata stays known. */
-    if (etag[0] && strcmp(a->etag, etag) == 0 && a->size == size && a->modified_ns == modified_ns)
+    if (same && a->modified_ns == modified_ns) {
+        a->modified_told = true;
         return;
+    }
+    if (same && (is_told_late(a, modified_ns) || vfs_attrs_pending(i))) {
+        i->own_metadata &= is_told_late(a, modified_ns);
+        take_modified(a, modified_ns);
+        return;
+    }
+    if (vfs_attrs_pending(i))
+        vfs_pending_conflict_locked(v, i->open);
     if (a->etag[0])
         vfs_notify_inode(v, i);
     i->version++;
     a->size = size;
     a->modified_ns = modified_ns;
+    a->modified_told = true;
     snprintf(a->etag, sizeof(a->etag), "%s", etag);
     vfs_default_attr_locked(v, i);
+}
+
+void vfs_apply_version_locked(struct vfs *v, struct inode *i, uint64_t size, int64_t modified_ns,
+                              const char *etag, uint64_t until_ns)
+{
+    /* It may tell of what is just being stored or renamed, or of what was before it. */
+    if (i->open && i->open->busy)
+        return;
+    vfs_take_version_locked(v, i, size, modified_ns, etag, until_ns);
 }
 
 /* The types that a file's metadata can give it. A device would be a hole in the host's permissions,
@@ -283,14 +319,14 @@ void vfs_apply_posix_locked(struct vfs *v, struct inode *i, const struct store_a
         a->uid = p.uid;
     if (p.have & POSIX_GID)
         a->gid = p.gid;
-    if (p.have & POSIX_MTIME) {
+    if (p.have & POSIX_MTIME)
         a->atime_ns = a->ctime_ns = a->mtime_ns = p.mtime_ns;
-        a->times_set = true;
-    }
     if (p.have & POSIX_ATIME)
         a->atime_ns = p.atime_ns;
-    if (p.have & POSIX_CTIME)
+    /* Without a time of change in the metadata LastModified is both: a listing tells no more. */
+    if ((p.have & POSIX_CTIME) && (p.have & POSIX_MTIME || i->kind == NODE_DIR))
         a->ctime_ns = p.ctime_ns;
+    a->times_set = (p.have & (POSIX_MTIME | POSIX_ATIME)) != 0;
     if (p.xattr)
         i->xattr = strdup(p.xattr);
     const char *type = attrs && i->kind == NODE_FILE ? attrs->content_type : NULL;
@@ -347,7 +383,7 @@ void vfs_fill_attr_locked(struct vfs *v, struct inode *i, struct vfs_entry *ret)
     /* Directories exist while one looks into them; their attributes change by us alone. */
     ret->attr_ttl_ns = ret->entry_ttl_ns;
     /* Size and times move with each write. */
-    if (i->open)
+    if (i->open && (i->open->handles > 0 || i->open->writer))
         ret->attr_ttl_ns = 0;
 }
 
@@ -360,7 +396,8 @@ void vfs_fill_entry_locked(struct vfs *v, struct inode *i, struct vfs_entry *ret
 void vfs_dir_changed_locked(struct vfs *v, struct inode *dir)
 {
     dir->changes++;
-    dir->attr.mtime_ns = dir->attr.ctime_ns = clock_realtime_ns(v->clock);
+    dir->names_changed_ns = clock_realtime_ns(v->clock);
+    dir->attr.mtime_ns = dir->attr.ctime_ns = dir->names_changed_ns;
 }
 
 void vfs_notify_inode(struct vfs *v, const struct inode *i)

@@ -64,6 +64,7 @@ struct vfs_options {
     uint64_t negative_ttl_ns; /* an absent name; 0 = always asked for */
     size_t key_max;           /* bytes of a key without the mount's prefix; 0 = 1,024 */
     bool fsync_local;         /* fsync does not wait for a store that acknowledges early */
+    bool background;          /* attributes are stored from threads of its own; else by vfs_tick */
     bool root_has_key;        /* the mount has a prefix, so its root can have a marker */
     unsigned parallel;        /* requests of one operation under way; 0 = 16 */
     uint64_t listing_memory;  /* bytes of cached listings; 0 = 256 MiB */
@@ -81,6 +82,9 @@ struct vfs_recovery {
 void vfs_recover(struct vfs *v, const atomic_bool *stop, struct vfs_recovery *ret);
 /* Commits every file that is open for writing; the first error is returned, the rest goes on. */
 int vfs_sync(struct vfs *v, struct s3_error *err);
+/* Without threads of its own: stores the attributes that are due, or all. When the next ones will
+ * be, from now on; UINT64_MAX = there are none. */
+uint64_t vfs_tick(struct vfs *v, bool all);
 void vfs_free(struct vfs *v); /* NULL ok; open files and directories must be released before */
 
 /* Who asks, for what new files belong to. */
@@ -124,6 +128,8 @@ struct vfs_changes {
     int64_t atime_ns;
     int64_t mtime_ns;
 };
+/* Sizes are in the store with the file's close; the rest a second later, or with what comes before:
+ * its upload, its rename, fsync, vfs_sync. */
 int vfs_setattr(struct vfs *v, uint64_t ino, struct vfs_file *file,
                 const struct vfs_changes *changes, struct vfs_entry *ret, struct s3_error *err);
 
@@ -164,8 +170,8 @@ int vfs_lseek(struct vfs *v, struct vfs_file *file, uint64_t offset, int whence,
 int vfs_flush(struct vfs *v, struct vfs_file *file, struct s3_error *err);
 /* The same for whatever was written to the file, through any of its handles. */
 int vfs_fsync(struct vfs *v, struct vfs_file *file, struct s3_error *err);
-/* fsync(2) of a directory: names made and removed before are in the store. */
-int vfs_fsync_all(struct vfs *v, struct s3_error *err);
+/* fsync(2) of a directory: its attributes, and names made and removed before, are in the store. */
+int vfs_fsync_dir(struct vfs *v, uint64_t ino, struct s3_error *err);
 /* The file is released whatever is returned; an error means that data was lost. */
 int vfs_release(struct vfs *v, struct vfs_file *file, struct s3_error *err);
 

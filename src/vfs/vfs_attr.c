@@ -3,13 +3,14 @@
  * upload; of any other file it is a copy of the object onto itself with new metadata; of a
  * directory it is its marker. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "vfs/vfs_impl.h"
 
 #define METADATA_BYTES_MAX (256u << 10)
-/* "Now" is the LastModified of what was stored less than that ago. */
+/* touch(1) sets the times of what it has just made. */
 #define NOW_NS (2 * NS_PER_S)
 
 /* ---- getattr ---- */
@@ -138,6 +139,8 @@ static int copy_version_locked(struct vfs *v, struct open_file *of, const char *
     return r;
 }
 
+#define NOTHING_TO_STORE 1
+
 static int copy_onto_itself_locked(struct vfs *v, struct open_file *of, const char *key,
                                    struct store_version *version, struct s3_error *err)
 {
@@ -149,10 +152,36 @@ static int copy_onto_itself_locked(struct vfs *v, struct open_file *of, const ch
         of->inode->own_metadata = false;
     }
     int r = know_version_locked(v, of, err);
-    return r < 0 ? r : copy_version_locked(v, of, key, of->base, version, err);
+    /* Another host was first: what was changed were the attributes of another version. */
+    if (r < 0 || !of->attrs_dirty)
+        return r < 0 ? r : NOTHING_TO_STORE;
+    return copy_version_locked(v, of, key, of->base, version, err);
 }
 
-int vfs_store_attrs_locked(struct vfs *v, struct open_file *of, struct s3_error *err)
+static int store_dir_attrs_locked(struct vfs *v, struct inode *dir, struct s3_error *err)
+{
+    int r = 0;
+    if (dir->parent && vfs_posix_deviates_locked(v, dir))
+        r = vfs_posix_mark_locked(v, dir->parent, err);
+    if (r == 0)
+        r = vfs_marker_write_locked(v, dir, false, err);
+    if (r < 0)
+        return r;
+    dir->attr.posix_known = true;
+    dir->posix_until_ns = vfs_after(vfs_now(v), v->opts.metadata_ttl_ns);
+    if (dir->posix == KNOWN_NOT)
+        dir->posix_until_ns = 0;
+    return 0;
+}
+
+/* Nothing but the time of change is different, and that will be LastModified. */
+static bool is_touch_locked(const struct vfs *v, const struct inode *i)
+{
+    const struct inode_attr *a = &i->attr;
+    return i->kind == NODE_FILE && !a->times_set && a->mtime_ns != a->modified_ns;
+}
+
+static int store_file_attrs_locked(struct vfs *v, struct open_file *of, struct s3_error *err)
 {
     struct inode *i = of->inode;
     struct inode_attr *a = &i->attr;
@@ -162,10 +191,17 @@ int vfs_store_attrs_locked(struct vfs *v, struct open_file *of, struct s3_error 
     int r = inode_key(i, v->opts.key_max, key);
     if (r < 0)
         return r;
+    /* The copy has another LastModified: the time that the file had is kept in the metadata. */
+    if (v->opts.posix != VFS_POSIX_OFF && !is_touch_locked(v, i))
+        a->times_set = true;
     if (i->parent && vfs_posix_deviates_locked(v, i) &&
         (r = vfs_posix_mark_locked(v, i->parent, err)) < 0)
         return r;
+    of->storing = true;
     r = copy_onto_itself_locked(v, of, key, &version, &local);
+    of->storing = false;
+    if (r == NOTHING_TO_STORE)
+        return 0;
     if (r < 0) {
         if (err)
             *err = local;
@@ -174,6 +210,9 @@ int vfs_store_attrs_locked(struct vfs *v, struct open_file *of, struct s3_error 
     bool kernel_has_it = i->kernel_version == i->version && strcmp(version.etag, a->etag) == 0;
     memcpy(a->etag, version.etag, sizeof(a->etag));
     a->modified_ns = version.mtime_ns - version.mtime_ns % NS_PER_S;
+    a->modified_told = true;
+    if (!a->times_set)
+        a->mtime_ns = a->atime_ns = a->ctime_ns = a->modified_ns;
     a->posix_known = true;
     i->changes++;
     if (!kernel_has_it)
@@ -192,6 +231,46 @@ int vfs_store_attrs_locked(struct vfs *v, struct open_file *of, struct s3_error 
     return r;
 }
 
+int vfs_store_attrs_locked(struct vfs *v, struct open_file *of, struct s3_error *err)
+{
+    return of->inode->kind == NODE_DIR ? store_dir_attrs_locked(v, of->inode, err)
+                                       : store_file_attrs_locked(v, of, err);
+}
+
+int vfs_attrs_changed_locked(struct vfs *v, struct open_file *of, struct s3_error *err)
+{
+    const struct inode *i = of->inode;
+    /* Now is now: a second later LastModified would be another time than the one that is shown. */
+    bool touch = is_touch_locked(v, i) && !vfs_posix_deviates_locked(v, i);
+    if (!touch && vfs_pending_add_locked(v, of))
+        return 0;
+    int r = vfs_store_attrs_locked(v, of, err);
+    return r < 0 ? r : vfs_take_attrs_error(of->inode);
+}
+
+int vfs_take_attrs_error(struct inode *i)
+{
+    int error = i->attrs_error;
+    i->attrs_error = 0;
+    return error;
+}
+
+/* ---- times ---- */
+
+bool vfs_keeps_times_locked(const struct vfs *v, const struct inode *i)
+{
+    if (v->opts.posix == VFS_POSIX_AUTO)
+        return i->parent && i->parent->posix == KNOWN_YES;
+    return v->opts.posix == VFS_POSIX_ON;
+}
+
+int64_t vfs_write_time_locked(struct vfs *v, const struct inode *i)
+{
+    int64_t now = clock_realtime_ns(v->clock);
+    /* LastModified, which will be the time, has whole seconds. */
+    return i->kind == NODE_FILE && !i->attr.times_set ? now - now % NS_PER_S : now;
+}
+
 /* ---- setattr ---- */
 
 /* Applies the changes to the inode; false when nothing is different afterwards. */
@@ -208,30 +287,44 @@ static bool apply_locked(struct vfs *v, struct inode *i, const struct vfs_change
     if (c->set & VFS_SET_ATIME)
         a->atime_ns = c->set & VFS_SET_ATIME_NOW ? now : c->atime_ns;
     if (c->set & VFS_SET_MTIME) {
-        a->mtime_ns = c->set & VFS_SET_MTIME_NOW ? now : c->mtime_ns;
-        a->times_set = !(c->set & VFS_SET_MTIME_NOW);
+        bool is_now = (c->set & VFS_SET_MTIME_NOW) != 0;
+        a->times_set = i->kind == NODE_DIR ? !is_now : !is_now || vfs_keeps_times_locked(v, i);
+        a->mtime_ns = is_now ? vfs_write_time_locked(v, i) : c->mtime_ns;
+        i->names_changed_ns = 0;
     }
     bool only_access = (c->set & ~(unsigned)(VFS_SET_ATIME | VFS_SET_ATIME_NOW)) == 0;
     bool same = a->mode == old.mode && a->uid == old.uid && a->gid == old.gid &&
                 a->mtime_ns == old.mtime_ns && a->atime_ns == old.atime_ns;
-    if (!same)
-        a->ctime_ns = now;
-    if (!same && only_access)
+    if (same) {
+        *a = old;
+        return false;
+    }
+    a->ctime_ns = now;
+    if (only_access || ((c->set & VFS_SET_ATIME) && !(c->set & VFS_SET_ATIME_NOW)))
         a->times_set = true;
-    return !same;
+    return true;
 }
 
-/* Whether the time set is what the store's own time of the version says already. */
-static bool is_recent_locked(struct vfs *v, const struct inode *i, const struct vfs_changes *c)
+static bool is_within(int64_t age_ns, int64_t limit_ns)
+{
+    return age_ns >= 0 && age_ns < limit_ns;
+}
+
+/* Whether the times are now already: to the second where LastModified tells them, and where the
+ * file was just made through this handle, as touch(1) does. */
+static bool is_recent_locked(struct vfs *v, const struct inode *i, const struct vfs_file *file,
+                             const struct vfs_changes *c)
 {
     unsigned now = VFS_SET_ATIME | VFS_SET_MTIME | VFS_SET_ATIME_NOW | VFS_SET_MTIME_NOW;
-    if (c->set != now || i->attr.times_set || !i->attr.modified_ns)
+    const struct inode_attr *a = &i->attr;
+    if (c->set != now || !a->modified_ns)
         return false;
     int64_t realtime = clock_realtime_ns(v->clock);
-    int64_t age = realtime - i->attr.modified_ns;
-    /* That of the last access is in the metadata alone, and writing has not changed it. */
-    int64_t access_age = realtime - i->attr.atime_ns;
-    return age >= 0 && age < NOW_NS && access_age >= 0 && access_age < NOW_NS;
+    int64_t age = realtime - a->mtime_ns, access_age = realtime - a->atime_ns;
+    int64_t limit = file && (file->flags & O_CREAT) && i->own_metadata ? NOW_NS
+                    : a->times_set                                     ? 0
+                                                                       : NS_PER_S;
+    return is_within(age, limit) && is_within(access_age, limit);
 }
 
 /* Without metadata there is nothing that could keep it. */
@@ -250,24 +343,27 @@ static int set_file_locked(struct vfs *v, struct open_file *of, struct vfs_file 
                            const struct vfs_changes *c, struct s3_error *err)
 {
     struct inode *i = of->inode;
-    bool unclean = vfs_upload_pending(of);
+    bool unclean = vfs_upload_pending(of), known = i->attr.posix_known;
     if (i->unlinked) {
         (void)apply_locked(v, i, c);
         return 0;
     }
-    if (!unclean && is_recent_locked(v, i, c))
+    if (!unclean && is_recent_locked(v, i, file, c))
         return 0;
     int r = vfs_know_attrs_locked(v, of, err);
     if (r < 0)
         return r;
     struct inode_attr old = i->attr;
-    if (!apply_locked(v, i, c))
-        return 0;
+    if (!apply_locked(v, i, c)) {
+        /* What it had already is to be seen from now on. */
+        return !known && i->parent && vfs_posix_deviates_locked(v, i)
+                   ? vfs_posix_mark_locked(v, i->parent, err)
+                   : 0;
+    }
     of->attrs_dirty = true;
-    /* Its upload is still to come, or its close. */
-    if (unclean || (file && file->open))
-        return 0;
-    r = vfs_store_attrs_locked(v, of, err);
+    if (unclean)
+        return 0; /* its upload is still to come */
+    r = vfs_attrs_changed_locked(v, of, err);
     if (r < 0) {
         of->attrs_dirty = false;
         i->attr = old;
@@ -282,34 +378,38 @@ int vfs_know_dir_locked(struct vfs *v, struct inode *dir, struct s3_error *err)
     return vfs_posix_load_locked(v, &dir, 1, err);
 }
 
-int vfs_store_dir_attrs_locked(struct vfs *v, struct inode *dir, struct s3_error *err)
-{
-    int r = 0;
-    if (dir->parent && vfs_posix_deviates_locked(v, dir))
-        r = vfs_posix_mark_locked(v, dir->parent, err);
-    if (r == 0)
-        r = vfs_marker_write_locked(v, dir, false, err);
-    if (r < 0)
-        return r;
-    dir->attr.posix_known = true;
-    dir->posix_until_ns = vfs_after(vfs_now(v), v->opts.metadata_ttl_ns);
-    if (dir->posix == KNOWN_NOT)
-        dir->posix_until_ns = 0;
-    return 0;
-}
-
-static int set_dir_locked(struct vfs *v, struct inode *i, const struct vfs_changes *c,
+static int set_dir_locked(struct vfs *v, struct open_file *of, const struct vfs_changes *c,
                           struct s3_error *err)
 {
+    struct inode *i = of->inode;
     int r = i->unlinked ? 0 : vfs_know_dir_locked(v, i, err);
     if (r < 0)
         return r;
     struct inode_attr old = i->attr;
     if (!apply_locked(v, i, c) || i->unlinked)
         return 0;
-    r = vfs_store_dir_attrs_locked(v, i, err);
-    if (r < 0)
+    of->attrs_dirty = true;
+    r = vfs_attrs_changed_locked(v, of, err);
+    if (r < 0) {
+        of->attrs_dirty = false;
         i->attr = old;
+    }
+    return r;
+}
+
+static int change_dir_locked(struct vfs *v, struct inode *i, const struct vfs_changes *c,
+                             struct s3_error *err)
+{
+    struct open_file *of;
+    if (!is_kept_locked(v, i, c))
+        return -EOPNOTSUPP;
+    int r = vfs_open_file_get_locked(v, i, &of);
+    if (r < 0)
+        return r;
+    vfs_open_file_begin_locked(v, of);
+    r = set_dir_locked(v, of, c, err);
+    vfs_open_file_end_locked(v, of);
+    vfs_open_file_put_locked(v, of);
     return r;
 }
 
@@ -353,7 +453,7 @@ int vfs_setattr(struct vfs *v, uint64_t ino, struct vfs_file *file,
     if (i->kind == NODE_FILE)
         r = change_file_locked(v, i, file, changes, err);
     else
-        r = is_kept_locked(v, i, changes) ? set_dir_locked(v, i, changes, err) : -EOPNOTSUPP;
+        r = change_dir_locked(v, i, changes, err);
     if (r == 0)
         vfs_fill_attr_locked(v, i, ret);
     return r;

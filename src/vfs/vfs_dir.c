@@ -264,7 +264,8 @@ void vfs_new_attr_locked(struct vfs *v, const struct vfs_caller *caller, const s
         if (is_dir)
             a->mode |= S_ISGID;
     }
-    a->mtime_ns = a->atime_ns = a->ctime_ns = clock_realtime_ns(v->clock);
+    a->times_set = !is_dir && (!S_ISREG(a->mode) || vfs_keeps_times_locked(v, i));
+    a->mtime_ns = a->atime_ns = a->ctime_ns = vfs_write_time_locked(v, i);
 }
 
 bool vfs_is_taken_locked(struct vfs *v, struct inode *dir, const char *component)
@@ -330,7 +331,7 @@ int vfs_mkdir(struct vfs *v, const struct vfs_caller *caller, uint64_t parent, c
     r = make_dir_locked(v, dir, i, key, err);
     if (r == 0) {
         i->attr_until_ns = vfs_after(vfs_now(v), v->opts.metadata_ttl_ns);
-        i->marker = KNOWN_YES;
+        vfs_marker_written_locked(v, i);
         i->marker_own = true;
         i->posix = KNOWN_NO;
         i->posix_until_ns = i->attr_until_ns;

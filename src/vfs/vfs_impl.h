@@ -33,6 +33,10 @@ struct vfs_hidden {
 };
 
 TAILQ_HEAD(open_files, open_file);
+TAILQ_HEAD(pending_files, open_file);
+
+/* Copies of objects onto themselves under way, at most. */
+#define VFS_ATTR_THREADS 8u
 
 /* An operation that changes something, for as long as it runs: it neither begins below a directory
  * that is being renamed, nor is a rename begun above it. On its stack, taken before anything else:
@@ -67,9 +71,19 @@ struct vfs {
     uint64_t listing_bytes;
     enum known copy_if_absent;    /* the store keeps COPY from replacing anything when told so */
     TAILQ_HEAD(, inode) listings; /* inodes with a listing, least recently used first */
+
+    /* vfs_pending.c; protected by lock */
+    struct pending_files pending; /* by due_ns; each with a reference */
+    unsigned n_pending;
+    pthread_cond_t due;
+    pthread_t threads[VFS_ATTR_THREADS];
+    unsigned n_threads;
+    unsigned n_idle;
+    bool stopping;
 };
 
-/* A file that is open for writing: one for all its handles, hung on inode->open. */
+/* A file that is open for writing, or a file or directory whose attributes are to be stored: one
+ * for all its handles, hung on inode->open. */
 struct open_file {
     struct vfs *vfs;
     struct inode *inode; /* referenced */
@@ -81,7 +95,8 @@ struct open_file {
     bool absent;               /* nothing is in the store under the name yet */
     bool exclusive;            /* the first commit must not replace anything */
     bool dirty;                /* content was changed since the last commit */
-    bool attrs_dirty;          /* mode, owner or times were */
+    bool attrs_dirty;          /* mode, owner, times or extended attributes were */
+    bool storing;              /* the attributes are under way to the store */
     bool busy;                 /* a commit, rename or change of attributes is under way */
     unsigned waiting;          /* threads that want to be busy with it */
     unsigned writing;          /* threads inside writer_write */
@@ -90,6 +105,11 @@ struct open_file {
     bool failed;               /* a commit failed, and somebody was told */
     bool lost_is_current;      /* lost+found has what was written, or could not have it */
     char *lost_path;           /* there; owned, NULL = nothing */
+    bool pending;              /* in vfs.pending */
+    TAILQ_ENTRY(open_file) by_due;
+    uint64_t due_ns;           /* monotonic */
+    uint64_t pending_since_ns; /* when the first of the changes was made */
+    unsigned tries;            /* to store them that failed */
     /* used by the one who is busy, and by the attrs callback */
     struct arena attrs_arena;
     struct store_object *base; /* headers and foreign metadata to keep; owned, NULL = none */
@@ -149,6 +169,9 @@ void vfs_notify_inode(struct vfs *v, const struct inode *i);
 /* Takes over a version that the store told. */
 void vfs_apply_version_locked(struct vfs *v, struct inode *i, uint64_t size, int64_t modified_ns,
                               const char *etag, uint64_t until_ns);
+/* The same for who is busy with the file. */
+void vfs_take_version_locked(struct vfs *v, struct inode *i, uint64_t size, int64_t modified_ns,
+                             const char *etag, uint64_t until_ns);
 /* And the attributes in its metadata, NULL = it has none. */
 void vfs_apply_posix_locked(struct vfs *v, struct inode *i, const struct store_attrs *attrs);
 
@@ -216,6 +239,8 @@ bool vfs_posix_is_own(struct vfs *v, const char *key, const struct store_attrs *
                       const struct s3_error *refusal, struct store_version *ret);
 /* Writes the directory's marker with its attributes. Lock given up. */
 int vfs_marker_write_locked(struct vfs *v, struct inode *dir, bool flag, struct s3_error *err);
+/* It was, just now, by this mount. */
+void vfs_marker_written_locked(struct vfs *v, struct inode *dir);
 
 /* ---- vfs_lookup.c ---- */
 
@@ -274,12 +299,40 @@ struct vfs_copy {
 int vfs_copy_object(struct vfs *v, const struct vfs_copy *c, struct store_version *ret,
                     struct s3_error *err);
 
+/* ---- vfs_pending.c ---- */
+
+/* The attributes, which are dirty, are stored after a while. False when they must be stored now. */
+bool vfs_pending_add_locked(struct vfs *v, struct open_file *of);
+/* The store has another version than the one whose attributes were changed: nothing is stored. */
+void vfs_pending_conflict_locked(struct vfs *v, struct open_file *of);
+/* Storing them failed, and somebody is told: for good, or they stay pending. */
+void vfs_pending_failed_locked(struct vfs *v, struct open_file *of, int r,
+                               const struct s3_error *err);
+/* All that is pending is due now. */
+void vfs_pending_hurry_locked(struct vfs *v);
+void vfs_pending_init(struct vfs *v);
+/* Ends the threads; what was not stored is lost. */
+void vfs_pending_done(struct vfs *v);
+/* Whether what is known here of the attributes is newer than what the store tells. */
+static inline bool vfs_attrs_pending(const struct inode *i)
+{
+    return i->open && (i->open->attrs_dirty || i->open->storing);
+}
+
 /* ---- vfs_attr.c ---- */
 
-/* Stores the attributes of a file that has no upload coming, as a copy onto itself. The caller is
- * busy with the file. Lock given up. */
+/* Stores the attributes of a file that has no upload coming, as a copy onto itself; of a directory,
+ * in its marker. The caller is busy with it. Lock given up. */
 int vfs_store_attrs_locked(struct vfs *v, struct open_file *of, struct s3_error *err);
-
+/* Attributes were changed: stored in a while, or now. The caller is busy with the file. Lock given
+ * up. */
+int vfs_attrs_changed_locked(struct vfs *v, struct open_file *of, struct s3_error *err);
+/* What storing attributes later than they were set came to, once. */
+int vfs_take_attrs_error(struct inode *i);
+/* Whether times are kept in the metadata of what is written there; elsewhere LastModified tells. */
+bool vfs_keeps_times_locked(const struct vfs *v, const struct inode *i);
+/* The time of change of a file that is written now. */
+int64_t vfs_write_time_locked(struct vfs *v, const struct inode *i);
 /* Asks for attributes of a file that are too old. Lock given up. */
 int vfs_refresh_locked(struct vfs *v, struct inode *i, struct s3_error *err);
 /* Whether nobody has to be asked what the object's metadata is. */
@@ -287,8 +340,6 @@ bool vfs_metadata_is_own_locked(struct vfs *v, const struct inode *i);
 /* Before a change of some of the attributes: the rest, so that it is kept. Lock given up. */
 int vfs_know_attrs_locked(struct vfs *v, struct open_file *of, struct s3_error *err);
 int vfs_know_dir_locked(struct vfs *v, struct inode *dir, struct s3_error *err);
-/* Stores the directory's attributes in its marker. Lock given up. */
-int vfs_store_dir_attrs_locked(struct vfs *v, struct inode *dir, struct s3_error *err);
 
 /* ---- vfs_read.c ---- */
 
@@ -323,6 +374,8 @@ int vfs_writer_locked(struct vfs *v, struct open_file *of, bool truncated, struc
 /* Puts content and attributes into the store. The caller is busy with the file. Lock held, given
  * up meanwhile. */
 int vfs_commit_locked(struct vfs *v, struct open_file *of, struct s3_error *err);
+/* The content alone, with the attributes that its upload takes along. */
+int vfs_commit_content_locked(struct vfs *v, struct open_file *of, struct s3_error *err);
 /* Asks for the version that is about to be changed: its headers and foreign metadata are kept for
  * the next one; with attrs its own attributes become the inode's. -ESTALE when it is not the one
  * that was known (which it is from then on), or gone. Lock given up. */
@@ -366,6 +419,18 @@ int vfs_rename_inode_locked(struct vfs *v, struct inode *i, struct inode *dir,
 int vfs_rename_dir_locked(struct vfs *v, struct inode *i, struct inode *dir, const char *component,
                           const char *key, struct inode *target, bool noreplace,
                           struct s3_error *err);
+
+/* ---- vfs_rename_attrs.c ---- */
+
+/* What a rename's copy carries under the new name, when it is not just what the source does: c's
+ * attrs, from *attrs, arena and *o (an answer of the store, filled if it was asked). */
+int vfs_rename_attrs_locked(struct vfs *v, struct open_file *of, const char *component,
+                            struct vfs_copy *c, char etag[STORE_ETAG_SIZE], struct arena *arena,
+                            struct store_object *o, struct store_attrs *attrs,
+                            struct s3_error *err);
+/* After it: what the file is like now. Lock given up. */
+void vfs_renamed_attrs_locked(struct vfs *v, struct inode *i, struct inode *dir,
+                              const struct store_object *o, int64_t modified_ns);
 
 /* ---- vfs_fanout.c ---- requests in parallel */
 

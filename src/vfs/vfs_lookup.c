@@ -284,6 +284,8 @@ static int ask_locked(struct vfs *v, struct inode *dir, const char *name,
 int vfs_complete_locked(struct vfs *v, struct inode *dir, struct inode *i, struct s3_error *err)
 {
     bool wanted;
+    if (vfs_attrs_pending(i))
+        return 0;
     if (i->kind == NODE_DIR && vfs_now(v) >= i->posix_until_ns)
         i->attr.posix_known = false;
     if (i->attr.posix_known || (i->open && vfs_open_file_unclean(i->open)))

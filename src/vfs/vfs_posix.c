@@ -16,6 +16,8 @@
 
 /* Another host keeps writing the marker that is being written. */
 #define MARKER_TRIES 4
+/* A marker that this mount has written is not looked at for that long: chmod after mkdir. */
+#define MARKER_OWN_NS (3 * NS_PER_S)
 
 #define DIRECTORY_CONTENT_TYPE "application/x-directory"
 #define METADATA_BYTES_MAX     (256u << 10)
@@ -34,8 +36,7 @@ static void own_attrs_locked(const struct inode *i, struct posix_attrs *p)
 {
     const struct inode_attr *a = &i->attr;
     *p = (struct posix_attrs){
-        .have = POSIX_MODE | POSIX_TYPE | POSIX_UID | POSIX_GID | POSIX_MTIME | POSIX_ATIME |
-                POSIX_CTIME | POSIX_XATTR,
+        .have = POSIX_MODE | POSIX_TYPE | POSIX_UID | POSIX_GID | POSIX_CTIME | POSIX_XATTR,
         .mode = a->mode,
         .uid = a->uid,
         .gid = a->gid,
@@ -44,6 +45,12 @@ static void own_attrs_locked(const struct inode *i, struct posix_attrs *p)
         .ctime_ns = a->ctime_ns,
         .xattr = i->xattr,
     };
+    /* Of a file that has only been written LastModified is the time, before and after its
+     * directory is marked. */
+    if (i->kind == NODE_DIR || a->times_set)
+        p->have |= POSIX_MTIME | POSIX_ATIME;
+    else
+        p->drop = POSIX_MTIME | POSIX_ATIME;
 }
 
 int vfs_posix_metadata_locked(struct vfs *v, const struct inode *i, bool flag,
@@ -85,8 +92,9 @@ bool vfs_posix_is_own(struct vfs *v, const char *key, const struct store_attrs *
         return false;
     attrs_read(sent->metadata, sent->n_metadata, &ours);
     attrs_read(o.attrs.metadata, o.attrs.n_metadata, &there);
-    bool own = (ours.have & there.have & times) == times && ours.ctime_ns == there.ctime_ns &&
-               ours.mtime_ns == there.mtime_ns;
+    bool own = (ours.have & POSIX_CTIME) && (ours.have & times) == (there.have & times) &&
+               ours.ctime_ns == there.ctime_ns &&
+               (!(ours.have & POSIX_MTIME) || ours.mtime_ns == there.mtime_ns);
     *ret = (struct store_version){.mtime_ns = o.mtime_ns};
     memcpy(ret->etag, o.etag, sizeof(ret->etag));
     store_object_done(&o);
@@ -276,6 +284,12 @@ static int marker_put(struct vfs *v, const char *key, const struct store_attrs *
     return store_copy(v->store, &in, version, err);
 }
 
+void vfs_marker_written_locked(struct vfs *v, struct inode *dir)
+{
+    dir->marker = KNOWN_YES;
+    dir->marker_until_ns = vfs_after(vfs_now(v), MARKER_OWN_NS);
+}
+
 static int write_marker_once_locked(struct vfs *v, struct inode *dir, const char *key, bool flag,
                                     struct marker_state *m, struct s3_error *err)
 {
@@ -286,12 +300,22 @@ static int write_marker_once_locked(struct vfs *v, struct inode *dir, const char
                                       &arena, &attrs);
     if (r < 0)
         return r;
+    /* Attributes that wait to be stored go with it. */
+    struct open_file *of = dir->open && dir->open->attrs_dirty ? dir->open : NULL;
+    if (of) {
+        of->attrs_dirty = false;
+        of->refs++;
+    }
     pthread_mutex_unlock(&v->lock);
     r = marker_put(v, key, &attrs, m, &version, err);
     pthread_mutex_lock(&v->lock);
+    if (of) {
+        of->attrs_dirty |= r < 0;
+        vfs_open_file_put_locked(v, of);
+    }
     if (r < 0)
         return r;
-    dir->marker = KNOWN_YES;
+    vfs_marker_written_locked(v, dir);
     dir->marker_own |= !m->there;
     if (dir->dir)
         dir->dir->marker = true;
@@ -300,28 +324,40 @@ static int write_marker_once_locked(struct vfs *v, struct inode *dir, const char
     return 0;
 }
 
+static bool must_look_locked(struct vfs *v, const struct inode *dir, const struct marker_state *m)
+{
+    if (dir->marker == KNOWN_NO)
+        return false;
+    return !(m->own && dir->marker == KNOWN_YES && vfs_now(v) < dir->marker_until_ns);
+}
+
 /* Another host may write the same marker. Its ETag, that of an empty object, does not tell: it is
  * looked at before each change, and written on condition that it is absent where it is believed to
  * be. */
-int vfs_marker_write_locked(struct vfs *v, struct inode *dir, bool flag, struct s3_error *err)
+static int write_marker_locked(struct vfs *v, struct inode *dir, bool flag, struct s3_error *err)
 {
     char key[COMPONENT_LENGTH_MAX + 1];
     int r = vfs_marker_key_locked(v, dir, key);
     for (int tries = 1; r == 0; tries++) {
         struct marker_state m = {.own = dir->marker_own};
         struct s3_error local = {0};
-        if (tries > 1 || dir->marker != KNOWN_NO) {
+        bool looked = tries > 1 || must_look_locked(v, dir, &m);
+        m.there = !looked && dir->marker == KNOWN_YES;
+        if (looked) {
             pthread_mutex_unlock(&v->lock);
             r = head(v, key, &m.old, &m.there, &local);
             pthread_mutex_lock(&v->lock);
         }
+        looked &= m.there && r == 0;
         if (r == 0) {
             bool keep =
-                m.there && attrs_directory_flag(m.old.attrs.metadata, m.old.attrs.n_metadata);
+                looked && attrs_directory_flag(m.old.attrs.metadata, m.old.attrs.n_metadata);
+            /* Not looked at: another host may have marked it since. */
+            keep |= !looked && m.there;
             r = write_marker_once_locked(v, dir, key, flag || keep || dir->posix == KNOWN_YES, &m,
                                          &local);
         }
-        if (m.there)
+        if (looked)
             store_object_done(&m.old);
         if (r == 0)
             return 0;
@@ -333,6 +369,27 @@ int vfs_marker_write_locked(struct vfs *v, struct inode *dir, bool flag, struct 
         if (err)
             *err = local;
     }
+    return r;
+}
+
+/* One at a time: each begins with what the one before has written. */
+int vfs_marker_write_locked(struct vfs *v, struct inode *dir, bool flag, struct s3_error *err)
+{
+    inode_ref(dir);
+    while (dir->marker_busy)
+        pthread_cond_wait(&v->changed, &v->lock);
+    int r = 0;
+    if (!flag || v->opts.posix != VFS_POSIX_AUTO || dir->posix != KNOWN_YES) {
+        dir->marker_busy = true;
+        /* Attributes that wait go along: from here on they are to be looked for. */
+        if (vfs_attrs_pending(dir) && dir->parent && vfs_posix_deviates_locked(v, dir))
+            r = vfs_posix_mark_locked(v, dir->parent, err);
+        if (r == 0)
+            r = write_marker_locked(v, dir, flag, err);
+        dir->marker_busy = false;
+        pthread_cond_broadcast(&v->changed);
+    }
+    inode_unref(&v->inodes, dir);
     return r;
 }
 
@@ -372,7 +429,8 @@ static int apply_head_locked(struct vfs *v, struct head_job *j, uint64_t until_n
 {
     struct inode *i = j->inode;
     bool absent = j->result < 0 && j->error.kind == S3_ERROR_NO_SUCH_KEY;
-    if (i->changes != j->changes || (i->open && vfs_open_file_unclean(i->open))) {
+    if (i->changes != j->changes || vfs_attrs_pending(i) ||
+        (i->open && vfs_open_file_unclean(i->open))) {
         i->attr.posix_known = true; /* our own, newer than the answer */
         return 0;
     }
@@ -390,6 +448,9 @@ static int apply_head_locked(struct vfs *v, struct head_job *j, uint64_t until_n
         if (!absent)
             i->attr.modified_ns = j->object.mtime_ns;
         vfs_apply_posix_locked(v, i, absent ? NULL : &j->object.attrs);
+        /* Names that came or went are not written down. */
+        if (i->names_changed_ns > i->attr.mtime_ns && i->names_changed_ns > i->attr.modified_ns)
+            i->attr.mtime_ns = i->attr.ctime_ns = i->names_changed_ns;
         return 0;
     }
     if (absent) {
@@ -442,7 +503,8 @@ int vfs_posix_load_locked(struct vfs *v, struct inode *const *inodes, size_t n,
     for (size_t k = 0; k < n; k++) {
         struct inode *i = inodes[k];
         struct head_job *j = &jobs[count];
-        if (i->attr.posix_known || (i->open && vfs_open_file_unclean(i->open)))
+        if (i->attr.posix_known || vfs_attrs_pending(i) ||
+            (i->open && vfs_open_file_unclean(i->open)))
             continue;
         int r = i->kind == NODE_DIR ? vfs_marker_key_locked(v, i, j->key)
                                     : inode_key(i, COMPONENT_LENGTH_MAX, j->key);

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "meta/mime.h"
 #include "store/store_limits.h"
 #include "vfs/vfs_impl.h"
 
@@ -81,40 +80,11 @@ void vfs_learn_copy_if_absent(struct vfs *v, const struct vfs_copy *done,
                  "new name at the same time may both succeed");
 }
 
-/* What the copy under the new name carries when its type was made from the old one: the type of the
- * new name, and all else as it is. *o is filled when the store had to be asked. */
-static int retype_locked(struct vfs *v, struct inode *i, struct vfs_copy *c, const char *component,
-                         char etag[STORE_ETAG_SIZE], struct arena *arena, struct store_object *o,
-                         struct store_attrs *attrs, struct s3_error *err)
+static int copy_and_delete_locked(struct vfs *v, struct open_file *of, const char *component,
+                                  const char *key, bool if_absent, struct store_object *o,
+                                  struct store_version *version, struct s3_error *err)
 {
-    const char *type = mime_type(component);
-    if (!S_ISREG(i->attr.mode) || i->content_type || strcmp(type, mime_type(i->name)) == 0)
-        return 0;
-    if (vfs_metadata_is_own_locked(v, i)) {
-        int r = vfs_posix_metadata_locked(v, i, false, NULL, arena, attrs);
-        if (r < 0)
-            return r;
-    } else {
-        pthread_mutex_unlock(&v->lock);
-        int r = store_head(v->store, c->source, o, err);
-        pthread_mutex_lock(&v->lock);
-        if (r < 0)
-            return r;
-        memcpy(etag, o->etag, STORE_ETAG_SIZE);
-        c->size = o->size;
-        if (!vfs_is_derived_type(o->attrs.content_type, i->name))
-            return 0;
-        *attrs = o->attrs;
-    }
-    attrs->content_type = type;
-    c->attrs = attrs;
-    return 0;
-}
-
-static int copy_and_delete_locked(struct vfs *v, struct inode *i, const char *component,
-                                  const char *key, bool if_absent, struct store_version *version,
-                                  struct s3_error *err)
-{
+    struct inode *i = of->inode;
     char source[COMPONENT_LENGTH_MAX + 1], etag[STORE_ETAG_SIZE];
     struct s3_error local = {0};
     int r = inode_key(i, COMPONENT_LENGTH_MAX, source);
@@ -124,12 +94,13 @@ static int copy_and_delete_locked(struct vfs *v, struct inode *i, const char *co
     struct vfs_copy c = {
         .source = source, .size = i->attr.size, .key = key, .if_absent = if_absent};
     CLEANUP_ARENA struct arena arena = ARENA_INIT(METADATA_BYTES_MAX);
-    struct store_object o = {0};
     struct store_attrs attrs;
-    r = retype_locked(v, i, &c, component, etag, &arena, &o, &attrs, err);
+    r = vfs_rename_attrs_locked(v, of, component, &c, etag, &arena, o, &attrs, err);
     if (r < 0)
         return r;
-    bool learn = if_absent && v->copy_if_absent == KNOWN_NOT;
+    bool learn = if_absent && v->copy_if_absent == KNOWN_NOT, dirty = of->attrs_dirty;
+    of->attrs_dirty = false;
+    of->storing = true;
     pthread_mutex_unlock(&v->lock);
     r = copy_newest(v, &c, etag, version, err);
     if (r == 0 && learn)
@@ -144,23 +115,22 @@ static int copy_and_delete_locked(struct vfs *v, struct inode *i, const char *co
             *err = local;
     }
     pthread_mutex_lock(&v->lock);
+    of->storing = false;
+    if (r < 0)
+        of->attrs_dirty |= dirty;
     if (strcmp(etag, i->attr.etag) != 0) /* another version was moved than the one that is known */
         i->own_metadata = i->attr.posix_known = false;
-    store_object_done(&o);
     return r;
 }
 
-static void moved_locked(struct vfs *v, struct inode *i, const struct inode *dir,
-                         const struct store_version *version)
+static void moved_locked(struct vfs *v, struct inode *i, struct inode *dir,
+                         const struct store_object *o, const struct store_version *version)
 {
     struct inode_attr *a = &i->attr;
     bool same = strcmp(a->etag, version->etag) == 0;
     bool kernel_has_it = i->kernel_version == i->version && same;
     memcpy(a->etag, version->etag, sizeof(a->etag));
-    a->modified_ns = version->mtime_ns - version->mtime_ns % NS_PER_S;
-    if (!a->times_set && v->opts.posix != VFS_POSIX_ON && dir->posix != KNOWN_YES)
-        a->mtime_ns = a->modified_ns;
-    a->ctime_ns = clock_realtime_ns(v->clock);
+    vfs_renamed_attrs_locked(v, i, dir, o, version->mtime_ns);
     i->changes++;
     if (!kernel_has_it)
         i->version++;
@@ -200,21 +170,26 @@ static int rename_file_locked(struct vfs *v, struct open_file *of, struct inode 
 {
     struct inode *i = of->inode;
     struct store_version version;
+    struct store_object o = {0};
     int r = i->unlinked ? -ENOENT : 0;
-    /* What was written must be under the old name before it can be copied. */
+    /* What was written must be under the old name before it can be copied; changed attributes go
+     * with the copy. */
     if (r == 0)
-        r = vfs_commit_locked(v, of, err);
+        r = vfs_commit_content_locked(v, of, err);
     if (r == 0)
         r = vfs_rename_mark_locked(v, dir, i, err);
     if (r == 0 && i->parent && i->parent != dir)
         r = vfs_keep_dir_locked(v, i->parent, err);
     if (r == 0)
-        r = copy_and_delete_locked(v, i, component, key, noreplace, &version, err);
+        r = copy_and_delete_locked(v, of, component, key, noreplace, &o, &version, err);
     if (r == 0)
         r = vfs_rename_inode_locked(v, i, dir, component);
-    if (r < 0)
+    if (r < 0) {
+        store_object_done(&o);
         return r;
-    moved_locked(v, i, dir, &version);
+    }
+    moved_locked(v, i, dir, &o, &version);
+    store_object_done(&o);
     vfs_listing_put_locked(v, dir, i);
     if (of->writer) {
         pthread_mutex_unlock(&v->lock);

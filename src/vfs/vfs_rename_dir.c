@@ -202,6 +202,16 @@ static bool is_below(const struct open_file *of, const struct inode *dir)
     return inode_is_under(of->inode, dir) && of->inode != dir;
 }
 
+static int commit_one_locked(struct vfs *v, struct open_file *of, struct s3_error *err)
+{
+    of->refs++;
+    vfs_open_file_begin_locked(v, of);
+    int r = vfs_commit_locked(v, of, err);
+    vfs_open_file_end_locked(v, of);
+    vfs_open_file_put_locked(v, of);
+    return r;
+}
+
 /* Everything written below the directory is stored under its old key. */
 static int commit_below_locked(struct vfs *v, struct inode *dir, struct s3_error *err)
 {
@@ -210,11 +220,8 @@ static int commit_below_locked(struct vfs *v, struct inode *dir, struct s3_error
     if (of)
         of->refs++;
     while (of) {
-        if (r == 0 && is_below(of, dir)) {
-            vfs_open_file_begin_locked(v, of);
-            r = vfs_commit_locked(v, of, err);
-            vfs_open_file_end_locked(v, of);
-        }
+        if (r == 0 && is_below(of, dir))
+            r = commit_one_locked(v, of, err);
         struct open_file *next = TAILQ_NEXT(of, link);
         if (next)
             next->refs++;
@@ -289,6 +296,8 @@ static int prepare_locked(struct vfs *v, struct inode *i, struct inode *dir, str
         r = vfs_check_empty_locked(v, target, ret_marker, err);
     if (r == 0)
         r = commit_below_locked(v, i, err);
+    if (r == 0 && i->open)
+        r = commit_one_locked(v, i->open, err);
     if (r == 0)
         r = vfs_rename_mark_locked(v, dir, i, err);
     if (r == 0 && i->parent && i->parent != dir)

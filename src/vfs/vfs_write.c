@@ -130,7 +130,7 @@ int vfs_load_base_locked(struct vfs *v, struct open_file *of, bool attrs, struct
     of->base = o;
     bool same = strcmp(i->attr.etag, o->etag) == 0;
     if (!same) {
-        vfs_apply_version_locked(v, i, o->size, o->mtime_ns, o->etag, until);
+        vfs_take_version_locked(v, i, o->size, o->mtime_ns, o->etag, until);
         if (i->parent)
             vfs_listing_put_locked(v, i->parent, i);
     }
@@ -185,8 +185,8 @@ void vfs_written_locked(struct vfs *v, struct open_file *of, uint64_t size)
 {
     struct inode_attr *a = &of->inode->attr;
     a->size = size;
-    a->mtime_ns = a->ctime_ns = clock_realtime_ns(v->clock);
-    a->times_set = false;
+    a->times_set = vfs_keeps_times_locked(v, of->inode);
+    a->mtime_ns = a->ctime_ns = vfs_write_time_locked(v, of->inode);
     of->dirty = true;
     of->lost_is_current = false;
 }
@@ -262,6 +262,7 @@ void vfs_committed_locked(struct vfs *v, struct open_file *of, const struct stor
     struct inode_attr *a = &i->attr;
     memcpy(a->etag, version->etag, sizeof(a->etag));
     a->modified_ns = version->mtime_ns - version->mtime_ns % NS_PER_S;
+    a->modified_told = false;
     if (!of->dirty)
         a->size = size;
     a->posix_known |= !of->base; /* else it may have said more than was looked at */
@@ -274,9 +275,8 @@ void vfs_committed_locked(struct vfs *v, struct open_file *of, const struct stor
     struct inode *dir = i->parent;
     if (!dir)
         return;
-    /* Where a listing is all that will be looked at, the time that it will tell. */
-    if (!of->dirty && !a->times_set && v->opts.posix != VFS_POSIX_ON && dir->posix != KNOWN_YES)
-        a->mtime_ns = a->ctime_ns = a->modified_ns;
+    if (!of->dirty && !a->times_set)
+        a->mtime_ns = a->atime_ns = a->ctime_ns = a->modified_ns;
     dir->changes++;
     vfs_listing_put_locked(v, dir, i);
 }
@@ -290,7 +290,7 @@ static int writer_commit_locked(struct vfs *v, struct open_file *of, struct writ
     return r;
 }
 
-int vfs_commit_locked(struct vfs *v, struct open_file *of, struct s3_error *err)
+int vfs_commit_content_locked(struct vfs *v, struct open_file *of, struct s3_error *err)
 {
     struct inode *i = of->inode;
     struct writer_result res;
@@ -300,30 +300,50 @@ int vfs_commit_locked(struct vfs *v, struct open_file *of, struct s3_error *err)
         of->dirty = of->attrs_dirty = false;
         return 0;
     }
-    if (of->writer && (of->dirty || of->absent)) {
-        if (i->parent && vfs_posix_deviates_locked(v, i) &&
-            (r = vfs_posix_mark_locked(v, i->parent, err)) < 0)
-            return r;
-        of->dirty = false;
-        if ((r = writer_commit_locked(v, of, &res, &local)) < 0) {
-            of->dirty = true;
-            vfs_keep_lost_locked(v, of, r, &local);
-            if (err)
-                *err = local;
-            return r;
-        }
-        vfs_committed_locked(v, of, &res.version, res.size);
+    if (!vfs_upload_pending(of))
+        return 0;
+    if (i->parent && vfs_posix_deviates_locked(v, i) &&
+        (r = vfs_posix_mark_locked(v, i->parent, err)) < 0)
+        return r;
+    of->dirty = false;
+    if ((r = writer_commit_locked(v, of, &res, &local)) < 0) {
+        of->dirty = true;
+        vfs_keep_lost_locked(v, of, r, &local);
+        if (err)
+            *err = local;
+        return r;
     }
-    /* Changed after the upload had begun, or without any. */
-    return of->attrs_dirty ? vfs_store_attrs_locked(v, of, err) : 0;
+    vfs_committed_locked(v, of, &res.version, res.size);
+    return 0;
 }
 
-static int commit_now_locked(struct vfs *v, struct open_file *of, struct s3_error *err)
+int vfs_commit_locked(struct vfs *v, struct open_file *of, struct s3_error *err)
+{
+    int r = vfs_commit_content_locked(v, of, err);
+    if (r < 0 || !of->attrs_dirty)
+        return r;
+    /* Changed after the upload had begun, or without any. */
+    struct s3_error local = {0};
+    r = vfs_store_attrs_locked(v, of, &local);
+    if (r < 0) {
+        vfs_pending_failed_locked(v, of, r, &local);
+        if (err)
+            *err = local;
+    }
+    return r;
+}
+
+/* Content at once; attributes at once too, or after the usual while. */
+static int commit_now_locked(struct vfs *v, struct open_file *of, bool attrs, struct s3_error *err)
 {
     of->refs++;
     vfs_open_file_begin_locked(v, of);
-    int r = vfs_commit_locked(v, of, err);
+    int r = vfs_commit_content_locked(v, of, err);
+    if (r == 0 && of->attrs_dirty && (attrs || (!of->pending && !vfs_pending_add_locked(v, of))))
+        r = vfs_commit_locked(v, of, err);
     of->failed = r < 0;
+    int error = vfs_take_attrs_error(of->inode);
+    r = r < 0 ? r : error;
     vfs_open_file_end_locked(v, of);
     vfs_open_file_put_locked(v, of);
     return r;
@@ -335,7 +355,7 @@ int vfs_flush(struct vfs *v, struct vfs_file *file, struct s3_error *err)
         return 0;
     SCOPE_LOCK(&v->lock);
     VFS_GUARD(v, file->inode);
-    return commit_now_locked(v, file->open, err);
+    return commit_now_locked(v, file->open, false, err);
 }
 
 /* fsync(2) is about the file, not about what went through this descriptor. */
@@ -346,7 +366,7 @@ int vfs_fsync(struct vfs *v, struct vfs_file *file, struct s3_error *err)
     struct inode *i = file->inode;
     struct open_file *of = file->open ? file->open : i->open;
     char key[COMPONENT_LENGTH_MAX + 1];
-    int r = of ? commit_now_locked(v, of, err) : 0;
+    int r = of ? commit_now_locked(v, of, true, err) : vfs_take_attrs_error(i);
     if (r < 0 || v->opts.fsync_local || i->unlinked || inode_key(i, COMPONENT_LENGTH_MAX, key) < 0)
         return r;
     pthread_mutex_unlock(&v->lock);
@@ -355,8 +375,19 @@ int vfs_fsync(struct vfs *v, struct vfs_file *file, struct s3_error *err)
     return r;
 }
 
-int vfs_fsync_all(struct vfs *v, struct s3_error *err)
+int vfs_fsync_dir(struct vfs *v, uint64_t ino, struct s3_error *err)
 {
+    {
+        struct inode *i;
+        SCOPE_LOCK(&v->lock);
+        int r = vfs_find_locked(v, ino, &i);
+        if (r < 0)
+            return r;
+        VFS_GUARD(v, i);
+        r = i->open ? commit_now_locked(v, i->open, true, err) : vfs_take_attrs_error(i);
+        if (r < 0)
+            return r;
+    }
     return v->opts.fsync_local ? 0 : store_flush(v->store, NULL, err);
 }
 
@@ -364,13 +395,14 @@ int vfs_sync(struct vfs *v, struct s3_error *err)
 {
     int first = 0;
     SCOPE_LOCK(&v->lock);
+    vfs_pending_hurry_locked(v);
     struct open_file *of = TAILQ_FIRST(&v->open_files);
     if (of)
         of->refs++;
     while (of) {
         struct s3_error local = {0};
         VFS_GUARD(v, of->inode);
-        int r = commit_now_locked(v, of, &local);
+        int r = commit_now_locked(v, of, true, &local);
         if (r < 0 && first == 0) {
             first = r;
             if (err)
@@ -404,7 +436,7 @@ int vfs_close_locked(struct vfs *v, struct open_file *of, struct s3_error *err)
     if (--of->handles == 0) {
         /* Written through a mapping after the last flush. */
         if (!of->failed)
-            r = commit_now_locked(v, of, err);
+            r = commit_now_locked(v, of, false, err);
         struct inode *i = of->inode;
         /* The commit gave up the lock: somebody may have opened the file meanwhile. */
         if (of->handles == 0 && of->absent)

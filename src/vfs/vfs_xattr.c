@@ -292,7 +292,7 @@ static int change_file_locked(struct vfs *v, struct open_file *of, const struct 
         of->attrs_dirty = true;
         /* Or its upload is still to come. */
         if (!vfs_upload_pending(of))
-            r = vfs_store_attrs_locked(v, of, err);
+            r = vfs_attrs_changed_locked(v, of, err);
         if (r < 0)
             of->attrs_dirty = false;
     }
@@ -300,9 +300,10 @@ static int change_file_locked(struct vfs *v, struct open_file *of, const struct 
     return r;
 }
 
-static int change_dir_locked(struct vfs *v, struct inode *i, const struct change *c,
+static int change_dir_locked(struct vfs *v, struct open_file *of, const struct change *c,
                              struct s3_error *err)
 {
+    struct inode *i = of->inode;
     char *old;
     int r = i->unlinked ? 0 : vfs_know_dir_locked(v, i, err);
     if (r == 0)
@@ -310,8 +311,12 @@ static int change_dir_locked(struct vfs *v, struct inode *i, const struct change
     if (r < 0)
         return r;
     i->attr.ctime_ns = clock_realtime_ns(v->clock);
-    if (!i->unlinked)
-        r = vfs_store_dir_attrs_locked(v, i, err);
+    if (!i->unlinked) {
+        of->attrs_dirty = true;
+        r = vfs_attrs_changed_locked(v, of, err);
+        if (r < 0)
+            of->attrs_dirty = false;
+    }
     settle_locked(i, c, old, r < 0);
     return r;
 }
@@ -325,11 +330,10 @@ static int change(struct vfs *v, uint64_t ino, const struct change *c, struct s3
     if (r < 0)
         return r;
     VFS_GUARD(v, i);
-    if (i->kind == NODE_DIR) {
-        r = change_dir_locked(v, i, c, err);
-    } else if ((r = vfs_open_file_get_locked(v, i, &of)) == 0) {
+    if ((r = vfs_open_file_get_locked(v, i, &of)) == 0) {
         vfs_open_file_begin_locked(v, of);
-        r = change_file_locked(v, of, c, err);
+        r = i->kind == NODE_DIR ? change_dir_locked(v, of, c, err)
+                                : change_file_locked(v, of, c, err);
         vfs_open_file_end_locked(v, of);
         vfs_open_file_put_locked(v, of);
     }

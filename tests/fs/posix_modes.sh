@@ -49,6 +49,7 @@ equal "copies" 0 "$(s3d_count CopyObject)"
 contains "the time went with it" "meta mtime 1000000000.000000000" "$(s3 head plain/new)"
 s3d_reset
 chmod 640 "$MNT/plain/3"
+sync "$MNT/plain/3"
 equal "a closed file is copied onto itself" 1 "$(s3d_count CopyObject)"
 # The time of a file that was just written is the server's own, and stays it.
 echo y >"$MNT/plain/time"

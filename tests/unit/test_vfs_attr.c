@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/attr.h"
+#include "store/store_count.h"
 #include "store/store_fault.h"
 #include "store/store_memory.h"
 #include "vfs_fixture.h"
@@ -41,6 +42,7 @@ static void test_chmod_is_a_copy_and_a_mark(void **state)
     (void)fixture_ls(&f, "d", true);
     fixture_expect(&f, "list 2");
     assert_int_equal(fixture_chmod(&f, "d/a", 0600), 0);
+    fixture_settle(&f);
     fixture_expect(&f, "head 1, put 1, copy 1");
     assert_int_equal(mode_of(&f, "d/a"), 0600);
     assert_string_equal(fixture_get(&f, "d/a"), "content");
@@ -52,6 +54,7 @@ static void test_chmod_is_a_copy_and_a_mark(void **state)
     assert_int_equal(fixture_chmod(&f, "d/a", 0600), 0);
     fixture_expect(&f, "");
     assert_int_equal(fixture_chmod(&f, "d/a", 0640), 0);
+    fixture_settle(&f);
     fixture_expect(&f, "head 1, copy 1");
 
     /* A mount that knows nothing finds it, with a HEAD for each file of the marked directory. */
@@ -259,13 +262,25 @@ static void test_rename_keeps_attributes(void **state)
 static void test_failed_change_is_undone(void **state)
 {
     struct fixture f;
+    struct vfs_file *file;
     fixture_init(&f, NULL);
     fixture_object(&f, "a", "x");
     struct store_fault_rule rule = {.op = STORE_COPY, .count = 1, .error = S3_ERROR_ACCESS_DENIED};
     assert_int_equal(store_fault_add(f.fault, &rule), 0);
-    assert_int_equal(fixture_chmod(&f, "a", 0600), -EACCES);
-    assert_int_equal(mode_of(&f, "a"), 0644);
     assert_int_equal(fixture_chmod(&f, "a", 0600), 0);
+    assert_int_equal(mode_of(&f, "a"), 0600);
+    clock_fake_advance(&f.clock, NS_PER_S);
+    assert_true(vfs_tick(f.vfs, false) == UINT64_MAX);
+    assert_int_equal(mode_of(&f, "a"), 0644);
+    /* The next fsync tells, once. */
+    assert_int_equal(fixture_open(&f, "a", O_RDONLY, &file), 0);
+    assert_int_equal(vfs_fsync(f.vfs, file, &f.err), -EACCES);
+    assert_int_equal(vfs_fsync(f.vfs, file, &f.err), 0);
+    assert_int_equal(fixture_chmod(&f, "a", 0600), 0);
+    store_count_reset(f.count);
+    assert_int_equal(vfs_fsync(f.vfs, file, &f.err), 0);
+    fixture_expect(&f, "head 1, copy 1");
+    assert_int_equal(fixture_close(&f, file), 0);
     assert_int_equal(mode_of(&f, "a"), 0600);
     fixture_done(&f);
 }

@@ -67,8 +67,10 @@ static void test_set_get_list_remove(void **state)
     assert_string_equal(get(&f, "d/f", "user.a"), "ENODATA");
     store_count_reset(f.count);
     assert_int_equal(set(&f, "d/f", "user.a", "one", 0), 0);
-    fixture_expect(&f, "head 1, put 1, copy 1"); /* head, put: the directory's mark */
+    fixture_settle(&f);
+    fixture_expect(&f, "put 1, copy 1"); /* put: the directory's mark */
     assert_int_equal(set(&f, "d/f", "user.b", "", 0), 0);
+    fixture_settle(&f);
     fixture_expect(&f, "copy 1");
     assert_string_equal(get(&f, "d/f", "user.a"), "one");
     assert_string_equal(get(&f, "d/f", "user.b"), "");
@@ -264,6 +266,7 @@ static void test_limits(void **state)
     assert_true(n > 40);
     struct store_object o = {0};
     size_t total = 0;
+    fixture_settle(&f);
     assert_int_equal(store_head(f.memory, "f", &o, &f.err), 0);
     for (size_t i = 0; i < o.attrs.n_metadata; i++)
         total += strlen(o.attrs.metadata[i].name) + strlen(o.attrs.metadata[i].value);
@@ -294,7 +297,8 @@ static void test_virtual(void **state)
     assert_int_equal(set(&f, "d/f", "user.s3.content-type", "", 0), -EINVAL);
     fixture_expect(&f, "");
     assert_int_equal(set(&f, "d/f", "user.s3.content-type", "text/html", 0), 0);
-    fixture_expect(&f, "head 1, copy 1");
+    fixture_settle(&f);
+    fixture_expect(&f, "head 1, put 1, copy 1"); /* the time that the copy would change is kept */
     fixture_remount(&f, NULL);
     assert_string_equal(get(&f, "d/f", "user.s3.content-type"), "text/html");
     assert_string_equal(fixture_read(&f, "d/f"), "12345");
@@ -307,16 +311,18 @@ static void test_a_failed_change_is_none(void **state)
     fixture_init(&f, NULL);
     assert_int_equal(fixture_write(&f, "f", "x"), 0);
     assert_int_equal(set(&f, "f", "user.a", "1", 0), 0);
+    fixture_settle(&f);
     for (int i = 0; i < 3; i++) {
         struct store_fault_rule rule = {
             .op = STORE_COPY, .count = 1, .error = S3_ERROR_ACCESS_DENIED};
         assert_int_equal(store_fault_add(f.fault, &rule), 0);
         if (i == 0)
-            assert_int_equal(set(&f, "f", "user.a", "2", 0), -EACCES);
+            assert_int_equal(set(&f, "f", "user.a", "2", 0), 0);
         if (i == 1)
-            assert_int_equal(unset(&f, "f", "user.a"), -EACCES);
+            assert_int_equal(unset(&f, "f", "user.a"), 0);
         if (i == 2)
-            assert_int_equal(set(&f, "f", "user.s3.content-type", "x/y", 0), -EACCES);
+            assert_int_equal(set(&f, "f", "user.s3.content-type", "x/y", 0), 0);
+        assert_int_equal(vfs_sync(f.vfs, &f.err), -EACCES);
         assert_string_equal(get(&f, "f", "user.a"), "1");
     }
     assert_string_not_equal(get(&f, "f", "user.s3.content-type"), "x/y");
@@ -426,13 +432,17 @@ static void test_own_metadata_is_known(void **state)
     assert_int_equal(fixture_write(&f, "f", "x"), 0);
     store_count_reset(f.count);
     assert_int_equal(fixture_chmod(&f, "f", 0640), 0);
+    fixture_settle(&f);
     fixture_expect(&f, "put 1, copy 1");
     assert_int_equal(fixture_chmod(&f, "f", 0600), 0);
+    fixture_settle(&f);
     fixture_expect(&f, "copy 1");
     fixture_object_attrs(&f, "f", "theirs", &attrs);
     assert_int_equal(fixture_chmod(&f, "f", 0640), 0);
-    fixture_expect(&f, "head 1, copy 2"); /* the first was refused */
+    assert_int_equal(vfs_sync(f.vfs, &f.err), -ESTALE); /* it was of another version */
+    fixture_expect(&f, "head 1, copy 1");
     assert_string_equal(fixture_metadata(&f, "f", "theirs"), "kept");
+    assert_string_equal(fixture_metadata(&f, "f", "mode"), "");
     assert_string_equal(fixture_get(&f, "f"), "theirs");
     /* After a while it is not taken for granted. */
     assert_int_equal(fixture_write(&f, "g", "x"), 0);

@@ -63,9 +63,15 @@ void fixture_init(struct fixture *f, const struct vfs_options *opts)
 
 void fixture_remount(struct fixture *f, const struct vfs_options *opts)
 {
+    fixture_settle(f);
     vfs_free(f->vfs);
     data_free(f->data);
     mount_vfs(f, opts);
+}
+
+void fixture_settle(struct fixture *f)
+{
+    (void)vfs_tick(f->vfs, true);
 }
 
 void fixture_done(struct fixture *f)
@@ -113,6 +119,7 @@ const char *fixture_get(struct fixture *f, const char *key)
     struct store_object o = {0};
     struct store_sink sink = {.write = append_text, .ctx = f};
     struct store_get_in in = {.key = key, .sink = &sink};
+    fixture_settle(f);
     f->text[0] = '\0';
     if (store_get(f->memory, &in, &o, &f->err) < 0)
         return NULL;
@@ -123,6 +130,7 @@ const char *fixture_get(struct fixture *f, const char *key)
 const char *fixture_metadata(struct fixture *f, const char *key, const char *name)
 {
     struct store_object o = {0};
+    fixture_settle(f);
     f->text[0] = '\0';
     if (store_head(f->memory, key, &o, &f->err) < 0)
         fail_msg("no object '%s'", key);
@@ -139,6 +147,7 @@ const char *fixture_keys(struct fixture *f)
     struct store_page page = {0};
     struct store_list_in in = {.prefix = ""};
     size_t n = 0;
+    fixture_settle(f);
     f->text[0] = '\0';
     assert_int_equal(store_list(f->memory, &in, &page, &f->err), 0);
     for (size_t i = 0; i < page.n_entries; i++)

@@ -44,6 +44,9 @@ void fixture_object(struct fixture *f, const char *key, const char *content);
 void fixture_object_attrs(struct fixture *f, const char *key, const char *content,
                           const struct store_attrs *attrs);
 void fixture_remove(struct fixture *f, const char *key);
+/* Attributes that wait to be stored are: those below do it first, for what they tell is of the
+ * store. */
+void fixture_settle(struct fixture *f);
 /* The content of the object, NULL when there is none. */
 const char *fixture_get(struct fixture *f, const char *key);
 /* A value of its user metadata, "" when there is none. */

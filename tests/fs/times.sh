@@ -1,0 +1,30 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Nobody's time changes by itself: not when the first attributes in a directory are stored, not by a
+# rename, not by a remount.
+. "$SOURCE_DIR/tests/lib/common.sh"
+server_start
+s3 put d/theirs /etc/passwd
+mount_fs
+mkdir "$MNT/to"
+for f in a b c big; do echo "$f" >"$MNT/d/$f"; done
+random_file "$MNT/d/big" 20000000
+past() { [ "$(date +%s)" -gt $(($(stat -c %Y "$MNT/d/theirs") + 1)) ]; }
+check "a second passes" poll 10 past
+times() { (cd "$MNT/$1" && stat -c '%n %.9Y' -- * | sort); }
+before=$(times d)
+check "chmod" chmod 600 "$MNT/d/a"
+equal "after the first chmod" "$before" "$(times d)"
+sync "$MNT/d/a"
+equal "when it is stored" "$before" "$(times d)"
+remount_fs
+equal "after a remount" "$before" "$(times d)"
+check "mv of each" mv "$MNT"/d/* "$MNT/to"
+equal "after mv" "$before" "$(times to)"
+remount_fs
+equal "after mv and a remount" "$before" "$(times to)"
+check "mv of the folder" mv "$MNT/to" "$MNT/renamed"
+equal "after mv of the folder" "$before" "$(times renamed)"
+remount_fs
+equal "after that and a remount" "$before" "$(times renamed)"
+unmount_fs
