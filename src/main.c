@@ -146,6 +146,7 @@ static void on_ready(void *ctx)
         log_error("log file '%s': %s", o->log_file ? o->log_file : "syslog", strerror(-r));
     log_info("bucket '%s' is mounted on '%s'", o->bucket, o->mountpoint);
     daemon_ready(&app->daemon);
+    recover_begin(&app->recover); /* what it says goes to the log that is open now */
 }
 
 static int mount_up(struct app *app, struct s3_error *err)
@@ -193,7 +194,7 @@ static int serve(struct app *app)
         print_error(err.message[0] ? err.message : strerror(-r));
         return EXIT_MOUNT;
     }
-    recover_begin(&app->recover, &app->start);
+    recover_init(&app->recover, &app->start);
     control_up(app);
     atomic_store(&app->serving, true);
     r = -pthread_create(&app->signal_thread, NULL, signal_main, app);

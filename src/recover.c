@@ -13,6 +13,12 @@ static void *recover_main(void *arg)
     struct vfs_recovery names = {0};
     struct store_ledger_recovery uploads = {0};
 
+    /* Said at the start already, but then the log was not open yet. */
+    if (state_begun_anew(r->start->state))
+        log_error(
+            "local state was damaged: what could not be read of it is in '%s/state.db.broken-*', "
+            "and may have been about operations that are unfinished now",
+            state_path(r->start->state));
     vfs_recover(r->start->vfs, &r->stop, &names);
     {
         SCOPE_LOCK(&r->lock);
@@ -29,16 +35,19 @@ static void *recover_main(void *arg)
     return NULL;
 }
 
-void recover_begin(struct recover *r, struct start *s)
+void recover_init(struct recover *r, struct start *s)
+{
+    r->start = s;
+    r->done = !s->state;
+    pthread_mutex_init(&r->lock, NULL);
+}
+
+void recover_begin(struct recover *r)
 {
     int failed;
 
-    r->start = s;
-    pthread_mutex_init(&r->lock, NULL);
-    if (!s->state) {
-        r->done = true;
+    if (!r->start->state)
         return;
-    }
     failed = pthread_create(&r->thread, NULL, recover_main, r);
     if (failed)
         log_error("no thread to finish what a crash interrupted: %s", strerror(failed));

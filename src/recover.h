@@ -2,7 +2,7 @@
 /* What the mount does about a crash before it: a thread that begins when the filesystem is there,
  * and works beside it. First the names (vfs_recover), then uploads that nobody finishes
  * (store_ledger_recover). Nothing waits for it but the unmount, which stops it.
- * Life: recover_begin -> recover_end; a zeroed struct is fine for recover_end. */
+ * Life: recover_init -> recover_begin -> recover_end; a zeroed struct is fine for recover_end. */
 #ifndef PAILFS_RECOVER_H
 #define PAILFS_RECOVER_H
 
@@ -24,8 +24,9 @@ struct recover {
     struct store_ledger_recovery uploads;
 };
 
+void recover_init(struct recover *r, struct start *s);
 /* A failure is told and lived with. */
-void recover_begin(struct recover *r, struct start *s);
+void recover_begin(struct recover *r);
 void recover_end(struct recover *r);
 
 #endif

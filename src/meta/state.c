@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/attr.h"
 #include "base/cleanup.h"
+#include "base/crash_point.h"
 #include "base/log.h"
 #include "meta/state_impl.h"
 
@@ -19,6 +21,8 @@ struct state {
     struct state_options opts; /* its strings are owned */
     struct clock *clock;
     int64_t *first_ids; /* by row of state_tables; constant */
+
+    atomic_bool begun_anew;
 
     /* the writer thread's */
     sqlite3 *db; /* NULL: the database was lost and could not be begun anew */
@@ -62,8 +66,10 @@ static int run_group(struct state *st, struct state_job *first, const struct sta
         if (sqlite3_get_autocommit(st->db) || job->result == -EUCLEAN)
             r = job->result < 0 ? job->result : -EIO;
     }
+    CRASH_POINT("state.commit.before");
     if (r == 0)
         r = state_exec(st->db, "COMMIT", "");
+    CRASH_POINT("state.commit.after");
     if (r < 0 && !sqlite3_get_autocommit(st->db))
         (void)state_exec(st->db, "ROLLBACK", "");
     return r;
@@ -73,6 +79,7 @@ static void restart(struct state *st)
 {
     struct s3_error err = {0};
 
+    atomic_store(&st->begun_anew, true);
     if (state_db_restart(st->opts.path, &st->opts, st->clock, &st->db, &err) < 0)
         log_error("no local state from here on: %s", err.message);
 }
@@ -241,7 +248,8 @@ int state_open(const struct state_options *opts, struct state **ret, struct s3_e
     r = st->first_ids ? copy_options(opts, &st->opts) : -ENOMEM;
     if (r == 0)
         r = state_db_open(st->opts.path, &st->opts, st->clock, &st->db, st->first_ids, err);
-    if (r == 0) {
+    atomic_init(&st->begun_anew, r == 1);
+    if (r >= 0) {
         r = -pthread_create(&st->thread, NULL, writer_main, st);
         st->started = r == 0;
     }
@@ -304,6 +312,11 @@ bool state_unfinished(struct state *st)
 const char *state_path(struct state *st)
 {
     return st->opts.path;
+}
+
+bool state_begun_anew(struct state *st)
+{
+    return atomic_load(&st->begun_anew);
 }
 
 struct clock *state_clock(struct state *st)

@@ -42,6 +42,8 @@ void state_close(struct state *st);
 bool state_unfinished(struct state *st);
 /* The folder. Borrowed. */
 const char *state_path(struct state *st);
+/* Whether the database was damaged and begun anew, at the open or since. */
+bool state_begun_anew(struct state *st);
 
 /* ---- Jobs: for the modules that keep tables in state.db (they include state_impl.h) ---- */
 
@@ -111,14 +113,6 @@ int state_intents_before(struct state *st, int kind, state_intent_fn fn, void *c
 /* All that there are now, of every age. */
 int state_intents_now(struct state *st, int kind, state_intent_fn fn, void *ctx);
 int state_intent_count(struct state *st, uint64_t *ret);
-
-/* ---- What the server does with conditions, found out by a probe (one row) ---- */
-
-/* server: what it calls itself; text: store_caps_print. */
-int state_caps_put(struct state *st, const char *server, const char *text);
-/* -ENOENT: never found out, of another server, too long ago (or in the future). */
-int state_caps_get(struct state *st, const char *server, uint64_t max_age_ns, char *buf,
-                   size_t size);
 
 /* ---- Uploads: multipart uploads of this mount (written by store_ledger.h) ---- */
 

@@ -432,8 +432,10 @@ int state_db_open(const char *folder, const struct state_options *identity, stru
     struct s3_error said = {0};
     int r = open_once(folder, identity, ret, first_ids, &said);
 
-    if (r == -EUCLEAN)
+    if (r == -EUCLEAN) {
         r = begin_anew(folder, identity, clock, ret, first_ids, &said);
+        r = r < 0 ? r : 1;
+    }
     if (r < 0 && !said.message[0])
         (void)s3_error_set(&said, S3_ERROR_CONFIG, "'%.300s/state.db': %s", folder,
                            r == -EBUSY ? "another program has it open" : strerror(-r));

@@ -56,7 +56,8 @@ uint32_t state_crc_blob(uint32_t crc, const void *data, size_t len);
 int state_row_aside(sqlite3 *db, const char *table, int64_t id, const char *why);
 
 /* state.db in folder, opened, checked and of this schema; what is damaged is moved aside, and what
- * can be read of it taken over. first_ids: see state_first_id, by row of state_tables. */
+ * can be read of it taken over (then 1 is returned). first_ids: see state_first_id, by row of
+ * state_tables. */
 int state_db_open(const char *folder, const struct state_options *identity, struct clock *clock,
                   sqlite3 **ret, int64_t *first_ids, struct s3_error *err);
 /* Moves state.db aside while in use, after it turned out to be damaged. Closes db. */
