@@ -17,6 +17,8 @@ build() { # build DIR [meson option...]
     shift
     if [ ! -e "$dir/build.ninja" ]; then
         meson setup --wipe "$dir" "$@" >/dev/null 2>&1 || meson setup "$dir" "$@" || return 1
+    else
+        meson configure "$dir" "$@" >/dev/null || return 1 # an option that is new since
     fi
     # Quiet unless it fails.
     ninja -C "$dir" >"$dir/ninja.log" 2>&1 || {
@@ -29,7 +31,7 @@ case " $* " in
 *" --list "*) ;;
 *)
     build "$BUILD_DIR" -Dwerror=true
-    build "$BUILD_DIR-asan" -Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false
+    build "$BUILD_DIR-asan" -Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false -Dcrash_points=true
     ;;
 esac
 exec /usr/bin/python3 tests/lib/runner.py "$@"

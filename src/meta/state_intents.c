@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/attr.h"
+#include "base/crash_point.h"
 #include "base/log.h"
 #include "meta/state_impl.h"
 
@@ -72,9 +73,11 @@ int state_intent_begin(struct state *st, enum state_intent_kind kind, const char
     if (strlen(key) > STATE_KEY_MAX || (key2 && strlen(key2) > STATE_KEY_MAX) ||
         payload_len > STATE_PAYLOAD_MAX)
         return -E2BIG;
+    CRASH_POINT3("state", state_intent_kind_name(kind), "begin.before");
     r = state_write(st, run_begin, &in);
     if (r == 0)
         *ret_id = in.id;
+    CRASH_POINT3("state", state_intent_kind_name(kind), "begin.after");
     return r;
 }
 
@@ -137,8 +140,14 @@ static int run_update(struct sqlite3 *db, void *ctx)
 int state_intent_update(struct state *st, uint64_t id, const void *payload, size_t payload_len)
 {
     struct update u = {.id = id, .payload = payload, .payload_len = payload ? payload_len : 0};
+    int r;
 
-    return payload_len > STATE_PAYLOAD_MAX ? -E2BIG : state_write(st, run_update, &u);
+    if (payload_len > STATE_PAYLOAD_MAX)
+        return -E2BIG;
+    CRASH_POINT("state.intent.update.before");
+    r = state_write(st, run_update, &u);
+    CRASH_POINT("state.intent.update.after");
+    return r;
 }
 
 static int run_end(struct sqlite3 *db, void *ctx)
@@ -150,7 +159,12 @@ static int run_end(struct sqlite3 *db, void *ctx)
 
 int state_intent_end(struct state *st, uint64_t id)
 {
-    return state_write(st, run_end, &id);
+    int r;
+
+    CRASH_POINT("state.intent.end.before");
+    r = state_write(st, run_end, &id);
+    CRASH_POINT("state.intent.end.after");
+    return r;
 }
 
 struct end_later {

@@ -8,6 +8,7 @@
 
 #include "base/attr.h"
 #include "base/cleanup.h"
+#include "base/crash_point.h"
 #include "base/log.h"
 
 struct store_ledger {
@@ -37,6 +38,7 @@ static void later_done(void *ctx, int result)
 {
     struct state_upload_note *note = ctx;
 
+    CRASH_POINT3("upload", note->what == STATE_UPLOAD_CREATED ? "created" : "ended", "noted");
     if (result < 0 && result != -ENOENT)
         log_debug("state.db: note of an upload: %s", strerror(-result));
     free(CONTAINER_OF(note, struct later, note));
@@ -112,6 +114,7 @@ static void begin_noted(void *ctx, int result)
     struct state_upload_note *note = ctx;
     struct ledger_call *c = CONTAINER_OF(note, struct ledger_call, note);
 
+    CRASH_POINT("upload.noted");
     if (result < 0) {
         note_failed(c->l, result);
         note->row = 0;

@@ -16,6 +16,7 @@
 
 #include "base/attr.h"
 #include "base/cleanup.h"
+#include "base/crash_point.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/timefmt.h"
@@ -118,6 +119,7 @@ void s3_call_finish(struct s3_call *call, int result)
     (void)snprintf(call->err.operation, sizeof(call->err.operation), "%s", call->def->name);
     call->err.tries = call->tries;
     if (result == 0) {
+        CRASH_POINT3("s3", call->def->name, "after");
         aws_retry_success(&client->quota, call->retry_cost);
         if (call->out && call->tmp) {
             memcpy(call->out, call->tmp, call->def->out_size);
@@ -383,6 +385,7 @@ static void submit(struct s3_call *call)
     pthread_mutex_lock(&call->lock);
     call->answered = false;
     pthread_mutex_unlock(&call->lock);
+    CRASH_POINT3("s3", call->def->name, "before");
     /* One reference for the callback, one for the lines below it: the call may be over by then. */
     (void)s3_call_ref(call);
     r = http_submit(call->client->transport, &req, on_answer, s3_call_ref(call), &http);

@@ -19,6 +19,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ["BUILD_DIR"]
 ASAN = BUILD + "-asan"
+CRASH = os.environ.get("CRASH_BUILD", ASAN)  # with the points at which it dies
 
 # In any output or daemon log these mean a failure although the exit status was 0.
 SUSPICIOUS = re.compile(
@@ -112,6 +113,7 @@ def collect():
         tests += script_tests("model-" + server, "model", server=server)
         tests += script_tests("tools-" + server, "tools", server=server)
         tests += script_tests("real-" + server, "real", server=server)
+        tests += script_tests("crash-" + server, "crash", {"CRASH_BUILD": CRASH}, server)
     if OPTIONS.rgw20:
         for folder in ("client", "examples", "fs", "real"):
             tests += script_tests(folder + "-rgw20", folder, server="rgw20")
