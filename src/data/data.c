@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "data/data_impl.h"
 #include "data/dirty.h"
+#include "data/upload.h"
 #include "store/store_limits.h"
 
 #define MEMORY_LIMIT_DEFAULT (512 * MIB)
@@ -167,6 +168,25 @@ void data_share_wait(struct data_share *s, uint64_t bytes)
     pthread_cond_destroy(&w.cond);
 }
 
+void data_give_back(struct data *d)
+{
+    uploads_give_back(d);
+    readers_give_back(d);
+}
+
+void data_share_wait_hard(struct data_share *s, uint64_t bytes)
+{
+    struct data *d = s->d;
+    pthread_mutex_lock(&d->retain_lock);
+    d->no_retain++;
+    pthread_mutex_unlock(&d->retain_lock);
+    data_give_back(d);
+    data_share_wait(s, bytes);
+    pthread_mutex_lock(&d->retain_lock);
+    d->no_retain--;
+    pthread_mutex_unlock(&d->retain_lock);
+}
+
 bool data_share_try(struct data_share *s, uint64_t bytes)
 {
     struct data *d = s->d;
@@ -308,6 +328,7 @@ int data_new(const struct data_options *opts, struct data **ret)
     }
     pthread_mutex_init(&d->readers_lock, NULL);
     pthread_mutex_init(&d->writers_lock, NULL);
+    pthread_mutex_init(&d->retain_lock, NULL);
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->unpinned, NULL);
     *ret = d;
@@ -332,6 +353,7 @@ void data_free(struct data *d)
     pthread_mutex_destroy(&d->lock);
     pthread_mutex_destroy(&d->readers_lock);
     pthread_mutex_destroy(&d->writers_lock);
+    pthread_mutex_destroy(&d->retain_lock);
     dirty_free(d->dirty);
     free(d->zero_block);
     free(d);

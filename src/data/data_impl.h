@@ -20,6 +20,7 @@
 
 struct dirty;
 struct reader;
+struct upload;
 struct writer;
 struct data_waiter;
 struct data_block;
@@ -41,6 +42,11 @@ struct data {
     struct dirty *dirty;
     pthread_mutex_t writers_lock;
     struct writer *first_writer; /* of those with a stage; protected by writers_lock */
+
+    pthread_mutex_t retain_lock;    /* taken before an upload's lock */
+    struct upload *first_retaining; /* protected by retain_lock, as the next ones */
+    uint64_t retained;
+    unsigned no_retain; /* threads that wait for memory */
 
     pthread_mutex_t lock;
     pthread_cond_t unpinned;
@@ -78,6 +84,8 @@ int data_share_reserve(struct data_share *s, uint64_t bytes, enum data_reserve_m
 /* Blocks until `bytes` are granted; the next reservation takes them. The caller has more in its
  * share than the guarantee, and all above it under way to the store: so it ends. */
 void data_share_wait(struct data_share *s, uint64_t bytes);
+/* The same after everybody has given back what is only nice to have. */
+void data_share_wait_hard(struct data_share *s, uint64_t bytes);
 /* As data_share_wait, but false instead of blocking. */
 bool data_share_try(struct data_share *s, uint64_t bytes);
 void data_share_release(struct data_share *s, uint64_t bytes);
@@ -98,6 +106,8 @@ void data_unpin(struct data *d);
  * ahead. No lock is held. */
 void readers_give_back(struct data *d);
 
+/* That, and what uploads have sent and keep. */
+void data_give_back(struct data *d);
 /* Local disk is wanted: writers that nobody is in give back what the store has too. */
 void writers_drop_clean(struct data *d);
 

@@ -419,7 +419,7 @@ int reader_read(struct reader *r, uint64_t offset, void *buf, size_t len, size_t
     if (n || refused) {
         pthread_mutex_unlock(&r->lock);
         if (refused)
-            readers_give_back(r->d);
+            data_give_back(r->d);
         for (unsigned i = 0; i < n; i++)
             range_submit(batch[i]);
         pthread_mutex_lock(&r->lock);

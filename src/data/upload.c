@@ -10,6 +10,12 @@
 #include "base/log.h"
 #include "store/store_limits.h"
 
+/* All uploads together retain this share of the memory, one at most so much. */
+#define RETAIN_SHARE 8u
+#define RETAIN_MAX   (64 * MIB)
+
+struct part;
+
 struct upload {
     struct data *d;
     struct data_share *share; /* a reference */
@@ -27,6 +33,13 @@ struct upload {
     struct s3_error err;
     struct store_part *parts;
     uint32_t n_parts, alloc_parts;
+
+    uint64_t given; /* bytes that upload_part got; the caller's */
+    /* Protected by d->retain_lock: */
+    bool retaining;                                  /* nothing was given up yet */
+    struct part *in_memory;                          /* by position */
+    uint64_t retained;                               /* bytes of them */
+    struct upload *next_retaining, **link_retaining; /* in d's list while there are any */
 };
 
 /* A part under way. */
@@ -35,6 +48,8 @@ struct part {
     uint32_t number;
     uint64_t size;
     bool copy;
+    uint64_t position;    /* bytes given before it */
+    struct part *next;    /* in upload->in_memory */
     struct buffer buffer; /* owned content, or empty */
     struct iovec *iov;
     struct store_upload_part_in in;
@@ -93,11 +108,118 @@ bool upload_error_is_uncertain(const struct s3_error *err)
     return false;
 }
 
+/* ---- retained parts ---- */
+
+static void part_free(struct part *p)
+{
+    buffer_done(&p->buffer);
+    free(p->iov);
+    free(p->source_key);
+    free(p);
+}
+
+static void free_kept(struct part *p)
+{
+    while (p) {
+        struct part *next = p->next;
+        part_free(p);
+        p = next;
+    }
+}
+
+/* Nothing is retained any more. The parts are the caller's. */
+static struct part *take_kept_locked(struct upload *u)
+{
+    struct part *kept = TAKE_PTR(u->in_memory);
+    if (kept) {
+        *u->link_retaining = u->next_retaining;
+        if (u->next_retaining)
+            u->next_retaining->link_retaining = u->link_retaining;
+    }
+    u->d->retained -= u->retained;
+    u->retained = 0;
+    u->retaining = false;
+    return kept;
+}
+
+/* All or nothing: false when the part is not kept, and then no other is. */
+static bool retain(struct upload *u, struct part *p)
+{
+    struct data *d = u->d;
+    uint64_t len = p->buffer.len;
+    struct part *dropped = NULL;
+    pthread_mutex_lock(&d->retain_lock);
+    bool keep = u->retaining && !d->no_retain && u->retained + len <= RETAIN_MAX &&
+                d->retained + len <= d->memory_limit / RETAIN_SHARE && !data_is_tight(d);
+    if (keep) {
+        if (!u->in_memory) {
+            u->next_retaining = d->first_retaining;
+            if (u->next_retaining)
+                u->next_retaining->link_retaining = &u->next_retaining;
+            u->link_retaining = &d->first_retaining;
+            d->first_retaining = u;
+        }
+        struct part **link = &u->in_memory;
+        while (*link && (*link)->position < p->position)
+            link = &(*link)->next;
+        p->next = *link;
+        *link = p;
+        u->retained += len;
+        d->retained += len;
+    } else {
+        dropped = take_kept_locked(u);
+    }
+    pthread_mutex_unlock(&d->retain_lock);
+    free_kept(dropped);
+    return keep;
+}
+
+void upload_drop_retained(struct upload *u)
+{
+    pthread_mutex_lock(&u->d->retain_lock);
+    struct part *dropped = take_kept_locked(u);
+    pthread_mutex_unlock(&u->d->retain_lock);
+    free_kept(dropped);
+}
+
+void uploads_give_back(struct data *d)
+{
+    for (;;) {
+        pthread_mutex_lock(&d->retain_lock);
+        struct upload *u = d->first_retaining;
+        struct part *dropped = u ? take_kept_locked(u) : NULL;
+        pthread_mutex_unlock(&d->retain_lock);
+        if (!u)
+            return;
+        free_kept(dropped);
+    }
+}
+
+bool upload_is_retained(struct upload *u)
+{
+    SCOPE_LOCK(&u->d->retain_lock);
+    return u->retaining && u->retained == u->given;
+}
+
+bool upload_hand_out(struct upload *u, upload_piece_fn fn, void *ctx, int *ret)
+{
+    pthread_mutex_lock(&u->d->retain_lock);
+    bool all = u->retaining && u->retained == u->given;
+    struct part *kept = all ? take_kept_locked(u) : NULL;
+    pthread_mutex_unlock(&u->d->retain_lock);
+    *ret = 0;
+    for (struct part *p = kept; p && !*ret; p = p->next)
+        *ret = fn(ctx, p->position, &p->buffer);
+    free_kept(kept);
+    return all;
+}
+
 /* ---- life ---- */
 
 static void upload_destroy(struct upload *u)
 {
     struct data *d = u->d;
+    upload_drop_retained(u);
     pthread_cond_destroy(&u->cond);
     pthread_mutex_destroy(&u->lock);
     data_share_unref(u->share);
@@ -167,8 +289,10 @@ void upload_keep(struct upload *u)
 
 void upload_free(struct upload *u)
 {
-    if (u)
-        upload_unref(u);
+    if (!u)
+        return;
+    upload_drop_retained(u);
+    upload_unref(u);
 }
 
 int upload_begin(struct data_share *share, const char *key, const struct store_attrs *attrs,
@@ -185,6 +309,7 @@ int upload_begin(struct data_share *share, const char *key, const struct store_a
     u->d = d;
     u->share = data_share_ref(share);
     u->refs = 1;
+    u->retaining = true;
     pthread_mutex_init(&u->lock, NULL);
     pthread_cond_init(&u->cond, NULL);
     data_pin(d);
@@ -206,14 +331,6 @@ uint32_t upload_next_index(const struct upload *u)
 
 /* ---- parts ---- */
 
-static void part_free(struct part *p)
-{
-    buffer_done(&p->buffer);
-    free(p->iov);
-    free(p->source_key);
-    free(p);
-}
-
 static void part_done(void *ctx, int result, const struct s3_error *err)
 {
     struct part *p = ctx;
@@ -231,7 +348,9 @@ static void part_done(void *ctx, int result, const struct s3_error *err)
     }
     pthread_mutex_unlock(&u->lock);
     /* Before the wake-up: who waited finds the memory free. */
-    part_free(p);
+    free(TAKE_PTR(p->iov));
+    if (!p->buffer.len || !retain(u, p))
+        part_free(p);
     pthread_mutex_lock(&u->lock);
     u->in_flight--;
     pthread_cond_broadcast(&u->cond);
@@ -305,8 +424,11 @@ static int send_buffer(struct upload *u, struct buffer *b, bool keep, struct s3_
         return r;
     }
     p->size = b->len;
-    if (!keep)
+    if (!keep) {
+        p->position = u->given;
+        u->given += b->len;
         buffer_move(&p->buffer, b);
+    }
     p->in = (struct store_upload_part_in){
         .key = u->key, .upload_id = u->id.id, .number = p->number, .body = p->iov, .n_body = n_iov};
     data_count_dirty(u->d, (int64_t)p->size, 1);

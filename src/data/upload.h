@@ -35,6 +35,19 @@ int upload_wait(struct upload *u, struct s3_error *reterr);
  * no other, results in. */
 int upload_complete(struct upload *u, const char *if_match, bool if_absent,
                     struct store_version *ret, struct s3_error *reterr);
+/* Parts that were sent stay in memory for a while, as long as all of them fit: what was given to
+ * upload_part, in order and without what was copied. After upload_wait: whether all of it is still
+ * there. Also of an upload that has failed. */
+bool upload_is_retained(struct upload *u);
+/* Hands it out, position after position, until fn fails; then it is forgotten. False, and fn was
+ * not called: it is gone by now. *ret: fn's last result. */
+typedef int (*upload_piece_fn)(void *ctx, uint64_t position, const struct buffer *b);
+bool upload_hand_out(struct upload *u, upload_piece_fn fn, void *ctx, int *ret);
+/* What follows makes no sense of it. */
+void upload_drop_retained(struct upload *u);
+/* Memory is wanted: nothing is retained any more by any upload. */
+void uploads_give_back(struct data *d);
+
 /* Forgets the last part: the next one gets its number. */
 void upload_drop_last(struct upload *u);
 void upload_id(const struct upload *u, char ret[STORE_UPLOAD_ID_SIZE]);

@@ -357,7 +357,7 @@ static int send_buffer(struct writer *w, struct s3_error *reterr)
     if (r) {
         if (reterr)
             *reterr = err;
-        return writer_keep_failure(w, r, &err);
+        return writer_stream_failed(w, r, &err);
     }
     w->start += len;
     writer_set_guarantee(w, early_size(w));
@@ -373,8 +373,7 @@ static int make_room(struct writer *w, struct s3_error *reterr)
         if (r)
             return r;
     }
-    readers_give_back(w->d);
-    data_share_wait(w->share, DATA_BLOCK_SIZE);
+    data_share_wait_hard(w->share, DATA_BLOCK_SIZE);
     return 0;
 }
 

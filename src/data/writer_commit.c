@@ -126,7 +126,7 @@ static int commit_upload(struct writer *w, struct store_version *ret, struct s3_
 {
     int r = writer_need_upload(w, err);
     if (r)
-        return w->upload ? writer_keep_failure(w, r, err) : r;
+        return w->upload ? writer_stream_failed(w, r, err) : r;
     bool tail = w->buffer.len > 0;
     if (tail)
         r = upload_part_kept(w->upload, &w->buffer, err);
@@ -135,14 +135,14 @@ static int commit_upload(struct writer *w, struct store_version *ret, struct s3_
     int waited = upload_wait(w->upload, r ? NULL : err);
     r = r ? r : waited;
     if (r)
-        return writer_keep_failure(w, r, err);
+        return writer_stream_failed(w, r, err);
     r = upload_complete(w->upload, writer_condition(w), w->if_absent, ret, err);
     if (r) {
         /* The buffer may still grow; its part is then sent anew under the same number. */
         if (tail)
             upload_drop_last(w->upload);
         if (err->kind == S3_ERROR_NO_SUCH_UPLOAD)
-            writer_keep_failure(w, r, err);
+            (void)writer_stream_failed(w, r, err);
         return r;
     }
     upload_free(TAKE_PTR(w->upload));
@@ -173,8 +173,12 @@ static int store_content(struct writer *w, struct store_version *ret, bool *ret_
         r = writer_open_base(w, 0, w->base_keep, err);
     if (!r)
         r = writer_fill_to(w, w->size, err);
+    if (r == WRITER_NEEDS_STAGE)
+        r = writer_to_stage(w, err);
     if (r)
         return r;
+    if (w->stage)
+        return writer_commit_stage(w, ret, err);
     if (!w->upload && !w->base_keep && w->buffer.len <= first)
         return writer_put(w, ret, err);
     return commit_upload(w, ret, err);

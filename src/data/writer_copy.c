@@ -42,6 +42,8 @@ static int append(struct writer *w, const struct writer_source *source, uint64_t
 {
     uint64_t pieces = (length + PIECE_SIZE - 1) / PIECE_SIZE, done = 0;
     int r = writer_need_upload(w, err);
+    if (w->upload)
+        upload_drop_retained(w->upload);
     for (uint64_t i = 0; i < pieces && !r; i++) {
         uint64_t n = (length - done) / (pieces - i);
         r = upload_copy(w->upload, source->key, source->etag, source->offset + done, n, err);

@@ -114,6 +114,9 @@ void writer_builds_on(struct writer *w, const struct store_version *version);
 /* From a stream to a stage. What was sent and is not here any more becomes the base, by completing
  * its upload. */
 int writer_to_stage(struct writer *w, struct s3_error *reterr);
+/* A part could not be sent. Where all of the content is still at hand, the writer is staged and
+ * tries again at the next commit; else the failure stays. Returns it. */
+int writer_stream_failed(struct writer *w, int result, const struct s3_error *err);
 /* The content goes with it. */
 void writer_drop_stage(struct writer *w);
 int writer_commit_stage(struct writer *w, struct store_version *ret, struct s3_error *err);

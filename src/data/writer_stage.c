@@ -110,14 +110,52 @@ static int move_buffer(const struct buffer *b, uint64_t offset, struct stage *s,
     return r;
 }
 
+struct move {
+    struct stage *stage;
+    uint64_t offset; /* of the first part that was sent */
+    struct s3_error *reterr;
+};
+
+static int move_part(void *ctx, uint64_t position, const struct buffer *b)
+{
+    struct move *m = ctx;
+    return move_buffer(b, m->offset + position, m->stage, m->reterr);
+}
+
+/* What was sent: it is here still, or the store has it. */
+static int move_sent(struct writer *w, struct stage *s, struct s3_error *reterr)
+{
+    struct move m = {s, w->base_keep, reterr};
+    int r;
+    if (w->start == w->base_keep)
+        return 0;
+    (void)upload_wait(w->upload, NULL);
+    return upload_hand_out(w->upload, move_part, &m, &r) ? r : checkpoint(w, reterr);
+}
+
+int writer_stream_failed(struct writer *w, int result, const struct s3_error *err)
+{
+    bool at_hand = w->start == w->base_keep;
+    if (w->upload)
+        (void)upload_wait(w->upload, NULL);
+    if (!at_hand && w->upload)
+        at_hand = upload_is_retained(w->upload);
+    if (!at_hand || writer_to_stage(w, NULL))
+        return writer_keep_failure(w, result, err);
+    return result;
+}
+
 int writer_to_stage(struct writer *w, struct s3_error *reterr)
 {
     struct stage *s;
-    int r = w->start > w->base_keep ? checkpoint(w, reterr) : 0;
-    if (!r)
-        r = stage_new(w->d, &s, reterr);
+    int r = stage_new(w->d, &s, reterr);
     if (r)
         return r;
+    r = move_sent(w, s, reterr);
+    if (r) {
+        stage_free(s);
+        return r;
+    }
     /* Of the version's own size no more is known than that; w->last has it when it is ours. */
     uint64_t object_size = MAX(w->last.size, w->base_keep);
     if (stage_set_base(s, w->key, w->base_etag, object_size, w->base_keep))
@@ -161,8 +199,7 @@ static void wait_for_memory(struct writer *w, uint64_t bytes)
 {
     if (data_share_try(w->share, bytes))
         return;
-    readers_give_back(w->d);
-    data_share_wait(w->share, bytes);
+    data_share_wait_hard(w->share, bytes);
 }
 
 static int send_part(struct writer *w, const struct plan_part *p, struct s3_error *err)

@@ -345,10 +345,10 @@ static void content_outlives_the_object(void **state)
 
     /* Nobody could read it: the stream goes on, what was sent is gone. */
     w = open_writer(&b, "g", NULL, 0);
-    assert_int_equal(write_content(w, SEED, 0, 20 * MIB), 0);
+    assert_int_equal(write_content(w, SEED, 0, 100 * MIB), 0);
     writer_orphan(w);
-    assert_int_equal(write_content(w, SEED, 20 * MIB, 20 * MIB), 0);
-    assert_true(reads_as(w, SEED, 16 * MIB, 24 * MIB));
+    assert_int_equal(write_content(w, SEED, 100 * MIB, 20 * MIB), 0);
+    assert_true(reads_as(w, SEED, 100 * MIB, 20 * MIB));
     char c;
     size_t n;
     assert_int_equal(writer_read(w, 0, &c, 1, &n, NULL), -ESTALE);
@@ -368,6 +368,45 @@ static void tell(void *ctx, const struct store_version *version, uint64_t size)
     t->times++;
     t->size = size;
     assert_true(version->etag[0]);
+}
+
+/* A shorter one has all of it at hand: the object comes with the commit, and an upload that fails
+ * is tried again. */
+static void what_was_sent_is_still_here(void **state)
+{
+    static const enum store_op OPS[] = {STORE_OP_MAX, STORE_UPLOAD_CREATE, STORE_UPLOAD_PART};
+    for (size_t i = 0; i < ARRAY_SIZE(OPS); i++) {
+        struct bed b;
+        bed_open(&b, 2, NULL, NULL);
+        struct told told = {0};
+        struct writer_options o = {
+            .key = "f", .if_absent = true, .stored = tell, .stored_ctx = &told};
+        struct store_fault_rule rule = {
+            .op = OPS[i], .after = 1, .count = 1, .error = S3_ERROR_SERVER};
+        rule.after = OPS[i] == STORE_UPLOAD_PART;
+        if (OPS[i] != STORE_OP_MAX)
+            assert_int_equal(store_fault_add(b.fault, &rule), 0);
+        struct writer *w = NULL;
+        assert_int_equal(writer_new(b.data, &o, &w), 0);
+        int failed = 0;
+        for (uint64_t at = 0; at < 40 * MIB; at += MIB) {
+            int r = write_content(w, SEED, at, MIB);
+            failed += r != 0;
+            if (r)
+                assert_int_equal(write_content(w, SEED, at, MIB), 0);
+        }
+        assert_int_equal(write_content(w, SEED + 1, 20 * MIB, 1000), 0);
+        assert_true(reads_as(w, SEED, 0, 20 * MIB));
+        assert_int_equal(store_memory_object_count(b.memory), 0);
+        assert_true(failed <= 1 && failed <= (OPS[i] != STORE_OP_MAX));
+        assert_int_equal(writer_commit(w, NULL, NULL), 0);
+        assert_int_equal(told.times, 0);
+        assert_true(object_has(&b, "f", SEED, 0, 20 * MIB));
+        assert_true(object_has(&b, "f", SEED + 1, 20 * MIB, 1000));
+        assert_true(object_has(&b, "f", SEED, 21 * MIB, 19 * MIB));
+        writer_free(w);
+        bed_close(&b);
+    }
 }
 
 /* A long stream that goes back: what was sent becomes the object, then the change does. */
@@ -430,6 +469,7 @@ int main(void)
         cmocka_unit_test(another_host_was_first),
         cmocka_unit_test(limit_of_the_local_disk),
         cmocka_unit_test(content_outlives_the_object),
+        cmocka_unit_test(what_was_sent_is_still_here),
         cmocka_unit_test(going_back_in_a_stream),
         cmocka_unit_test(memory_is_shared),
     };
