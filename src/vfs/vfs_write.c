@@ -140,11 +140,37 @@ int vfs_load_base_locked(struct vfs *v, struct open_file *of, bool attrs, struct
     return same ? 0 : -ESTALE;
 }
 
+/* Of a file that has lost its name: nothing will be stored. Its content is under the hidden key, or
+ * nobody had it open for reading, and then it may be zeros. */
+static int make_nameless_writer_locked(struct vfs *v, struct open_file *of, bool truncated,
+                                       struct s3_error *err)
+{
+    struct inode *i = of->inode;
+    const struct vfs_hidden *h = of->hidden;
+    struct writer_options o = {.key = h ? h->key : ""};
+    if (h && !truncated) {
+        o.base_etag = h->etag;
+        o.base_size = i->attr.size;
+    }
+    int r = writer_new(v->opts.data, &o, &of->writer);
+    if (r < 0)
+        return r;
+    writer_orphan(of->writer);
+    if (h || truncated || i->attr.size == 0)
+        return 0;
+    pthread_mutex_unlock(&v->lock);
+    r = writer_truncate(of->writer, i->attr.size, err);
+    pthread_mutex_lock(&v->lock);
+    return r;
+}
+
 static int make_writer_locked(struct vfs *v, struct open_file *of, bool truncated,
                               struct s3_error *err)
 {
     struct inode *i = of->inode;
     char key[COMPONENT_LENGTH_MAX + 1];
+    if (i->unlinked)
+        return make_nameless_writer_locked(v, of, truncated, err);
     int r = inode_key(i, COMPONENT_LENGTH_MAX, key);
     if (r < 0)
         return r == -ENOENT ? -ESTALE : r;

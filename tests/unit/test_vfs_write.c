@@ -455,6 +455,22 @@ static void test_refused_condition(void **state)
     fixture_done(&f);
 }
 
+/* The first write comes after the name went: nobody can read it, and it is stored nowhere. */
+static void test_first_write_after_unlink(void **state)
+{
+    struct fixture f;
+    struct vfs_file *file;
+    fixture_init(&f, NULL);
+    fixture_object(&f, "a", "base");
+    assert_int_equal(fixture_open(&f, "a", O_WRONLY, &file), 0);
+    assert_int_equal(fixture_unlink(&f, "a"), 0);
+    assert_int_equal(vfs_write(f.vfs, file, 1, "x", 1, &f.err), 0);
+    assert_int_equal(vfs_fsync(f.vfs, file, &f.err), 0);
+    assert_int_equal(fixture_close(&f, file), 0);
+    assert_null(fixture_get(&f, "a"));
+    fixture_done(&f);
+}
+
 /* Truncated at the open although nobody will write through the handle. */
 static void test_truncated_for_reading(void **state)
 {
@@ -494,6 +510,7 @@ int main(void)
         cmocka_unit_test(test_read_only),
         cmocka_unit_test(test_names_that_cannot_be),
         cmocka_unit_test(test_refused_condition),
+        cmocka_unit_test(test_first_write_after_unlink),
         cmocka_unit_test(test_truncated_for_reading),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
