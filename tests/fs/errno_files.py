@@ -27,7 +27,7 @@ KEEP_SIZE, PUNCH_HOLE, COLLAPSE, ZERO, INSERT = 1, 2, 8, 16, 32
 MAX = 2**63 - 1
 
 # What this version does not do yet. A row that goes makes its cases count.
-LATER = {"fallocate": "EOPNOTSUPP", "writing after unlink": "ESTALE"}
+LATER = {}
 t = errnos.Table(LATER)
 
 

@@ -4,4 +4,4 @@
 # limit: 200
 # asan: no
 # The same while the server refuses, resets, cuts and loses answers: nobody notices.
-exec "$SOURCE_DIR/tests/model/model.py" --seed 2000 --seeds 4 --steps 300 --faults --shrink 60
+exec "$SOURCE_DIR/tests/model/model.py" --seed 2000 --seeds 4 --steps 300 --profile full --faults --shrink 60

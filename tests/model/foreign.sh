@@ -3,4 +3,4 @@
 # limit: 200
 # asan: no
 # The same while somebody else changes the bucket in between: without caches it is seen at once.
-exec "$SOURCE_DIR/tests/model/model.py" --seed 3000 --seeds 4 --steps 400 --foreign --shrink 60
+exec "$SOURCE_DIR/tests/model/model.py" --seed 3000 --seeds 4 --steps 400 --profile full --foreign --shrink 60
