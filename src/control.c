@@ -47,6 +47,7 @@ static int verb_status(void *ctx, const char *args, struct strbuf *out, struct s
     (void)strbuf_appendf(out, "prefix: %s\n", c->options->prefix);
     (void)strbuf_appendf(out, "endpoint: %s\n", meta->endpoint_url);
     (void)strbuf_appendf(out, "region: %s\n", meta->region);
+    caps_status(&c->start->caps, out);
     (void)strbuf_appendf(out, "uptime_seconds: %" PRIu64 "\n", up / (uint64_t)NS_PER_S);
     (void)strbuf_appendf(out, "dirty_bytes: %" PRIu64 "\n", d.dirty_bytes);
     (void)strbuf_appendf(out, "uploads: %u\n", d.uploads);

@@ -150,7 +150,7 @@ static int make_bucket(struct s3_client *client, const struct conf_options *o, s
 
 /* HeadBucket is the cheapest question. When it is refused, a listing of the prefix is asked for:
  * its answer has a body that says why, and keys that may see the prefix alone may list that. */
-static int look_at_bucket(struct s3_client *client, const struct conf_options *o,
+static int look_at_bucket(struct start *s, struct s3_client *client, const struct conf_options *o,
                           struct s3_error *e)
 {
     struct s3_list_objects_v2_in in = {.bucket = o->bucket, .prefix = o->prefix, .max_keys = 1};
@@ -163,8 +163,11 @@ static int look_at_bucket(struct s3_client *client, const struct conf_options *o
         r = s3_list_objects_v2(client, &in, &out, e);
         s3_list_objects_v2_out_done(&out);
     }
-    if (r < 0 && e->kind == S3_ERROR_NO_SUCH_BUCKET && o->create_bucket && !o->read_only)
-        r = make_bucket(client, o, e);
+    if (r < 0 && e->kind == S3_ERROR_NO_SUCH_BUCKET && o->create_bucket && !o->read_only) {
+        if ((r = make_bucket(client, o, e)) == 0)
+            (void)s3_head_bucket(client, &bucket, &head, NULL); /* for its name */
+    }
+    (void)snprintf(s->server, sizeof(s->server), "%s", head.server);
     return r;
 }
 
@@ -184,7 +187,7 @@ static int check_bucket(struct start *s, const struct conf_options *o, struct s3
         opts.deadlines.first_byte_ms = START_ANSWER_MS;
     r = s3_session_client_new(s->session, &opts, &client, e);
     if (r == 0)
-        r = look_at_bucket(client, o, e);
+        r = look_at_bucket(s, client, o, e);
     s3_client_unref(client);
     return r;
 }
@@ -287,7 +290,10 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
                                              .bucket = o->bucket,
                                              .prefix = o->prefix,
                                              .storage_class = o->storage_class,
-                                             .checksum = checksum_algo(s, o)};
+                                             .checksum = checksum_algo(s, o),
+                                             .caps = &s->caps.at_start,
+                                             .unknown = caps_unknown,
+                                             .unknown_ctx = &s->caps};
     struct data_options data_options = {.memory_limit = o->memory_limit,
                                         .write_part_size = o->write_part_size,
                                         .read_part_size = o->read_part_size,
@@ -311,10 +317,13 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
     };
     int r = open_state(s, o, reterr);
 
-    if (r == 0)
+    if (r == 0) {
+        caps_init(&s->caps, where(s), s->server, s->state);
         r = store_s3_new(&store_options, &s->store, reterr);
+    }
     if (r < 0)
         return r;
+    caps_begin(&s->caps, s->store);
     open_lost(s, o);
     if (s->state) {
         r = store_ledger_new(s->store, s->state, NULL, &s->ledger);
@@ -344,6 +353,7 @@ void start_done(struct start *s)
 
     vfs_free(s->vfs);
     data_free(s->data);
+    caps_end(&s->caps);
     store_free(s->store);
     lost_close(s->lost);
     unfinished = !s->state || state_unfinished(s->state);

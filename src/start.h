@@ -5,6 +5,7 @@
 #define PAILFS_START_H
 
 #include "base/error.h"
+#include "caps.h"
 #include "conf/conf.h"
 #include "data/data.h"
 #include "meta/lost.h"
@@ -21,6 +22,8 @@ struct start {
     struct state *state;         /* NULL with it, or when the disk is full */
     struct lost *lost;           /* NULL with the folder */
     struct store *ledger;        /* notes uploads in state; part of store; NULL without state */
+    char server[64];             /* what the server calls itself, "" when it does not */
+    struct caps caps;            /* what it does with conditions */
     struct store *store;
     struct data *data;
     struct vfs *vfs;

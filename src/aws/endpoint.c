@@ -212,6 +212,16 @@ static bool is_aws_host(const char *host)
     return false;
 }
 
+bool aws_endpoint_is_aws(const char *url)
+{
+    const char *p = strstr(url, "://");
+    char host[HOST_MAX + 1];
+
+    p = p ? p + 3 : url;
+    (void)snprintf(host, sizeof(host), "%.*s", (int)strcspn(p, "/:?#"), p);
+    return is_aws_host(host);
+}
+
 static bool use_path_style(const struct aws_config *config, const char *bucket, const char *host,
                            const char *scheme, bool custom)
 {

@@ -35,4 +35,7 @@ bool aws_region_valid(const char *region);
 bool aws_bucket_name_is_dns(const char *bucket);
 int aws_bucket_name_check(const char *bucket, struct s3_error *reterr);
 
+/* Whether the URL's host is one of AWS' own. */
+bool aws_endpoint_is_aws(const char *url);
+
 #endif

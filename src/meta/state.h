@@ -114,6 +114,14 @@ int state_intents_before(struct state *st, int kind, state_intent_fn fn, void *c
 int state_intents_now(struct state *st, int kind, state_intent_fn fn, void *ctx);
 int state_intent_count(struct state *st, uint64_t *ret);
 
+/* ---- What the server does with conditions, found out by a probe (one row) ---- */
+
+/* server: what it calls itself; text: store_caps_print. */
+int state_caps_put(struct state *st, const char *server, const char *text);
+/* -ENOENT: never found out, of another server, too long ago (or in the future). */
+int state_caps_get(struct state *st, const char *server, uint64_t max_age_ns, char *buf,
+                   size_t size);
+
 /* ---- Uploads: multipart uploads of this mount (written by store_ledger.h) ---- */
 
 struct state_upload {

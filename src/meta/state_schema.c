@@ -14,6 +14,10 @@ const struct state_table state_tables[] = {
      "NOT "
      "NULL, content TEXT)",
      NULL},
+    {"caps",
+     "CREATE TABLE caps(id INTEGER PRIMARY KEY, server TEXT NOT NULL, caps TEXT NOT NULL, time "
+     "INTEGER NOT NULL, crc INTEGER NOT NULL)",
+     NULL},
     {"intents",
      "CREATE TABLE intents(id INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, key TEXT "
      "NOT "

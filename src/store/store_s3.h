@@ -4,6 +4,8 @@
 #ifndef PAILFS_STORE_STORE_S3_H
 #define PAILFS_STORE_STORE_S3_H
 
+#include <stdatomic.h>
+
 #include "s3/client.h"
 #include "store/store.h"
 #include "store/store_caps.h"
@@ -16,8 +18,8 @@ struct store_s3_options {
     enum s3_checksum_algo checksum; /* sent with every upload */
     struct clock *clock;            /* for times the server does not tell; NULL = clock_system() */
     const struct store_caps *caps;  /* copied; NULL = all conditions are held */
-    /* Called once, when a condition is first needed of which it is not known whether the server
-     * holds it. Must not block. May be NULL. */
+    /* Called once, with the first change when it is not known which conditions the server holds.
+     * Must not block. May be NULL. */
     void (*unknown)(void *ctx);
     void *unknown_ctx;
 };
@@ -25,6 +27,11 @@ struct store_s3_options {
 int store_s3_new(const struct store_s3_options *opts, struct store **ret, struct s3_error *reterr);
 void store_s3_caps(const struct store *store, struct store_caps *ret);
 void store_s3_set_caps(struct store *store, const struct store_caps *caps);
+/* Finds out what the server does, with about 15 requests on objects that begin with `key` and are
+ * gone afterwards. Blocks; ends early when *stop is set. err is not NULL. A failure says nothing
+ * about the server: no permission to write, a bucket whose versions cannot be deleted. */
+int store_s3_probe(struct store *store, const char *key, const atomic_bool *stop,
+                   struct store_caps *ret, struct s3_error *err);
 /* What it puts before keys: "" or with a '/' at the end. Borrowed. */
 const char *store_s3_prefix(const struct store *store);
 

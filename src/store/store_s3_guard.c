@@ -82,13 +82,24 @@ static enum store_cap_state cap_state(const struct store_s3_request *r, enum sto
     return (enum store_cap_state)atomic_load(&r->s->caps[cap]);
 }
 
-static bool is_held(struct store_s3_request *r, enum store_cap cap)
+static bool is_held(const struct store_s3_request *r, enum store_cap cap)
 {
-    enum store_cap_state state = cap_state(r, cap);
+    return cap_state(r, cap) == STORE_CAP_HELD;
+}
 
-    if (state == STORE_CAP_UNKNOWN && r->s->unknown && !atomic_exchange(&r->s->unknown_told, true))
+/* Somebody is told with the first change. */
+static void tell_unknown(struct store_s3_request *r)
+{
+    bool changes = r->op == STORE_PUT || r->op == STORE_COPY || r->op == STORE_UPLOAD_CREATE ||
+                   r->op == STORE_DELETE;
+    bool unknown = false;
+
+    if (!changes || !r->s->unknown || atomic_load(&r->s->unknown_told))
+        return;
+    for (int cap = 0; cap < STORE_CAP_MAX; cap++)
+        unknown |= cap_state(r, (enum store_cap)cap) == STORE_CAP_UNKNOWN;
+    if (unknown && !atomic_exchange(&r->s->unknown_told, true))
         r->s->unknown(r->s->unknown_ctx);
-    return state == STORE_CAP_HELD;
 }
 
 /* ---- sending ---- */
@@ -145,6 +156,7 @@ int store_s3_guard_begin(struct store_s3_request *r)
     const char *etag = NULL, *source = source_of(r, &etag);
     struct condition c;
 
+    tell_unknown(r);
     if (source && etag && !is_held(r, STORE_CAP_COPY_SOURCE))
         return look_at(r, STORE_S3_LOOK_SOURCE_FIRST, source);
     if (condition_of(r, &c) && !is_held(r, c.cap))

@@ -168,8 +168,10 @@ static bool is_changing_below(const struct vfs *v, const struct inode *dir)
 
 void vfs_move_begin_locked(struct vfs *v, struct inode *dir)
 {
-    /* Two renames of one directory: one after the other. */
-    (void)vfs_wait_settled_locked(v, dir);
+    /* Two renames of one directory: one after the other. Those above it do not move, for the caller
+     * has a guard below them; they may wait for just that. */
+    while (dir->moving)
+        pthread_cond_wait(&v->changed, &v->lock);
     dir->moving = true;
     v->moves++;
     while (is_changing_below(v, dir))

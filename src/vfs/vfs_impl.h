@@ -10,6 +10,7 @@
 #define PAILFS_VFS_VFS_IMPL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/queue.h>
 
 #include "base/cleanup.h"
@@ -28,6 +29,7 @@
 #define VFS_HIDDEN_KEY_SIZE 64u
 
 struct vfs_hidden {
+    uint64_t intent; /* to delete it, 0 = none */
     char key[VFS_HIDDEN_KEY_SIZE];
     char etag[STORE_ETAG_SIZE];
 };
@@ -80,6 +82,8 @@ struct vfs {
     unsigned n_threads;
     unsigned n_idle;
     bool stopping;
+
+    const atomic_bool *recover_stop; /* of vfs_recover while it runs, on its thread */
 };
 
 /* A file that is open for writing, or a file or directory whose attributes are to be stored: one
@@ -346,6 +350,13 @@ int vfs_know_dir_locked(struct vfs *v, struct inode *dir, struct s3_error *err);
 /* The handle's reader goes. Lock given up. */
 void vfs_reader_drop_locked(struct vfs *v, struct vfs_file *file);
 
+/* ---- vfs_recover_names.c ---- see vfs_recover.c ---- */
+
+struct state_intent;
+int vfs_recover_rename_file(struct vfs *v, const struct state_intent *t, struct s3_error *err);
+int vfs_recover_rename_dir(struct vfs *v, const struct state_intent *t, struct s3_error *err);
+int vfs_recover_hidden(struct vfs *v, const struct state_intent *t, struct s3_error *err);
+
 /* ---- vfs_unlinked.c ---- the caller is busy with the file; lock given up ---- */
 
 /* Before its key goes: sees to it that those who have the file open can read on. */
@@ -412,6 +423,8 @@ void vfs_learn_copy_if_absent(struct vfs *v, const struct vfs_copy *done,
 /* Attributes of its own that move into the directory are marked there first. */
 int vfs_rename_mark_locked(struct vfs *v, struct inode *dir, const struct inode *i,
                            struct s3_error *err);
+/* What is cached of the files below is of objects that are no longer there. */
+void vfs_expire_below_locked(struct vfs *v, struct inode *dir);
 /* The inode gets a new name in memory; what had it before loses it. */
 int vfs_rename_inode_locked(struct vfs *v, struct inode *i, struct inode *dir,
                             const char *component);

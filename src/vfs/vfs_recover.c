@@ -17,9 +17,9 @@ typedef int (*recover_fn)(struct vfs *v, const struct state_intent *intent, stru
 
 /* NULL: nobody knows this kind yet; it stays. */
 static const recover_fn recover_table[STATE_INTENT_KIND_MAX] = {
-    [STATE_INTENT_RENAME_DIR] = NULL,
-    [STATE_INTENT_RENAME_FILE] = NULL,
-    [STATE_INTENT_DELETE] = NULL,
+    [STATE_INTENT_RENAME_DIR] = vfs_recover_rename_dir,
+    [STATE_INTENT_RENAME_FILE] = vfs_recover_rename_file,
+    [STATE_INTENT_DELETE] = vfs_recover_hidden,
     [STATE_INTENT_ATTRS] = NULL,
 };
 
@@ -40,8 +40,8 @@ static int recover_one(void *ctx, const struct state_intent *intent)
     if (atomic_load(rec->stop))
         return -ECANCELED;
     r = fn ? fn(rec->vfs, intent, &err) : -ENOSYS;
-    if (r == -EINPROGRESS)
-        return 0;
+    if (r == -EINPROGRESS || r == -ECANCELED)
+        return r == -ECANCELED ? r : 0;
     if (r == 0)
         r = state_intent_end(rec->vfs->opts.state, intent->id);
     if (r == 0) {
@@ -65,7 +65,9 @@ void vfs_recover(struct vfs *v, const atomic_bool *stop, struct vfs_recovery *re
     memset(ret, 0, sizeof(*ret));
     if (!v->opts.state)
         return;
+    v->recover_stop = stop;
     r = state_intents_before(v->opts.state, 0, recover_one, &rec);
     if (r < 0 && r != -ECANCELED)
         log_error("state.db: intents cannot be read: %s", strerror(-r));
+    v->recover_stop = NULL;
 }

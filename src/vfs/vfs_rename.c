@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "meta/state.h"
 #include "store/store_limits.h"
 #include "vfs/vfs_impl.h"
 
@@ -101,8 +102,14 @@ static int copy_and_delete_locked(struct vfs *v, struct open_file *of, const cha
     bool learn = if_absent && v->copy_if_absent == KNOWN_NOT, dirty = of->attrs_dirty;
     of->attrs_dirty = false;
     of->storing = true;
+    uint64_t intent = 0;
     pthread_mutex_unlock(&v->lock);
-    r = copy_newest(v, &c, etag, version, err);
+    /* A crash between the copy and the delete must not leave both names for ever. */
+    if (v->opts.state)
+        r = state_intent_begin(v->opts.state, STATE_INTENT_RENAME_FILE, source, key, NULL, 0,
+                               &intent);
+    if (r == 0)
+        r = copy_newest(v, &c, etag, version, err);
     if (r == 0 && learn)
         vfs_learn_copy_if_absent(v, &c, version);
     if (r == 0) {
@@ -114,6 +121,8 @@ static int copy_and_delete_locked(struct vfs *v, struct open_file *of, const cha
         else if (r < 0 && err)
             *err = local;
     }
+    if (intent)
+        state_intent_end_later(v->opts.state, intent);
     pthread_mutex_lock(&v->lock);
     of->storing = false;
     if (r < 0)

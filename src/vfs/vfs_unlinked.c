@@ -9,6 +9,7 @@
 #include <sys/random.h>
 
 #include "base/log.h"
+#include "meta/state.h"
 #include "vfs/vfs_impl.h"
 
 static bool is_gone(const struct s3_error *err)
@@ -63,11 +64,15 @@ static int hide_locked(struct vfs *v, struct open_file *of, const char *key, str
     memcpy(etag, i->attr.etag, sizeof(etag));
     struct vfs_copy c = {.source = key, .if_match = etag, .size = i->attr.size, .key = h->key};
     struct store_version version;
-    if (r == 0) {
-        pthread_mutex_unlock(&v->lock);
+    pthread_mutex_unlock(&v->lock);
+    if (r == 0 && v->opts.state)
+        r = state_intent_begin(v->opts.state, STATE_INTENT_DELETE, h->key, NULL, NULL, 0,
+                               &h->intent);
+    if (r == 0)
         r = vfs_copy_object(v, &c, &version, err);
-        pthread_mutex_lock(&v->lock);
-    }
+    if (r < 0 && h->intent)
+        state_intent_end_later(v->opts.state, h->intent);
+    pthread_mutex_lock(&v->lock);
     if (r < 0) {
         free(h);
         return r;
@@ -88,6 +93,8 @@ static void unhide_locked(struct vfs *v, struct open_file *of)
         char text[1024];
         log_warn("'%s', the content of a removed file that was open, could not be deleted: %s",
                  h->key, s3_error_describe(&err, text, sizeof(text)));
+    } else if (h->intent) {
+        state_intent_end_later(v->opts.state, h->intent);
     }
     free(h);
     pthread_mutex_lock(&v->lock);

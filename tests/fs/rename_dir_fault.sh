@@ -7,7 +7,7 @@
 server_start
 mount_fs
 mkdir "$MNT/d" && echo x >"$MNT/d/f" && chmod 600 "$MNT/d/f" || fail "set up"
-s3d_fault "op=DeleteObject key=d/f action=status:403:AccessDenied"
+s3d_fault "op=DeleteObjects action=status:403:AccessDenied"
 refuse "mv" mv "$MNT/d" "$MNT/e"
 s3d_faults_clear
 contains "the new marker" "e/" "$(s3 keys | paste -sd ' ' -)"

@@ -5,6 +5,7 @@
 
 #include "base/timefmt.h"
 #include "request.h"
+#include "route.h"
 
 static bool etag_matches(const char *condition, const struct version *v)
 {
@@ -48,12 +49,24 @@ enum s3d_error condition_read(const struct request *r, const struct version *v)
                     request_header(r, "If-Unmodified-Since"), v);
 }
 
+/* --ignore-conditions */
+static bool is_ignored(const struct request *r)
+{
+    const char *list = r->s->config.ignore_conditions, *name = r->route ? r->route->name : "";
+    const char *at = list ? strstr(list, name) : NULL;
+    size_t len = strlen(name);
+
+    return at && len && (at == list || at[-1] == ',') && (!at[len] || at[len] == ',');
+}
+
 enum s3d_error condition_copy_source(const struct request *r, const struct version *v)
 {
-    enum s3d_error e = evaluate(request_header(r, "x-amz-copy-source-if-match"),
-                                request_header(r, "x-amz-copy-source-if-none-match"),
-                                request_header(r, "x-amz-copy-source-if-modified-since"),
-                                request_header(r, "x-amz-copy-source-if-unmodified-since"), v);
+    enum s3d_error e =
+        is_ignored(r) ? ERR_NONE
+                      : evaluate(request_header(r, "x-amz-copy-source-if-match"),
+                                 request_header(r, "x-amz-copy-source-if-none-match"),
+                                 request_header(r, "x-amz-copy-source-if-modified-since"),
+                                 request_header(r, "x-amz-copy-source-if-unmodified-since"), v);
 
     return e == ERR_NONE ? ERR_NONE : ERR_PRECONDITION_FAILED;
 }
@@ -74,6 +87,8 @@ enum s3d_error condition_write(const struct request *r, const struct version *v)
     const char *match = request_header(r, "If-Match");
     bool exists = v && !v->delete_marker;
 
+    if (is_ignored(r))
+        return ERR_NONE;
     if (request_header(r, "If-None-Match") && exists)
         return ERR_PRECONDITION_FAILED;
     if (match && !exists)
@@ -83,9 +98,10 @@ enum s3d_error condition_write(const struct request *r, const struct version *v)
     return ERR_NONE;
 }
 
-enum s3d_error condition_delete(const char *if_match, const struct version *v)
+enum s3d_error condition_delete(const struct request *r, const char *if_match,
+                                const struct version *v)
 {
-    if (!if_match)
+    if (!if_match || is_ignored(r))
         return ERR_NONE;
     if (!v || v->delete_marker || !etag_matches(if_match, v))
         return ERR_PRECONDITION_FAILED;

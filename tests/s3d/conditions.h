@@ -17,7 +17,8 @@ enum s3d_error condition_copy_source(const struct request *r, const struct versi
  * none). Call with the bucket locked for writing until the new version is published. */
 enum s3d_error condition_write(const struct request *r, const struct version *v);
 /* If-Match of a delete. */
-enum s3d_error condition_delete(const char *if_match, const struct version *v);
+enum s3d_error condition_delete(const struct request *r, const char *if_match,
+                                const struct version *v);
 /* The combinations that S3 refuses outright (If-None-Match other than *), before the body. */
 enum s3d_error condition_write_supported(const struct request *r);
 

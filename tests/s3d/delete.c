@@ -55,7 +55,7 @@ static enum s3d_error delete_locked(struct request *r, struct doomed *d)
     struct bucket *b = r->bucket;
     struct entry *e = bucket_find_entry(b, d->key, d->key_len);
     struct version *v = entry_latest(e);
-    enum s3d_error bad = condition_delete(d->etag[0] ? d->etag : NULL, v);
+    enum s3d_error bad = condition_delete(r, d->etag[0] ? d->etag : NULL, v);
 
     if (bad != ERR_NONE)
         return bad;

@@ -48,6 +48,8 @@ static const char usage[] =
     "  --idle-timeout SECONDS  close connections that are idle for so long\n"
     "  --threads N             connections at a time, a thread each (default 2048)\n"
     "  --tls CERT KEY          serve HTTPS with these PEM files\n"
+    "  --ignore-conditions OPS conditions of these operations (PutObject,CopyObject ...) are not\n"
+    "                          looked at, as with other servers; it then has no name of its own\n"
     "  --opaque-etag           ETags that are no MD5, as with SSE-KMS (and uploads get faster)\n"
     "  --no-default-checksum   do not compute CRC64NVME for uploads that name no checksum\n"
     "  --strict-utf8           refuse keys that are not UTF-8\n"
@@ -74,6 +76,7 @@ enum option_id {
     OPT_IDLE_TIMEOUT,
     OPT_THREADS,
     OPT_TLS,
+    OPT_IGNORE_CONDITIONS,
     OPT_OPAQUE_ETAG,
     OPT_NO_DEFAULT_CHECKSUM,
     OPT_STRICT_UTF8,
@@ -100,6 +103,7 @@ static const struct option options[] = {
     {"idle-timeout", required_argument, NULL, OPT_IDLE_TIMEOUT},
     {"threads", required_argument, NULL, OPT_THREADS},
     {"tls", required_argument, NULL, OPT_TLS},
+    {"ignore-conditions", required_argument, NULL, OPT_IGNORE_CONDITIONS},
     {"opaque-etag", no_argument, NULL, OPT_OPAQUE_ETAG},
     {"no-default-checksum", no_argument, NULL, OPT_NO_DEFAULT_CHECKSUM},
     {"strict-utf8", no_argument, NULL, OPT_STRICT_UTF8},
@@ -207,6 +211,9 @@ static int take_option(struct s3d_config *cf, int id, char **argv)
         }
         cf->tls_cert = optarg;
         cf->tls_key = argv[optind++];
+        return 0;
+    case OPT_IGNORE_CONDITIONS:
+        cf->ignore_conditions = optarg;
         return 0;
     case OPT_OPAQUE_ETAG:
         cf->opaque_etag = true;

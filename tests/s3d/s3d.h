@@ -42,6 +42,7 @@ struct s3d_config {
     unsigned idle_timeout; /* seconds, 0 = none */
     const char *faults_file;
     const char *tls_cert, *tls_key; /* paths of PEM files */
+    const char *ignore_conditions;  /* names of operations whose conditions are not looked at */
     bool opaque_etag;               /* ETags that are no MD5, as with SSE-KMS */
     bool no_default_checksum;       /* without CRC64NVME for uploads that name none */
     bool strict_utf8;               /* refuse keys that are not UTF-8 */

@@ -327,7 +327,8 @@ static void add_common_headers(struct request *r, struct MHD_Response *resp)
     MHD_add_response_header(resp, "x-amz-id-2", "s3d");
     MHD_add_response_header(resp, "x-amz-request-id", r->id);
     MHD_add_response_header(resp, "Date", date);
-    MHD_add_response_header(resp, "Server", "s3d");
+    if (!r->s->config.ignore_conditions)
+        MHD_add_response_header(resp, "Server", "s3d");
     for (unsigned i = 0; i < r->reply.n_headers; i++) {
         /* Refused by MHD when it holds a line break. */
         (void)MHD_add_response_header(resp, r->reply.headers[i].name, r->reply.headers[i].value);

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vfs/vfs_move.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "store/store_limits.h"
+#include "vfs/vfs_move_impl.h"
+
+/* Copies under way. No bytes come here, and each takes a round trip at least. */
+#define COPIES 64u
+/* Copies that were refused and are looked at one by one; more of them end the move. */
+#define REFUSED_MAX 1000u
+#define PROGRESS_NS (10 * (uint64_t)NS_PER_S)
+
+/* ---- the set of what was copied ---- */
+
+struct set {
+    uint64_t *slots; /* 0 = empty */
+    size_t size;     /* a power of two */
+    size_t n;
+};
+
+/* FNV-1a of both, never 0. */
+static uint64_t version_hash(char side, const char *key, const char *etag)
+{
+    uint64_t h = (14695981039346656037u ^ (unsigned char)side) * 1099511628211u;
+    for (; *key; key++)
+        h = (h ^ (unsigned char)*key) * 1099511628211u;
+    h = (h ^ 0xff) * 1099511628211u;
+    for (; *etag; etag++)
+        h = (h ^ (unsigned char)*etag) * 1099511628211u;
+    h ^= h >> 32;
+    return h ? h : 1;
+}
+
+static void set_put(struct set *s, uint64_t hash)
+{
+    size_t k = (size_t)hash & (s->size - 1);
+    while (s->slots[k] && s->slots[k] != hash)
+        k = (k + 1) & (s->size - 1);
+    s->n += !s->slots[k];
+    s->slots[k] = hash;
+}
+
+static int set_add(struct set *s, uint64_t hash)
+{
+    if (s->n >= s->size / 2) {
+        struct set bigger = {.size = s->size ? s->size * 2 : 256};
+        bigger.slots = calloc(bigger.size, sizeof(*bigger.slots));
+        if (!bigger.slots)
+            return -ENOMEM;
+        for (size_t i = 0; i < s->size; i++) {
+            if (s->slots[i])
+                set_put(&bigger, s->slots[i]);
+        }
+        free(s->slots);
+        *s = bigger;
+    }
+    set_put(s, hash);
+    return 0;
+}
+
+static bool set_has(const struct set *s, uint64_t hash)
+{
+    if (s->size == 0)
+        return false;
+    size_t k = (size_t)hash & (s->size - 1);
+    while (s->slots[k] && s->slots[k] != hash)
+        k = (k + 1) & (s->size - 1);
+    return s->slots[k] == hash;
+}
+
+/* ---- copies ---- */
+
+struct mover;
+
+struct item {
+    struct page *page;
+    const struct store_entry *entry; /* of the page */
+    char *key;                       /* owned */
+    struct store_copy_in in;
+    struct store_version version;
+};
+
+struct page {
+    struct mover *mover;
+    struct store_page list;
+    struct item *items;
+    size_t pending; /* protected by the mover's lock */
+};
+
+/* A copy that did not succeed. */
+struct refused {
+    char *source; /* owned */
+    char *key;    /* owned */
+    char etag[STORE_ETAG_SIZE];
+    uint64_t size;
+    struct s3_error error;
+};
+
+struct mover {
+    struct vfs *v;
+    struct vfs_move *m;
+    uint64_t next_progress_ns;
+    pthread_mutex_t lock;
+    /* protected by lock */
+    struct set set;
+    struct refused *refused;
+    size_t n_refused;
+    int result; /* a failure after which nothing more is sent */
+    struct s3_error error;
+};
+
+static void page_put(struct page *p)
+{
+    struct mover *mv = p->mover;
+    pthread_mutex_lock(&mv->lock);
+    bool last = --p->pending == 0;
+    pthread_mutex_unlock(&mv->lock);
+    if (!last)
+        return;
+    for (size_t i = 0; p->items && i < p->list.n_entries; i++)
+        free(p->items[i].key);
+    free(p->items);
+    store_page_done(&p->list);
+    free(p);
+}
+
+static int by_key(const void *key, const void *watch)
+{
+    return strcmp(key, ((const struct vfs_move_watch *)watch)->key);
+}
+
+static void note_copied_locked(struct mover *mv, const char *source, const char *etag,
+                               const char *key, const struct store_version *version)
+{
+    struct vfs_move *m = mv->m;
+    int r = set_add(&mv->set, version_hash('s', source, etag));
+    if (r == 0)
+        r = set_add(&mv->set, version_hash('t', key, version->etag));
+    if (r < 0 && mv->result == 0)
+        mv->result = r;
+    m->n++;
+    m->marker_moved |= strcmp(source, m->from) == 0;
+    struct vfs_move_watch *w =
+        m->n_watch ? bsearch(source, m->watch, m->n_watch, sizeof(*m->watch), by_key) : NULL;
+    if (w)
+        memcpy(w->etag, version->etag, sizeof(w->etag));
+}
+
+static void fail_locked(struct mover *mv, int result, const struct s3_error *err)
+{
+    if (mv->result != 0)
+        return;
+    mv->result = result;
+    if (err)
+        mv->error = *err;
+}
+
+static bool is_refusal(const struct s3_error *err)
+{
+    return err && (err->kind == S3_ERROR_PRECONDITION || err->kind == S3_ERROR_NO_SUCH_KEY ||
+                   err->kind == S3_ERROR_UNSUPPORTED);
+}
+
+/* To be looked at when the others are done. */
+static void note_refused_locked(struct mover *mv, const struct item *it, int result,
+                                const struct s3_error *err)
+{
+    struct refused *all = NULL, *one;
+    if (is_refusal(err) && mv->n_refused < REFUSED_MAX)
+        all = realloc(mv->refused, (mv->n_refused + 1) * sizeof(*all));
+    if (!all) {
+        fail_locked(mv, result, err);
+        return;
+    }
+    mv->refused = all;
+    one = &all[mv->n_refused];
+    *one = (struct refused){.source = strdup(it->entry->key),
+                            .key = strdup(it->key),
+                            .size = it->entry->size,
+                            .error = *err};
+    snprintf(one->etag, sizeof(one->etag), "%s", it->entry->etag);
+    mv->n_refused++;
+    if (!one->source || !one->key)
+        fail_locked(mv, -ENOMEM, NULL);
+}
+
+static void item_done(void *ctx, int result, const struct s3_error *err)
+{
+    struct item *it = ctx;
+    struct mover *mv = it->page->mover;
+    pthread_mutex_lock(&mv->lock);
+    if (result == 0)
+        note_copied_locked(mv, it->entry->key, it->entry->etag, it->key, &it->version);
+    else
+        note_refused_locked(mv, it, result, err);
+    pthread_mutex_unlock(&mv->lock);
+    page_put(it->page);
+}
+
+static bool replaces_nothing(const struct mover *mv, const char *key)
+{
+    /* The marker of the new name may have been made just now, to claim it. */
+    return mv->v->copy_if_absent != KNOWN_NO && strcmp(key, mv->m->to) != 0;
+}
+
+static int submit_item(struct mover *mv, struct fanout *f, struct item *it)
+{
+    const struct store_entry *e = it->entry;
+    it->in = (struct store_copy_in){.source_key = e->key,
+                                    .source_if_match = e->etag,
+                                    .key = it->key,
+                                    .if_absent = replaces_nothing(mv, it->key)};
+    if (e->size <= STORE_COPY_SIZE_MAX)
+        return fanout_submit(f, STORE_COPY, &it->in, &it->version, item_done, it);
+    struct vfs_copy c = {.source = e->key,
+                         .if_match = e->etag,
+                         .size = e->size,
+                         .key = it->key,
+                         .if_absent = it->in.if_absent};
+    struct s3_error err = {0};
+    int r = vfs_copy_object(mv->v, &c, &it->version, &err);
+    item_done(it, r, &err);
+    return 0;
+}
+
+/* Sends the copies of a page, which is the callee's from here on. */
+static int copy_page(struct mover *mv, struct fanout *f, struct page *p)
+{
+    int r = 0;
+    p->items = calloc(p->list.n_entries, sizeof(*p->items));
+    if (!p->items && p->list.n_entries > 0)
+        r = -ENOMEM;
+    for (size_t i = 0; r == 0 && i < p->list.n_entries; i++) {
+        struct item *it = &p->items[i];
+        *it = (struct item){.page = p, .entry = &p->list.entries[i]};
+        it->key = move_key(it->entry->key, mv->m->from, mv->m->to);
+        if (!it->key)
+            r = -ENOMEM;
+        else if (strlen(it->key) > mv->v->opts.key_max)
+            r = -ENAMETOOLONG;
+        else if (!it->entry->etag || strlen(it->entry->etag) >= STORE_ETAG_SIZE)
+            r = -EIO;
+        pthread_mutex_lock(&mv->lock);
+        if (r == 0)
+            r = mv->result;
+        if (r == 0)
+            p->pending++;
+        pthread_mutex_unlock(&mv->lock);
+        if (r == 0 && (r = submit_item(mv, f, it)) < 0)
+            page_put(p);
+    }
+    page_put(p);
+    return r;
+}
+
+static void tell_progress(struct mover *mv)
+{
+    uint64_t now = vfs_now(mv->v);
+    if (now < mv->next_progress_ns)
+        return;
+    mv->next_progress_ns = vfs_after(now, PROGRESS_NS);
+    pthread_mutex_lock(&mv->lock);
+    unsigned long long n = mv->m->n;
+    pthread_mutex_unlock(&mv->lock);
+    log_info("renaming '%s' to '%s': %llu objects copied so far", mv->m->from, mv->m->to, n);
+}
+
+/* One that was refused: the source is another version by now, or gone, or the new key is there. */
+static int redo(struct mover *mv, struct refused *one, struct s3_error *err)
+{
+    struct store *store = mv->v->store;
+    struct store_object source, target;
+    struct s3_error local = {0};
+    struct store_version version;
+    if (one->error.kind == S3_ERROR_UNSUPPORTED)
+        mv->v->copy_if_absent = KNOWN_NO;
+    int r = store_head(store, one->source, &source, &local);
+    if (r < 0 && local.kind == S3_ERROR_NO_SUCH_KEY)
+        return 0; /* removed since it was listed */
+    if (r == 0) {
+        bool same = strcmp(source.etag, one->etag) == 0;
+        memcpy(one->etag, source.etag, sizeof(one->etag));
+        one->size = source.size;
+        store_object_done(&source);
+        if (same && one->error.kind == S3_ERROR_PRECONDITION) {
+            /* The new key it is. An answer of ours that was lost, or somebody else's object. */
+            r = store_head(store, one->key, &target, &local);
+            if (r == 0) {
+                bool ours = one->error.maybe_done && strcmp(target.etag, one->etag) == 0;
+                version = (struct store_version){.mtime_ns = target.mtime_ns};
+                memcpy(version.etag, target.etag, sizeof(version.etag));
+                store_object_done(&target);
+                r = ours ? 1 : -ENOTEMPTY;
+            }
+        }
+    }
+    if (r == 0) {
+        struct vfs_copy c = {.source = one->source,
+                             .if_match = one->etag,
+                             .size = one->size,
+                             .key = one->key,
+                             .if_absent = replaces_nothing(mv, one->key)};
+        r = vfs_copy_object(mv->v, &c, &version, &local);
+    }
+    if (r < 0) {
+        if (err)
+            *err = local;
+        return r;
+    }
+    pthread_mutex_lock(&mv->lock);
+    note_copied_locked(mv, one->source, one->etag, one->key, &version);
+    pthread_mutex_unlock(&mv->lock);
+    return 0;
+}
+
+static int copy_all(struct mover *mv, struct s3_error *err)
+{
+    struct move_cursor c = {.prefix = mv->m->from};
+    struct fanout *f;
+    int r = fanout_new(mv->v->store, COPIES, &f);
+    if (r < 0)
+        return r;
+    for (bool more = true; more && r == 0;) {
+        struct page *p = calloc(1, sizeof(*p));
+        if (!p) {
+            r = -ENOMEM;
+            break;
+        }
+        *p = (struct page){.mover = mv, .pending = 1};
+        r = move_next_page(mv->v, &c, &p->list, err);
+        more = r > 0;
+        r = r > 0 ? copy_page(mv, f, p) : (page_put(p), r);
+        tell_progress(mv);
+    }
+    free(c.token);
+    (void)fanout_wait(f, NULL);
+    fanout_free(f);
+    if (mv->result < 0) {
+        if (err)
+            *err = mv->error;
+        return mv->result;
+    }
+    for (size_t i = 0; i < mv->n_refused && r == 0; i++)
+        r = redo(mv, &mv->refused[i], err);
+    return r < 0 ? r : mv->result;
+}
+
+/* ---- deletes ---- */
+
+/* Of one side all that still is what was copied, or what the copies made. The marker of the prefix
+ * itself goes last: what an interruption leaves is a tree with its root. */
+static int delete_side(struct mover *mv, const char *prefix, char side, bool keep_root,
+                       struct s3_error *err)
+{
+    struct move_cursor c = {.prefix = prefix};
+    struct move_deleter d;
+    char root_etag[STORE_ETAG_SIZE] = "";
+    int r = move_deleter_init(&d, mv->v);
+    if (r < 0)
+        return r;
+    for (bool more = true; more && r == 0;) {
+        struct move_batch *b = move_batch_new(&d);
+        if (!b)
+            r = -ENOMEM;
+        else if ((r = move_next_page(mv->v, &c, &b->page, err)) <= 0)
+            more = false;
+        for (size_t i = 0; r > 0 && i < b->page.n_entries; i++) {
+            const struct store_entry *e = &b->page.entries[i];
+            if (!e->etag || !set_has(&mv->set, version_hash(side, e->key, e->etag)))
+                continue;
+            bool root = strcmp(e->key, prefix) == 0;
+            if (root && keep_root)
+                continue;
+            /* One request for all, where it is all. */
+            if (root && !(c.end && c.pages == 1))
+                snprintf(root_etag, sizeof(root_etag), "%s", e->etag);
+            else
+                b->keys[b->n++] = e->key;
+        }
+        r = move_batch_send(b, r < 0 ? r : 0);
+    }
+    free(c.token);
+    r = move_deleter_done(&d, r, err);
+    if (r == 0 && root_etag[0]) {
+        struct s3_error local = {0};
+        r = store_delete(mv->v->store, prefix, root_etag, &local);
+        if (r < 0 && is_refusal(&local))
+            r = 0;
+        else if (r < 0 && err)
+            *err = local;
+    }
+    return r;
+}
+
+/* ---- all of it ---- */
+
+int vfs_move_tree(struct vfs *v, struct vfs_move *m, struct s3_error *err)
+{
+    struct mover mv = {.v = v, .m = m, .next_progress_ns = vfs_after(vfs_now(v), PROGRESS_NS)};
+    pthread_mutex_init(&mv.lock, NULL);
+    int r = copy_all(&mv, err);
+    if (r == 0 && m->all_copied)
+        r = m->all_copied(m->ctx);
+    m->copied = r == 0;
+    if (r == 0)
+        r = delete_side(&mv, m->from, 's', false, err);
+    else
+        (void)delete_side(&mv, m->to, 't', m->marker_there, NULL);
+    for (size_t i = 0; i < mv.n_refused; i++) {
+        free(mv.refused[i].source);
+        free(mv.refused[i].key);
+    }
+    free(mv.refused);
+    free(mv.set.slots);
+    pthread_mutex_destroy(&mv.lock);
+    return r;
+}

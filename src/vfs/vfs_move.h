@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Moves all keys below one prefix to another one, inside the store: a copy of each, many at a time,
+ * and when all are there the old keys are deleted in batches. It knows keys only, no inodes; the
+ * mount's lock is not held.
+ *
+ * Safety:  a copy is of the version that was listed, and replaces nothing where the store keeps
+ *          conditions of copies. Of every copy a hash of (key, ETag) is kept, 16 bytes for each
+ *          side: before the deletes the old keys are listed anew, and only what still is the
+ * version that was copied goes, a page at a time. What another host stores between the listing of
+ *          a page and the delete of its keys, one round trip, is lost.
+ * Failure: before the last copy is there the copies are taken away again, in the same manner; after
+ *          it the new keys stay, whatever happens. */
+#ifndef PAILFS_VFS_VFS_MOVE_H
+#define PAILFS_VFS_VFS_MOVE_H
+
+#include "vfs/vfs_impl.h"
+
+/* A key whose copy's ETag is wanted. */
+struct vfs_move_watch {
+    char key[COMPONENT_LENGTH_MAX + 1];
+    char etag[STORE_ETAG_SIZE]; /* "" = not copied */
+};
+
+struct vfs_move {
+    const char *from; /* both end in '/' */
+    const char *to;
+    bool marker_there;            /* `to` itself is there, and stays when the move fails */
+    struct vfs_move_watch *watch; /* in the order of their keys */
+    size_t n_watch;
+    /* Called when all copies are there, before anything is deleted; 0 to go on. May be NULL. */
+    int (*all_copied)(void *ctx);
+    void *ctx;
+
+    /* results */
+    uint64_t n; /* keys copied */
+    bool marker_moved;
+    bool copied; /* all of them */
+};
+
+int vfs_move_tree(struct vfs *v, struct vfs_move *m, struct s3_error *err);
+
+/* Goes on with a move that ended in the middle, perhaps long ago: what has been changed after
+ * `begun_ns` does not belong to it. Copies what is missing unless deleting had begun, and deletes
+ * what is there under both names. *ret_left: keys that were left under the old name because there
+ * is something else under the new one. */
+int vfs_move_resume(struct vfs *v, const char *from, const char *to, bool deleting,
+                    int64_t begun_ns, uint64_t *ret_left, struct s3_error *err);
+/* Whether the second is a copy of the first, as far as that can be told without reading them. */
+bool vfs_is_copy(const char *etag, uint64_t size, int64_t mtime_ns, const char *copy_etag,
+                 uint64_t copy_size, int64_t copy_mtime_ns);
+
+#endif

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a crash left of renames and of files without a name. It goes by what is in the store: an
+ * intent says what may have happened, never that it has. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "meta/state.h"
+#include "vfs/vfs_intent.h"
+#include "vfs/vfs_move.h"
+
+/* The inode of a key, with those above it, without asking whether they are there. Referenced. */
+static int inode_of_key_locked(struct vfs *v, const char *key, struct inode **ret)
+{
+    struct inode *i = inode_ref(v->inodes.root);
+    int r = 0;
+    while (*key && r == 0) {
+        char component[COMPONENT_LENGTH_MAX + 1];
+        size_t len = strcspn(key, "/");
+        enum node_kind kind = key[len] == '/' ? NODE_DIR : NODE_FILE;
+        struct inode *child;
+        if (len > COMPONENT_LENGTH_MAX)
+            r = -EINVAL;
+        else
+            memcpy(component, key, len);
+        if (r == 0) {
+            component[len] = '\0';
+            r = inode_get(&v->inodes, i, component, kind, &child);
+        }
+        inode_unref(&v->inodes, i);
+        if (r < 0)
+            return r;
+        if (kind == NODE_DIR && child->attr.mode == 0)
+            vfs_default_attr_locked(v, child);
+        i = child;
+        key += len + (kind == NODE_DIR);
+    }
+    *ret = i;
+    return r;
+}
+
+static bool is_dir_key(const char *key)
+{
+    return key && *key && key[strlen(key) - 1] == '/';
+}
+
+/* 0, so that the note goes: there will never be anything to do about it. */
+static int not_understood(const struct state_intent *t)
+{
+    log_warn("a note of an interrupted %s of '%s' is not understood: it is dropped",
+             state_intent_kind_name(t->kind), t->key);
+    return 0;
+}
+
+/* ---- a file ---- */
+
+/* 1 when it is there, 0 when it is not. */
+static int look(struct vfs *v, const char *key, struct store_object *o, struct s3_error *err)
+{
+    int r = store_head(v->store, key, o, err);
+    if (r == 0)
+        return 1;
+    return err->kind == S3_ERROR_NO_SUCH_KEY ? 0 : r;
+}
+
+/* Copied, but not deleted: the old name goes. Whatever else there is stays as it is. */
+static int finish_file(struct vfs *v, const struct state_intent *t, struct s3_error *err)
+{
+    struct store_object old, new;
+    int r = look(v, t->key, &old, err);
+    if (r <= 0)
+        return r;
+    r = look(v, t->key2, &new, err);
+    if (r > 0) {
+        bool copied =
+            vfs_is_copy(old.etag, old.size, old.mtime_ns, new.etag, new.size, new.mtime_ns);
+        store_object_done(&new);
+        r = copied ? store_delete(v->store, t->key, old.etag, err) : 0;
+        if (r < 0 && err->kind == S3_ERROR_PRECONDITION)
+            r = 0;
+    }
+    store_object_done(&old);
+    return r;
+}
+
+int vfs_recover_rename_file(struct vfs *v, const struct state_intent *t, struct s3_error *err)
+{
+    struct inode *i;
+    struct open_file *of;
+    if (!t->key2 || is_dir_key(t->key) || is_dir_key(t->key2))
+        return not_understood(t);
+    SCOPE_LOCK(&v->lock);
+    int r = inode_of_key_locked(v, t->key, &i);
+    if (r < 0)
+        return r;
+    VFS_GUARD(v, i);
+    r = vfs_open_file_get_locked(v, i, &of);
+    if (r == 0) {
+        /* Nobody stores it meanwhile. What is being written under that name is a new file. */
+        vfs_open_file_begin_locked(v, of);
+        if (!of->writer) {
+            pthread_mutex_unlock(&v->lock);
+            r = finish_file(v, t, err);
+            pthread_mutex_lock(&v->lock);
+        }
+        vfs_open_file_end_locked(v, of);
+        vfs_open_file_put_locked(v, of);
+    }
+    i->attr_until_ns = 0;
+    if (i->parent) {
+        vfs_listing_drop_locked(v, i->parent);
+        i->parent->changes++;
+    }
+    inode_unref(&v->inodes, i);
+    return r;
+}
+
+/* ---- a directory ---- */
+
+static int finish_dir(struct vfs *v, const struct state_intent *t, bool deleting,
+                      struct s3_error *err)
+{
+    uint64_t left = 0;
+    log_info("going on with the rename of '%s' to '%s'", t->key, t->key2);
+    int r = vfs_move_resume(v, t->key, t->key2, deleting, t->time_ns, &left, err);
+    if (r == 0 && left > 0)
+        log_warn("the rename of '%s' to '%s' left %llu objects under the old name, which were "
+                 "stored since, or have another one in their new place",
+                 t->key, t->key2, (unsigned long long)left);
+    return r;
+}
+
+int vfs_recover_rename_dir(struct vfs *v, const struct state_intent *t, struct s3_error *err)
+{
+    const struct vfs_intent_dir *body = t->payload;
+    struct inode *from, *to;
+    if (t->payload_len != sizeof(*body) || body->version != VFS_INTENT_VERSION ||
+        !is_dir_key(t->key) || !is_dir_key(t->key2) ||
+        strncmp(t->key, t->key2, MIN(strlen(t->key), strlen(t->key2))) == 0)
+        return not_understood(t);
+    SCOPE_LOCK(&v->lock);
+    int r = inode_of_key_locked(v, t->key, &from);
+    if (r < 0)
+        return r;
+    if ((r = inode_of_key_locked(v, t->key2, &to)) < 0) {
+        inode_unref(&v->inodes, from);
+        return r;
+    }
+    while (vfs_wait_settled_locked(v, from) || vfs_wait_settled_locked(v, to))
+        continue;
+    vfs_move_begin_locked(v, from);
+    vfs_move_begin_locked(v, to);
+    pthread_mutex_unlock(&v->lock);
+    r = finish_dir(v, t, body->phase == VFS_INTENT_DELETING, err);
+    pthread_mutex_lock(&v->lock);
+    struct inode *both[] = {from, to};
+    for (size_t k = 0; k < ARRAY_SIZE(both); k++) {
+        vfs_expire_below_locked(v, both[k]);
+        both[k]->attr_until_ns = 0;
+        both[k]->marker = KNOWN_NOT;
+        if (both[k]->parent) {
+            vfs_listing_drop_locked(v, both[k]->parent);
+            both[k]->parent->changes++;
+        }
+        vfs_move_end_locked(v, both[k]);
+        inode_unref(&v->inodes, both[k]);
+    }
+    return r;
+}
+
+/* ---- what was removed while it was open ---- */
+
+int vfs_recover_hidden(struct vfs *v, const struct state_intent *t, struct s3_error *err)
+{
+    if (strncmp(t->key, VFS_HIDDEN_DIR "/", strlen(VFS_HIDDEN_DIR "/")) != 0)
+        return not_understood(t);
+    return store_delete(v->store, t->key, NULL, err);
+}

@@ -1,0 +1,64 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# What a server does with conditions is found out at the first change, kept, and shown; a mount that
+# only reads asks nothing; nothing stays in the bucket. What is ignored is looked after.
+. "$SOURCE_DIR/tests/lib/common.sh"
+# s3d plays a server that ignores conditions where RGW 16 does, and has no name.
+server_start --ignore-conditions CompleteMultipartUpload,CopyObject,DeleteObject
+if [ "$(id -u)" != 0 ]; then
+    XDG_RUNTIME_DIR=$SCRATCH/run
+    export XDG_RUNTIME_DIR && mkdir -m 700 "$XDG_RUNTIME_DIR"
+fi
+value() { "$PAILCTL" status "$MNT" | sed -n "s/^  $1: //p"; }
+is_known() { case $(value conditions) in *unknown*) false ;; *) true ;; esac }
+weak="put-if-absent=held put-if-match=held copy-source=ignored copy-if-absent=ignored copy-if-match=ignored \
+complete-if-absent=ignored complete-if-match=ignored delete-if-match=ignored"
+case $TEST_SERVER in
+s3d) want=$weak ;;
+rgw) want="$weak bare-etags" ;; # RGW 16
+rgw20) want="put-if-absent=held put-if-match=held copy-source=held copy-if-absent=ignored copy-if-match=ignored \
+complete-if-absent=held complete-if-match=held delete-if-match=held" ;;
+esac
+
+printf text >"$SCRATCH/text"
+s3 put there "$SCRATCH/text"
+mount_fs
+[ "$TEST_SERVER" != s3d ] || s3d_reset
+equal "reading" text "$(cat "$MNT/there")"
+equal "names" there "$(ls -A "$MNT")"
+refuse "known without a change" is_known
+[ "$TEST_SERVER" != s3d ] || equal "requests of a mount that reads" 0 "$(s3d_count PutObject)"
+
+echo new >"$MNT/new"
+check "found out after a change" poll 30 is_known
+equal "what the server does" "$want" "$(value conditions)"
+contains "and what that means" "attributes" "$(value unsafe_between_hosts)"
+poll 10 grep -q "does not hold every condition" "$LOG" || fail "no warning"
+equal "warnings" 1 "$(grep -c "does not hold every condition" "$LOG")"
+equal "what is in the bucket" "new there" "$(s3 keys | sort | paste -sd ' ' -)"
+equal "no uploads" "" "$(s3 uploads)"
+equal "names" "new there" "$(ls -A "$MNT" | paste -sd ' ' -)"
+
+# Kept for the next mount, which says it at once and does not ask again.
+unmount_fs
+: >"$LOG"
+[ "$TEST_SERVER" != s3d ] || s3d_reset
+mount_fs
+equal "kept" "$want" "$(value conditions)"
+contains "said while mounting" "does not hold every condition" "$(cat "$SCRATCH/mount.out" "$LOG")"
+echo more >"$MNT/more"
+[ "$TEST_SERVER" != s3d ] || equal "requests of a change" 1 "$(s3d_count PutObject)"
+
+# A prober that may not delete versions, or not write, learns nothing and leaves nothing behind.
+unmount_fs
+mount_fs -o "ro"
+equal "read-only" text "$(cat "$MNT/there")"
+unmount_fs
+# With the state gone it is found out again.
+rm -rf "$SCRATCH/cache"
+mount_fs
+refuse "known without a state" is_known
+mv "$MNT/more" "$MNT/moved"
+check "found out again" poll 30 is_known
+equal "again" "$want" "$(value conditions)"
+unmount_fs

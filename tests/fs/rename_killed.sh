@@ -1,0 +1,91 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# limit: 300
+# kill -9 in the middle of renames: the next mount finishes them, and nothing is lost, doubled, or
+# written over.
+. "$SOURCE_DIR/tests/lib/common.sh"
+server_start
+STATE=(-o "state_dir=$SCRATCH/state")
+N=150
+mkdir -p "$SCRATCH/tree/sub" "$SCRATCH/state"
+for i in $(seq $N); do echo "file $i" >"$SCRATCH/tree/$i"; done
+for i in $(seq 20); do echo "sub $i" >"$SCRATCH/tree/sub/$i"; done
+TOTAL=$((N + 20))
+under() { s3 keys "$1" | grep -vc '/$'; } # objects below a prefix
+die() { # the daemon, at once, and what waits for it
+    local pid
+    pid=$(daemon_pids)
+    kill -9 "$pid"
+    check "the daemon is gone" poll 20 no_daemon
+    wait "$1" 2>/dev/null
+    fusermount3 -u "$MNT" || fail "the dead mount stays"
+}
+settled() { [ "$(under "$1")" = 0 ] && [ "$(under "$2")" = $TOTAL ]; }
+
+from=d to=e
+mount_fs "${STATE[@]}"
+cp -r "$SCRATCH/tree" "$MNT/$from" || fail "fill"
+# The requests that never get an answer tell where it stops.
+if [ "$TEST_SERVER" = s3d ]; then
+    stops=("op=CopyObject after=0" "op=CopyObject after=90" "op=DeleteObjects after=0" "op=DeleteObjects after=0 when=after")
+else
+    stops=("" "")
+fi
+for stop in "${stops[@]}"; do
+    if [ -n "$stop" ]; then s3d_fault "$stop action=hang"; fi
+    mv "$MNT/$from" "$MNT/$to" 2>/dev/null &
+    mover=$!
+    if [ -n "$stop" ]; then
+        case $stop in
+        *CopyObject*90*) done_enough() { [ "$(s3d_count CopyObject)" -gt 90 ]; } ;;
+        *CopyObject*) done_enough() { [ "$(s3d_count CopyObject)" -gt 0 ]; } ;;
+        *) done_enough() { [ "$(s3d_count DeleteObjects)" -gt 0 ]; } ;;
+        esac
+        check "the rename is under way: $stop" poll 30 done_enough
+        s3d_reset
+    else
+        poll 5 test "$(under $to)" -gt 10
+    fi
+    die $mover
+    [ -z "$stop" ] || s3d_faults_clear
+    mount_fs "${STATE[@]}"
+    # An unacknowledged rename that had not begun when the daemon died leaves all under the old name.
+    check "the next mount finishes it: ${stop:-any time}" poll 60 eval 'settled $from $to || settled $to $from'
+    settled $from $to || { [ -z "$stop" ] && swap=$from from=$to to=$swap; }
+    check "content under the new name" diff -r "$SCRATCH/tree" "$MNT/$to"
+    swap=$from from=$to to=$swap
+done
+
+# A file: the copy is there, the old name not yet gone.
+if [ "$TEST_SERVER" = s3d ]; then
+    echo one >"$MNT/a" && echo two >"$MNT/b" || fail "files"
+    s3d_reset
+    s3d_fault "op=DeleteObject key=a action=hang"
+    mv -T "$MNT/a" "$MNT/b" 2>/dev/null &
+    mover=$!
+    deleting() { [ "$(s3d_count DeleteObject)" -gt 0 ]; }
+    check "the old name is about to go" poll 30 deleting
+    die $mover
+    s3d_faults_clear
+    equal "both names" "one one" "$(s3 get a "$SCRATCH/1" && s3 get b "$SCRATCH/2" && cat "$SCRATCH/1" "$SCRATCH/2" | paste -sd ' ')"
+    mount_fs "${STATE[@]}"
+    gone() { [ -z "$(s3 keys a)" ]; }
+    check "the old name goes" poll 30 gone
+    equal "the new one" one "$(cat "$MNT/b")"
+
+    # The hidden content of a removed file goes too.
+    random_file "$SCRATCH/big" 9000000
+    cp "$SCRATCH/big" "$MNT/big" || fail "big"
+    exec 9<"$MNT/big"
+    rm "$MNT/big"
+    equal "hidden" 1 "$(under .pailfs-unlinked/)"
+    exec 8<"$MNT/b"
+    kill -9 "$(daemon_pids)"
+    check "the daemon is gone" poll 20 no_daemon
+    exec 9<&- 8<&-
+    fusermount3 -u "$MNT" || fusermount3 -uz "$MNT" || fail "the dead mount stays"
+    mount_fs "${STATE[@]}"
+    none() { [ "$(under .pailfs-unlinked/)" = 0 ]; }
+    check "nothing hidden is left" poll 30 none
+fi
+unmount_fs

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Renames of directories: requests, other hosts in the middle of it, failures at every step. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <linux/fs.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "store/store_fault.h"
+#include "store/store_memory.h"
+#include "vfs_fixture.h"
+
+static void fill(struct fixture *f, const char *prefix, int n)
+{
+    char key[64];
+    for (int i = 0; i < n; i++) {
+        snprintf(key, sizeof(key), "%s%s%04d", prefix, i % 3 ? "" : "sub/", i);
+        fixture_object(f, key, key);
+    }
+}
+
+static void fail_at(struct fixture *f, enum store_op op, const char *prefix, uint64_t after,
+                    enum s3_error_kind kind)
+{
+    struct store_fault_rule rule = {
+        .op = op, .prefix = prefix, .after = after, .count = 1, .error = kind};
+    assert_int_equal(store_fault_add(f->fault, &rule), 0);
+}
+
+static void test_pages(void **state)
+{
+    struct fixture f;
+    char key[64];
+    fixture_init(&f, NULL);
+    fill(&f, "d/", 2500);
+    fixture_object(&f, "d-beside", "x");
+    fixture_object(&f, "d0", "x");
+    (void)fixture_ino(&f, "d");
+    (void)fixture_ls(&f, "d", false);
+    fixture_expect(&f, "list 3");
+    assert_int_equal(fixture_rename(&f, "d", "e", 0), 0);
+    /* What is absent is asked for; then each page twice. */
+    fixture_expect(&f, "list 7, copy 2500, delete-many 3");
+    assert_int_equal(store_memory_object_count(f.memory), 2502);
+    for (int i = 0; i < 2500; i += 499) {
+        char path[64];
+        snprintf(key, sizeof(key), "d/%s%04d", i % 3 ? "" : "sub/", i);
+        snprintf(path, sizeof(path), "e/%s%04d", i % 3 ? "" : "sub/", i);
+        assert_string_equal(fixture_get(&f, path), key);
+    }
+    assert_int_equal(fixture_lookup(&f, "d", NULL), -ENOENT);
+    fixture_done(&f);
+}
+
+static void test_fails_while_copying(void **state)
+{
+    for (uint64_t at = 0; at < 7; at++) {
+        struct fixture f;
+        char before[512];
+        fixture_init(&f, NULL);
+        fixture_object(&f, "d/", "");
+        fill(&f, "d/", 6);
+        snprintf(before, sizeof(before), "%s", fixture_keys(&f));
+        (void)fixture_ls(&f, "", false);
+        fail_at(&f, STORE_COPY, "e/", at, S3_ERROR_SERVER);
+        assert_int_equal(fixture_rename(&f, "d", "e", 0), -EIO);
+        assert_string_equal(fixture_keys(&f), before);
+        assert_int_equal(fixture_rename(&f, "d", "e", RENAME_NOREPLACE), 0);
+        assert_string_equal(fixture_ls(&f, "e", false), "sub/ 0001 0002 0004 0005 ");
+        fixture_done(&f);
+    }
+}
+
+/* A copy of one key waits while another host does something; then all go on. */
+static void begin_hold(struct fixture *f, enum store_op op, const char *prefix)
+{
+    struct store_fault_rule hold = {.op = op, .prefix = prefix, .count = 1, .hold = true};
+    assert_int_equal(store_fault_add(f->fault, &hold), 0);
+}
+
+struct job {
+    struct fixture *f;
+    int result;
+};
+
+static void *rename_job(void *ctx)
+{
+    struct job *j = ctx;
+    j->result = fixture_rename(j->f, "d", "e", 0);
+    return NULL;
+}
+
+static void test_others_meanwhile(void **state)
+{
+    struct fixture f;
+    fixture_init(&f, NULL);
+    fixture_object(&f, "d/a", "a");
+    fixture_object(&f, "d/b", "b");
+    fixture_object(&f, "d/c", "c");
+    (void)fixture_ls(&f, "", false);
+    /* Between the copies and the deletes one key is replaced, one removed, one made. */
+    struct job j = {.f = &f};
+    pthread_t thread;
+    begin_hold(&f, STORE_COPY, "e/c");
+    assert_int_equal(pthread_create(&thread, NULL, rename_job, &j), 0);
+    while (store_fault_held(f.fault) == 0)
+        sched_yield();
+    fixture_object(&f, "d/a", "newer");
+    fixture_object(&f, "d/new", "new");
+    fixture_remove(&f, "d/c");
+    store_fault_release(f.fault, 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(j.result, 0);
+    assert_string_equal(fixture_keys(&f), "d/a d/new e/a e/b ");
+    assert_string_equal(fixture_get(&f, "d/a"), "newer");
+    assert_string_equal(fixture_get(&f, "e/a"), "a");
+    fixture_done(&f);
+}
+
+static void test_new_name_is_taken_meanwhile(void **state)
+{
+    struct fixture f;
+    fixture_init(&f, NULL);
+    fixture_object(&f, "d/a", "a");
+    fixture_object(&f, "d/b", "b");
+    (void)fixture_ls(&f, "", false);
+    struct job j = {.f = &f};
+    pthread_t thread;
+    begin_hold(&f, STORE_COPY, "e/b");
+    assert_int_equal(pthread_create(&thread, NULL, rename_job, &j), 0);
+    while (store_fault_held(f.fault) == 0)
+        sched_yield();
+    fixture_object(&f, "e/b", "theirs");
+    store_fault_release(f.fault, 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(j.result, -ENOTEMPTY);
+    assert_string_equal(fixture_keys(&f), "d/a d/b e/b ");
+    assert_string_equal(fixture_get(&f, "e/b"), "theirs");
+    fixture_done(&f);
+}
+
+static void test_lost_answer(void **state)
+{
+    struct fixture f;
+    fixture_init(&f, NULL);
+    fixture_object(&f, "d/a", "a");
+    fixture_object(&f, "d/b", "b");
+    (void)fixture_ls(&f, "", false);
+    struct store_fault_rule lost = {.op = STORE_COPY,
+                                    .prefix = "e/b",
+                                    .count = 1,
+                                    .error = S3_ERROR_PRECONDITION,
+                                    .tries = 2,
+                                    .lose_answer = true};
+    assert_int_equal(store_fault_add(f.fault, &lost), 0);
+    assert_int_equal(fixture_rename(&f, "d", "e", 0), 0);
+    assert_string_equal(fixture_keys(&f), "e/a e/b ");
+    /* A server that does not know the condition. */
+    fail_at(&f, STORE_COPY, "d/a", 0, S3_ERROR_UNSUPPORTED);
+    assert_int_equal(fixture_rename(&f, "e", "d", 0), 0);
+    assert_string_equal(fixture_keys(&f), "d/a d/b ");
+    fixture_done(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pages),
+        cmocka_unit_test(test_fails_while_copying),
+        cmocka_unit_test(test_others_meanwhile),
+        cmocka_unit_test(test_new_name_is_taken_meanwhile),
+        cmocka_unit_test(test_lost_answer),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

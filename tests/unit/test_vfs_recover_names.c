@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a crash left of renames and of removed files, for every place where it may have happened. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/attr.h"
+#include "meta/state.h"
+#include "store/store_fault.h"
+#include "store/store_memory.h"
+#include "vfs/vfs_intent.h"
+#include "vfs_fixture.h"
+
+struct bed {
+    struct fixture f;
+    char folder[64];
+    struct state *state;
+};
+
+static void open_state(struct bed *b)
+{
+    struct state_options o = {.path = b->folder,
+                              .endpoint = "http://x",
+                              .bucket = "b",
+                              .prefix = "",
+                              .clock = &b->f.clock.clock};
+    assert_int_equal(state_open(&o, &b->state, NULL), 0);
+}
+
+static void begin(struct bed *b)
+{
+    snprintf(b->folder, sizeof(b->folder), "/tmp/pailfs-unit.XXXXXX");
+    assert_non_null(mkdtemp(b->folder));
+    fixture_init(&b->f, NULL);
+    open_state(b);
+}
+
+static void recover(struct bed *b)
+{
+    atomic_bool stop = false;
+    struct vfs_recovery figures;
+    vfs_recover(b->f.vfs, &stop, &figures);
+}
+
+/* The process is gone, and the next mount comes. */
+static void crash(struct bed *b)
+{
+    state_close(b->state);
+    open_state(b);
+    struct vfs_options o = fixture_options();
+    o.state = b->state;
+    fixture_remount(&b->f, &o);
+    recover(b);
+}
+
+static uint64_t intents(struct bed *b)
+{
+    uint64_t n;
+    assert_int_equal(state_intent_count(b->state, &n), 0);
+    return n;
+}
+
+static void end(struct bed *b)
+{
+    char command[128];
+    fixture_done(&b->f);
+    state_close(b->state);
+    snprintf(command, sizeof(command), "rm -r '%s'", b->folder);
+    assert_int_equal(system(command), 0);
+}
+
+static void note(struct bed *b, enum state_intent_kind kind, const char *key, const char *key2,
+                 const void *payload, size_t len)
+{
+    uint64_t id;
+    assert_int_equal(state_intent_begin(b->state, kind, key, key2, payload, len, &id), 0);
+}
+
+static void note_dir(struct bed *b, uint8_t phase)
+{
+    struct vfs_intent_dir body = {.version = VFS_INTENT_VERSION, .phase = phase};
+    note(b, STATE_INTENT_RENAME_DIR, "d/", "e/", &body, sizeof(body));
+}
+
+static void test_file(void **state)
+{
+    static const struct {
+        const char *old, *new; /* content, NULL = absent */
+        const char *keys;
+    } cases[] = {
+        {"text", NULL, "a "},     {"text", "text", "b "},     {NULL, "text", "b "},
+        {"text", "txet", "a b "}, {"text", "longer", "a b "}, {NULL, NULL, ""},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct bed b;
+        begin(&b);
+        note(&b, STATE_INTENT_RENAME_FILE, "a", "b", NULL, 0);
+        if (cases[i].old)
+            fixture_object(&b.f, "a", cases[i].old);
+        if (cases[i].new)
+            fixture_object(&b.f, "b", cases[i].new);
+        crash(&b);
+        assert_string_equal(fixture_keys(&b.f), cases[i].keys);
+        assert_int_equal(intents(&b), 0);
+        end(&b);
+    }
+}
+
+/* After any number of copies, and after any number of deletes. */
+static void test_dir(void **state)
+{
+    static const char *const names[] = {"", "a", "b", "sub/c", "z"};
+    const size_t n = ARRAY_SIZE(names);
+    char key[32];
+    for (size_t at = 0; at <= 2 * n; at++) {
+        struct bed b;
+        begin(&b);
+        note_dir(&b, at <= n ? VFS_INTENT_COPYING : VFS_INTENT_DELETING);
+        for (size_t i = 0; i < n; i++) {
+            snprintf(key, sizeof(key), "d/%s", names[i]);
+            if (at < n || n - 1 - i >= at - n)
+                fixture_object(&b.f, key, names[i]);
+            snprintf(key, sizeof(key), "e/%s", names[i]);
+            if (i < at)
+                fixture_object(&b.f, key, names[i]);
+        }
+        crash(&b);
+        assert_string_equal(fixture_keys(&b.f), "e/ e/a e/b e/sub/c e/z ");
+        assert_string_equal(fixture_get(&b.f, "e/sub/c"), "sub/c");
+        assert_int_equal(intents(&b), 0);
+        assert_string_equal(fixture_ls(&b.f, "", false), "e/ ");
+        end(&b);
+    }
+}
+
+static void test_dir_with_others(void **state)
+{
+    struct bed b;
+    begin(&b);
+    note_dir(&b, VFS_INTENT_COPYING);
+    fixture_object(&b.f, "d/", "");
+    fixture_object(&b.f, "d/a", "a");
+    fixture_object(&b.f, "d/b", "b");
+    fixture_object(&b.f, "e/b", "theirs");
+    clock_fake_advance(&b.f.clock, 60 * (uint64_t)NS_PER_S);
+    fixture_object(&b.f, "d/later", "x");
+    crash(&b);
+    /* Nothing is replaced, and what was stored since stays where it is. */
+    assert_string_equal(fixture_keys(&b.f), "d/ d/b d/later e/ e/a e/b ");
+    assert_string_equal(fixture_get(&b.f, "e/b"), "theirs");
+    assert_int_equal(intents(&b), 0);
+
+    /* A copy that somebody has removed since: what was deleted nowhere is deleted nowhere. */
+    note_dir(&b, VFS_INTENT_DELETING);
+    fixture_remove(&b.f, "e/b");
+    crash(&b);
+    assert_string_equal(fixture_keys(&b.f), "d/ d/b d/later e/ e/a ");
+    end(&b);
+}
+
+static void test_network(void **state)
+{
+    struct bed b;
+    begin(&b);
+    note_dir(&b, VFS_INTENT_COPYING);
+    note(&b, STATE_INTENT_DELETE, ".pailfs-unlinked/x", NULL, NULL, 0);
+    note(&b, STATE_INTENT_DELETE, "precious", NULL, NULL, 0); /* not one of ours */
+    fixture_object(&b.f, "d/a", "a");
+    fixture_object(&b.f, "precious", "x");
+    fixture_object(&b.f, ".pailfs-unlinked/x", "x");
+    struct store_fault_rule down = {.op = STORE_OP_MAX, .error = S3_ERROR_CONNECT};
+    assert_int_equal(store_fault_add(b.f.fault, &down), 0);
+    state_close(b.state);
+    open_state(&b);
+    struct vfs_options o = fixture_options();
+    o.state = b.state;
+    o.posix = VFS_POSIX_OFF;
+    fixture_remount(&b.f, &o);
+    recover(&b);
+    /* It waits for the next mount. */
+    assert_int_equal(intents(&b), 2);
+    store_fault_clear(b.f.fault);
+    crash(&b);
+    assert_int_equal(intents(&b), 0);
+    assert_string_equal(fixture_keys(&b.f), "e/a precious ");
+    end(&b);
+}
+
+static void test_nothing_is_left(void **state)
+{
+    struct bed b;
+    begin(&b);
+    crash(&b); /* mounted with the state */
+    fixture_object(&b.f, "d/a", "a");
+    fixture_object(&b.f, "f", "f");
+    fixture_object(&b.f, "taken/x", "x");
+    assert_int_equal(fixture_rename(&b.f, "d", "e", 0), 0);
+    assert_int_equal(fixture_rename(&b.f, "f", "g", 0), 0);
+    assert_int_equal(fixture_rename(&b.f, "e", "taken", 0), -ENOTEMPTY);
+    struct store_fault_rule fails = {.op = STORE_COPY, .count = 2, .error = S3_ERROR_SERVER};
+    assert_int_equal(store_fault_add(b.f.fault, &fails), 0);
+    assert_int_equal(fixture_rename(&b.f, "e", "h", 0), -EIO);
+    assert_int_equal(fixture_rename(&b.f, "g", "i", 0), -EIO);
+    state_close(b.state);
+    open_state(&b);
+    assert_int_equal(intents(&b), 0);
+    struct vfs_options o = fixture_options();
+    o.state = b.state;
+    fixture_remount(&b.f, &o);
+    end(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_file),
+        cmocka_unit_test(test_dir),
+        cmocka_unit_test(test_dir_with_others),
+        cmocka_unit_test(test_network),
+        cmocka_unit_test(test_nothing_is_left),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
