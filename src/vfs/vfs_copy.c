@@ -11,6 +11,13 @@
  * object. Parts of one object are copied in parallel. */
 #define COPY_PART_SIZE (512 * MIB)
 
+/* A copy onto itself replaces the version that it copies and no other: what another host has stored
+ * after the server looked at the source must not be undone. */
+static const char *target_condition(const struct vfs_copy *c)
+{
+    return strcmp(c->source, c->key) == 0 ? c->if_match : NULL;
+}
+
 struct part_job {
     struct store_upload_part_copy_in in;
     struct store_part out;
@@ -69,6 +76,7 @@ static int copy_upload(struct vfs *v, const struct vfs_copy *c, const struct sto
                                                     .upload_id = upload->id,
                                                     .parts = parts,
                                                     .n_parts = n,
+                                                    .if_match = target_condition(c),
                                                     .if_absent = c->if_absent};
         r = store_call(v->store, STORE_UPLOAD_COMPLETE, &complete, ret, err);
     }
@@ -86,6 +94,7 @@ int vfs_copy_object(struct vfs *v, const struct vfs_copy *c, struct store_versio
         struct store_copy_in in = {.source_key = c->source,
                                    .source_if_match = c->if_match,
                                    .key = c->key,
+                                   .if_match = target_condition(c),
                                    .if_absent = c->if_absent,
                                    .replace_attrs = c->attrs != NULL};
         if (c->attrs)

@@ -1,0 +1,24 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Two hosts on one bucket: whatever they do to one file or name at the same time, nothing that was
+# acknowledged is lost, nothing is mixed, and exactly one of two that exclude each other succeeds.
+# limit: 400
+. "$SOURCE_DIR/tests/lib/common.sh"
+server_start
+A=$SCRATCH/a B=$SCRATCH/b
+mkdir "$A" "$B"
+at_exit_two() {
+    local rc=$?
+    umount -l "$A" "$B" 2>/dev/null
+    (exit $rc)
+    at_exit
+}
+trap at_exit_two EXIT
+for m in "$A" "$B"; do
+    LOG=$m.log
+    "$PAILFS" "$BUCKET" "$m" -o "$(pailfs_options),metadata_ttl=1,negative_ttl=0,posix=on,state_dir=$m.state" || fail "mount $m"
+done
+/usr/bin/python3 "$SOURCE_DIR/tests/lib/between_hosts.py" "$A" "$B" || fail "see above"
+unmount_fs "$A"
+unmount_fs "$B"
+equal "no unfinished uploads" "" "$(s3 uploads)"
