@@ -31,6 +31,9 @@ elif step == "change":
         os.chmod(d, 0o750); has("chmod " + d)
         os.chown(d, os.getuid(), os.getgid()); has("chown " + d)
         os.utime(d, (1577836800, 1577836800)); has("utime " + d)
+        fd = os.open(d, os.O_RDONLY)
+        os.fsync(fd)
+        os.close(fd)
         assert S3.head_object(Bucket=BUCKET, Key=d + "/")["Metadata"]["mode"], d
     for k in ("slash/", "full/"):
         assert S3.head_object(Bucket=BUCKET, Key=k)["Metadata"].get("theirs") == "kept", k
