@@ -10,6 +10,7 @@
 
 #include "base/attr.h"
 #include "base/parse.h"
+#include "base/timefmt.h"
 #include "meta/xattr.h"
 
 #define MODE_MAX (S_IFMT | 07777)
@@ -41,12 +42,38 @@ static bool scale(bool negative, uint64_t value, uint64_t unit_ns, uint64_t add_
     return true;
 }
 
+/* "2026-11-22T15:00:00.123456789+01:00" */
+static bool read_date(const char *s, int64_t *ret)
+{
+    char text[64];
+    size_t len = strlen(s);
+    int64_t offset = 0;
+    if (len >= sizeof(text) - 1 || len < 20)
+        return false;
+    memcpy(text, s, len + 1);
+    char *zone = text + len - 6; /* "+01:00" */
+    if (*zone == '+' || *zone == '-') {
+        uint64_t hours, minutes;
+        const char *p = zone + 1;
+        if (!take_digits(&p, &hours) || *p++ != ':' || !take_digits(&p, &minutes) || *p ||
+            hours > 23 || minutes > 59)
+            return false;
+        offset = (int64_t)(hours * 3600 + minutes * 60) * (*zone == '-' ? -NS_PER_S : NS_PER_S);
+        memcpy(zone, "Z", 2);
+    }
+    if (timefmt_parse_iso8601(text, ret) < 0)
+        return false;
+    return !__builtin_sub_overflow(*ret, offset, ret);
+}
+
 /* "1700000000", "1700000000.5", "-3.000000001", "1700000000123ms", "1700000000123456789ns". A
  * negative time is written as s3fs and printf do: the sign stands for seconds and fraction. */
 static bool read_time(const char *s, int64_t *ret)
 {
     bool negative = *s == '-';
     uint64_t value, fraction = 0;
+    if (strchr(s, 'T'))
+        return read_date(s, ret);
     s += negative;
     if (!take_digits(&s, &value))
         return false;
@@ -165,6 +192,7 @@ static const struct dialect {
     {"goog-reserved-posix-uid", UID, POSIX_UID},
     {"goog-reserved-posix-gid", GID, POSIX_GID},
     {"goog-reserved-file-mtime", MTIME, POSIX_MTIME},
+    {"gcsfuse_mtime", MTIME, POSIX_MTIME},
 };
 
 #define S3CMD_NAME "s3cmd-attrs"
@@ -228,7 +256,11 @@ void attrs_read(const struct store_metadata *metadata, size_t n, struct posix_at
 bool attrs_directory_flag(const struct store_metadata *metadata, size_t n)
 {
     const char *value = find(metadata, n, ATTRS_DIRECTORY_FLAG);
-    return value && strcmp(value, "0") != 0;
+    struct posix_attrs a;
+    if (value)
+        return strcmp(value, "0") != 0;
+    attrs_read(metadata, n, &a);
+    return (a.have & POSIX_MODE) != 0;
 }
 
 /* Whether a name of the old metadata gives way to what is written now. */
@@ -303,8 +335,8 @@ int attrs_write(const struct posix_attrs *a, bool flag, const struct store_metad
         add_time(&w, "ctime", a->ctime_ns);
     if ((a->have & POSIX_XATTR) && a->xattr)
         add(&w, XATTR_METADATA_NAME, a->xattr);
-    if (flag)
-        add(&w, ATTRS_DIRECTORY_FLAG, "1");
+    if (flag || (a->directory && !find(old, n_old, ATTRS_DIRECTORY_FLAG)))
+        add(&w, ATTRS_DIRECTORY_FLAG, flag ? "1" : "0");
     if (w.failed)
         return -ENOMEM;
     *ret = w.out;

@@ -10,7 +10,8 @@
  *     AWS DataSync, FSx, File Gateway   file-permissions (octal), file-owner, file-group,
  *                     file-mtime, file-atime (nanoseconds with "ns", milliseconds with "ms", or
  *                     seconds with an optional fraction)
- *     rclone          mtime with a fraction of any length
+ *     rclone          mtime with a fraction of any length, or as RFC 3339 has it; mode octal with
+ *                     a leading zero
  *     Google          goog-reserved-posix-mode (octal), -uid, -gid, goog-reserved-file-mtime,
  *                     goog-reserved-file-is-symlink "true" (gcsfuse)
  *     s3cmd           s3cmd-attrs: "atime:1/ctime:2/gid:3/mode:33188/mtime:4/uid:5/..."
@@ -52,11 +53,13 @@ struct posix_attrs {
     int64_t atime_ns;
     int64_t ctime_ns;
     const char
-        *xattr; /* meta/xattr.h; borrowed from the metadata; NULL = none (written: removed) */
+        *xattr;     /* meta/xattr.h; borrowed from the metadata; NULL = none (written: removed) */
+    bool directory; /* written: it says too when children have no attributes */
 };
 
-/* On an object that stands for a directory: children have attributes in their metadata that a
- * listing cannot tell. */
+/* On an object that stands for a directory: "1" = children have attributes in their metadata that a
+ * listing cannot tell, "0" = they have none. Without it, a mode: whoever keeps the mode of
+ * directories in metadata (s3fs, DataSync, FSx) keeps that of files there too. */
 #define ATTRS_DIRECTORY_FLAG "pailfs-posix"
 
 void attrs_read(const struct store_metadata *metadata, size_t n, struct posix_attrs *ret);

@@ -70,4 +70,10 @@ int64_t state_first_id(struct state *st, const char *table);
 
 struct clock *state_clock(struct state *st);
 
+/* Rows of intents, within a job. insert sets in->id; update writes the payload of the row in->id,
+ * whose other fields are those of in. */
+int state_intent_row_insert(sqlite3 *db, struct state_intent *in);
+int state_intent_row_update(sqlite3 *db, const struct state_intent *in);
+int state_intent_row_remove(sqlite3 *db, uint64_t id);
+
 #endif

@@ -39,9 +39,8 @@ static uint32_t intent_crc(int64_t id, const struct state_intent *in)
 
 /* ---- begin, update, end ---- */
 
-static int run_begin(struct sqlite3 *db, void *ctx)
+int state_intent_row_insert(sqlite3 *db, struct state_intent *in)
 {
-    struct state_intent *in = ctx;
     int64_t id;
     int r;
 
@@ -57,6 +56,11 @@ static int run_begin(struct sqlite3 *db, void *ctx)
     in->id = (uint64_t)id;
     return state_exec(db, "UPDATE intents SET crc = ? WHERE id = ?", "ii",
                       (int64_t)intent_crc(id, in), id);
+}
+
+static int run_begin(struct sqlite3 *db, void *ctx)
+{
+    return state_intent_row_insert(db, ctx);
 }
 
 int state_intent_begin(struct state *st, enum state_intent_kind kind, const char *key,
@@ -110,6 +114,13 @@ static int read_intent(sqlite3_stmt *stmt, struct arena *a, struct state_intent 
 
 #define SELECT_INTENT "SELECT id, kind, key, key2, payload, time, crc FROM intents "
 
+int state_intent_row_update(sqlite3 *db, const struct state_intent *in)
+{
+    return state_exec(db, "UPDATE intents SET payload = ?, crc = ? WHERE id = ?", "bii",
+                      in->payload, in->payload_len, (int64_t)intent_crc((int64_t)in->id, in),
+                      (int64_t)in->id);
+}
+
 struct update {
     uint64_t id;
     const void *payload;
@@ -133,8 +144,7 @@ static int run_update(struct sqlite3 *db, void *ctx)
         return r == -EBADMSG ? state_row_aside(db, "intents", (int64_t)u->id, "is damaged") : r;
     in.payload = u->payload;
     in.payload_len = u->payload_len;
-    return state_exec(db, "UPDATE intents SET payload = ?, crc = ? WHERE id = ?", "bii", u->payload,
-                      u->payload_len, (int64_t)intent_crc((int64_t)u->id, &in), (int64_t)u->id);
+    return state_intent_row_update(db, &in);
 }
 
 int state_intent_update(struct state *st, uint64_t id, const void *payload, size_t payload_len)
@@ -150,11 +160,16 @@ int state_intent_update(struct state *st, uint64_t id, const void *payload, size
     return r;
 }
 
+int state_intent_row_remove(sqlite3 *db, uint64_t id)
+{
+    return state_exec(db, "DELETE FROM intents WHERE id = ?", "i", (int64_t)id);
+}
+
 static int run_end(struct sqlite3 *db, void *ctx)
 {
     const uint64_t *id = ctx;
 
-    return state_exec(db, "DELETE FROM intents WHERE id = ?", "i", (int64_t)*id);
+    return state_intent_row_remove(db, *id);
 }
 
 int state_intent_end(struct state *st, uint64_t id)

@@ -114,6 +114,7 @@ struct open_file {
     uint64_t due_ns;           /* monotonic */
     uint64_t pending_since_ns; /* when the first of the changes was made */
     unsigned tries;            /* to store them that failed */
+    struct state_note *note;   /* of the attributes; owned; NULL = none */
     /* used by the one who is busy, and by the attrs callback */
     struct arena attrs_arena;
     struct store_object *base; /* headers and foreign metadata to keep; owned, NULL = none */
@@ -323,6 +324,19 @@ static inline bool vfs_attrs_pending(const struct inode *i)
     return i->open && (i->open->attrs_dirty || i->open->storing);
 }
 
+/* ---- vfs_note.c ---- */
+
+struct state_intent;
+struct state_note;
+/* Notes the attributes as they are now, for the time after a crash. */
+void vfs_note_locked(struct vfs *v, struct open_file *of);
+/* Stored, or never to be: the note goes. */
+void vfs_note_settle_locked(struct open_file *of);
+/* The same, or it is left for the next mount. */
+void vfs_note_leave_locked(struct open_file *of);
+/* See vfs_recover.c. */
+int vfs_recover_attrs(struct vfs *v, const struct state_intent *t, struct s3_error *err);
+
 /* ---- vfs_attr.c ---- */
 
 /* Stores the attributes of a file that has no upload coming, as a copy onto itself; of a directory,
@@ -353,6 +367,9 @@ void vfs_reader_drop_locked(struct vfs *v, struct vfs_file *file);
 /* ---- vfs_recover_names.c ---- see vfs_recover.c ---- */
 
 struct state_intent;
+/* The inode of a key, with those above it, without asking whether they are there. Referenced. Lock
+ * held. */
+int vfs_inode_of_key_locked(struct vfs *v, const char *key, struct inode **ret);
 int vfs_recover_rename_file(struct vfs *v, const struct state_intent *t, struct s3_error *err);
 int vfs_recover_rename_dir(struct vfs *v, const struct state_intent *t, struct s3_error *err);
 int vfs_recover_hidden(struct vfs *v, const struct state_intent *t, struct s3_error *err);

@@ -71,6 +71,7 @@ bool vfs_pending_add_locked(struct vfs *v, struct open_file *of)
     uint64_t latest = vfs_after(of->pending_since_ns, LONGEST_NS);
     of->due_ns = MIN(vfs_after(now, QUIET_NS), MAX(latest, now));
     insert_locked(v, of);
+    vfs_note_locked(v, of);
     wake_locked(v);
     return true;
 }

@@ -44,6 +44,7 @@ static void own_attrs_locked(const struct inode *i, struct posix_attrs *p)
         .atime_ns = a->atime_ns,
         .ctime_ns = a->ctime_ns,
         .xattr = i->xattr,
+        .directory = i->kind == NODE_DIR,
     };
     /* Of a file that has only been written LastModified is the time, before and after its
      * directory is marked. */
@@ -61,7 +62,7 @@ int vfs_posix_metadata_locked(struct vfs *v, const struct inode *i, bool flag,
     own_attrs_locked(i, &p);
     /* What the object says of itself was never read: only what writing changed is replaced. */
     if (old && !i->attr.posix_known)
-        p.have &= POSIX_MTIME | POSIX_ATIME | POSIX_CTIME;
+        p.have &= i->kind == NODE_DIR ? 0 : POSIX_MTIME | POSIX_ATIME | POSIX_CTIME;
     *ret = old ? *old : (struct store_attrs){0};
     if (i->content_type && !(ret->content_type = arena_strdup(arena, i->content_type)))
         return -ENOMEM;
@@ -311,6 +312,7 @@ static int write_marker_once_locked(struct vfs *v, struct inode *dir, const char
     pthread_mutex_lock(&v->lock);
     if (of) {
         of->attrs_dirty |= r < 0;
+        vfs_note_settle_locked(of);
         vfs_open_file_put_locked(v, of);
     }
     if (r < 0)

@@ -20,13 +20,14 @@ static const recover_fn recover_table[STATE_INTENT_KIND_MAX] = {
     [STATE_INTENT_RENAME_DIR] = vfs_recover_rename_dir,
     [STATE_INTENT_RENAME_FILE] = vfs_recover_rename_file,
     [STATE_INTENT_DELETE] = vfs_recover_hidden,
-    [STATE_INTENT_ATTRS] = NULL,
+    [STATE_INTENT_ATTRS] = vfs_recover_attrs,
 };
 
 struct recovery {
     struct vfs *vfs;
     const atomic_bool *stop;
     struct vfs_recovery *figures;
+    bool attrs; /* attributes come last: under the names that the others leave */
 };
 
 static int recover_one(void *ctx, const struct state_intent *intent)
@@ -39,6 +40,8 @@ static int recover_one(void *ctx, const struct state_intent *intent)
 
     if (atomic_load(rec->stop))
         return -ECANCELED;
+    if ((intent->kind == STATE_INTENT_ATTRS) != rec->attrs)
+        return 0;
     r = fn ? fn(rec->vfs, intent, &err) : -ENOSYS;
     if (r == -EINPROGRESS || r == -ECANCELED)
         return r == -ECANCELED ? r : 0;
@@ -67,6 +70,9 @@ void vfs_recover(struct vfs *v, const atomic_bool *stop, struct vfs_recovery *re
         return;
     v->recover_stop = stop;
     r = state_intents_before(v->opts.state, 0, recover_one, &rec);
+    rec.attrs = true;
+    if (r == 0)
+        r = state_intents_before(v->opts.state, STATE_INTENT_ATTRS, recover_one, &rec);
     if (r < 0 && r != -ECANCELED)
         log_error("state.db: intents cannot be read: %s", strerror(-r));
     v->recover_stop = NULL;

@@ -9,8 +9,7 @@
 #include "vfs/vfs_intent.h"
 #include "vfs/vfs_move.h"
 
-/* The inode of a key, with those above it, without asking whether they are there. Referenced. */
-static int inode_of_key_locked(struct vfs *v, const char *key, struct inode **ret)
+int vfs_inode_of_key_locked(struct vfs *v, const char *key, struct inode **ret)
 {
     struct inode *i = inode_ref(v->inodes.root);
     int r = 0;
@@ -90,7 +89,7 @@ int vfs_recover_rename_file(struct vfs *v, const struct state_intent *t, struct 
     if (!t->key2 || is_dir_key(t->key) || is_dir_key(t->key2))
         return not_understood(t);
     SCOPE_LOCK(&v->lock);
-    int r = inode_of_key_locked(v, t->key, &i);
+    int r = vfs_inode_of_key_locked(v, t->key, &i);
     if (r < 0)
         return r;
     VFS_GUARD(v, i);
@@ -139,10 +138,10 @@ int vfs_recover_rename_dir(struct vfs *v, const struct state_intent *t, struct s
         strncmp(t->key, t->key2, MIN(strlen(t->key), strlen(t->key2))) == 0)
         return not_understood(t);
     SCOPE_LOCK(&v->lock);
-    int r = inode_of_key_locked(v, t->key, &from);
+    int r = vfs_inode_of_key_locked(v, t->key, &from);
     if (r < 0)
         return r;
-    if ((r = inode_of_key_locked(v, t->key2, &to)) < 0) {
+    if ((r = vfs_inode_of_key_locked(v, t->key2, &to)) < 0) {
         inode_unref(&v->inodes, from);
         return r;
     }

@@ -36,6 +36,7 @@ void vfs_open_file_put_locked(struct vfs *v, struct open_file *of)
 {
     if (--of->refs > 0)
         return;
+    vfs_note_leave_locked(of);
     TAILQ_REMOVE(&v->open_files, of, link);
     of->inode->open = NULL;
     inode_unref(&v->inodes, of->inode);
@@ -73,6 +74,7 @@ int vfs_open_file_begin_named_locked(struct vfs *v, struct open_file *of, const 
 
 void vfs_open_file_end_locked(struct vfs *v, struct open_file *of)
 {
+    vfs_note_settle_locked(of);
     of->busy = false;
     pthread_cond_broadcast(&v->changed);
 }

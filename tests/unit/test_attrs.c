@@ -82,6 +82,56 @@ static void test_others(void **state)
     assert_true(a.mtime_ns == 1700000004000000000);
 }
 
+static void test_dates(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t ns;
+    } dates[] = {
+        {"2023-11-14T22:13:20Z", INT64_C(1700000000000000000)},
+        {"2023-11-14T22:13:20.5Z", INT64_C(1700000000500000000)},
+        {"2023-11-14T22:13:20.123456789Z", INT64_C(1700000000123456789)},
+        {"2023-11-14T23:43:20.000000001+01:30", INT64_C(1700000000000000001)},
+        {"2023-11-14T17:13:20-05:00", INT64_C(1700000000000000000)},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(dates); i++) {
+        struct posix_attrs a = READ({"mtime", dates[i].text});
+        assert_int_equal(a.have, POSIX_MTIME);
+        if (a.mtime_ns != dates[i].ns)
+            fail_msg("'%s' was read as %lld", dates[i].text, (long long)a.mtime_ns);
+    }
+    static const char *const bad[] = {"T", "2023-11-14T22:13:20", "2023-11-14T22:13:20+1:00",
+                                      "2023-11-14T22:13:20+01:99", "2023-13-14T22:13:20Z"};
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        assert_int_equal(READ({"mtime", bad[i]}).have, 0);
+}
+
+static bool flag_of(const char *name, const char *value, const char *flag)
+{
+    const struct store_metadata m[] = {{name, value}, {ATTRS_DIRECTORY_FLAG, flag}};
+    return attrs_directory_flag(m, flag ? 2 : 1);
+}
+
+/* Markers of s3fs, DataSync and FSx say that there are attributes below; those of others do not. */
+static void test_directory_flag(void **state)
+{
+    assert_true(flag_of("mode", "16877", NULL));
+    assert_true(flag_of("file-permissions", "040755", NULL));
+    assert_true(flag_of("mode", "16877", "1"));
+    assert_false(flag_of("mode", "16877", "0"));
+    assert_false(flag_of("mtime", "1700000000.5", NULL)); /* rclone's */
+    assert_false(flag_of("color", "blue", NULL));
+    struct posix_attrs dir = {.have = POSIX_MODE, .mode = S_IFDIR | 0755, .directory = true};
+    CLEANUP_ARENA struct arena arena = ARENA_INIT(4096);
+    const struct store_metadata *m;
+    size_t n;
+    assert_int_equal(attrs_write(&dir, false, NULL, 0, &arena, &m, &n), 0);
+    assert_false(attrs_directory_flag(m, n));
+    assert_int_equal(attrs_write(&dir, true, m, n, &arena, &m, &n), 0);
+    assert_true(attrs_directory_flag(m, n));
+    assert_string_equal(value_of(m, n, ATTRS_DIRECTORY_FLAG), "1");
+}
+
 static void test_first_dialect_wins(void **state)
 {
     struct posix_attrs a =
@@ -206,9 +256,10 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_s3fs),          cmocka_unit_test(test_others),
-        cmocka_unit_test(test_write),         cmocka_unit_test(test_first_dialect_wins),
-        cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_garbage_is_absence),
+        cmocka_unit_test(test_s3fs),           cmocka_unit_test(test_others),
+        cmocka_unit_test(test_write),          cmocka_unit_test(test_dates),
+        cmocka_unit_test(test_directory_flag), cmocka_unit_test(test_first_dialect_wins),
+        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_garbage_is_absence),
         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

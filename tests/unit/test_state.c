@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "meta/state.h"
 #include "meta/state_impl.h"
+#include "meta/state_note.h"
 #include "tempfolder.h"
 
 struct bed {
@@ -537,11 +538,54 @@ static void flipped_bytes_never_crash(void **state)
     (void)log_open(LOG_TARGET_STDERR, NULL);
 }
 
+/* ---- notes ---- */
+
+static int take_payload(void *ctx, const struct state_intent *t)
+{
+    char *text = ctx;
+    snprintf(text + strlen(text), 256 - strlen(text), "%s=%.*s ", t->key, (int)t->payload_len,
+             (const char *)t->payload);
+    return 0;
+}
+
+static void expect_notes(struct bed *b, const char *want)
+{
+    char text[256] = "";
+    assert_int_equal(state_intents_now(b->st, STATE_INTENT_ATTRS, take_payload, text), 0);
+    assert_string_equal(text, want);
+}
+
+static void the_last_of_a_note_survives(void **state)
+{
+    struct bed *b = *state;
+    struct state_note *n[3];
+    char text[16];
+    for (int i = 0; i < 3; i++) {
+        snprintf(text, sizeof(text), "k%d", i);
+        n[i] = state_note_new(b->st, STATE_INTENT_ATTRS, text);
+        assert_non_null(n[i]);
+    }
+    expect_notes(b, "");
+    for (int i = 0; i < 100; i++) {
+        snprintf(text, sizeof(text), "%d", i);
+        assert_int_equal(state_note_set(n[0], text, strlen(text)), 0);
+        assert_int_equal(state_note_set(n[1], text, strlen(text)), 0);
+    }
+    state_note_end(n[1]);
+    assert_int_equal(state_note_set(n[2], "left", 4), 0);
+    state_note_leave(n[2]);
+    reopen(b);
+    /* Closing waits for what was submitted; n[0]'s owner is gone like after a crash. */
+    expect_notes(b, "k0=99 k2=left ");
+    state_note_leave(n[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(intents_survive, setup, teardown),
         cmocka_unit_test_setup_teardown(many_intents_are_paged, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_last_of_a_note_survives, setup, teardown),
         cmocka_unit_test_setup_teardown(too_long_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(uploads_survive, setup, teardown),
         cmocka_unit_test_setup_teardown(writers_share_commits, setup, teardown),

@@ -69,8 +69,16 @@ void fixture_remount(struct fixture *f, const struct vfs_options *opts)
     mount_vfs(f, opts);
 }
 
+void fixture_crash(struct fixture *f)
+{
+    vfs_free(f->vfs);
+    f->vfs = NULL;
+}
+
 void fixture_settle(struct fixture *f)
 {
+    if (!f->vfs)
+        return;
     (void)vfs_tick(f->vfs, true);
 }
 

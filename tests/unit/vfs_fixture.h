@@ -37,6 +37,8 @@ struct vfs_options fixture_options(void);
 void fixture_init(struct fixture *f, const struct vfs_options *opts);
 /* Unmounts, and mounts what is in the store anew. */
 void fixture_remount(struct fixture *f, const struct vfs_options *opts);
+/* What was not stored is lost; fixture_remount comes next. */
+void fixture_crash(struct fixture *f);
 void fixture_done(struct fixture *f);
 
 /* Straight into the store, not counted. */
