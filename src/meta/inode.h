@@ -35,6 +35,7 @@ struct inode_attr {
     bool times_set; /* the times are, or will be, in the metadata; else LastModified is the time */
     char etag[STORE_ETAG_SIZE]; /* "" = not in the store (yet) */
     int64_t modified_ns;        /* LastModified of that version */
+    bool modified_guess;        /* not known at all: S3 may mean the beginning of an upload */
     bool modified_told; /* by a listing, HEAD or COPY; else near it, from an upload's answer */
 };
 

@@ -249,6 +249,7 @@ static void take_modified(struct inode_attr *a, int64_t modified_ns)
         a->mtime_ns = a->atime_ns = a->ctime_ns = modified_ns;
     a->modified_ns = modified_ns;
     a->modified_told = true;
+    a->modified_guess = false;
 }
 
 void vfs_take_version_locked(struct vfs *v, struct inode *i, uint64_t size, int64_t modified_ns,
@@ -262,10 +263,8 @@ void vfs_take_version_locked(struct vfs *v, struct inode *i, uint64_t size, int6
     i->attr_until_ns = until_ns;
     bool same = etag[0] && strcmp(a->etag, etag) == 0 && a->size == size;
     /* The same version: what is known of its metadata stays known. */
-    if (same && a->modified_ns == modified_ns) {
-        a->modified_told = true;
-        return;
-    }
+    if (same && a->modified_ns == modified_ns)
+        return; /* perhaps by our own word in a listing */
     if (same && (is_told_late(a, modified_ns) || vfs_attrs_pending(i))) {
         i->own_metadata &= is_told_late(a, modified_ns);
         take_modified(a, modified_ns);
@@ -279,6 +278,7 @@ void vfs_take_version_locked(struct vfs *v, struct inode *i, uint64_t size, int6
     a->size = size;
     a->modified_ns = modified_ns;
     a->modified_told = true;
+    a->modified_guess = false;
     snprintf(a->etag, sizeof(a->etag), "%s", etag);
     vfs_default_attr_locked(v, i);
 }

@@ -21,8 +21,11 @@ int vfs_refresh_locked(struct vfs *v, struct inode *i, struct s3_error *err)
     char name[NAME_LENGTH_MAX + 1];
     if (!dir || i->kind == NODE_DIR || i->unlinked)
         return 0;
-    if ((i->open && vfs_open_file_unclean(i->open)) || vfs_now(v) < i->attr_until_ns)
+    if (i->open && vfs_open_file_unclean(i->open))
         return 0;
+    int asked = vfs_ask_time_locked(v, i, err);
+    if (asked < 0 || vfs_now(v) < i->attr_until_ns)
+        return asked;
     /* By its one unambiguous name: a directory of the same component must not get in its way. */
     int r = name_from_component(i->name, i->name_len, true, name);
     if (r < 0)
@@ -211,6 +214,7 @@ static int store_file_attrs_locked(struct vfs *v, struct open_file *of, struct s
     memcpy(a->etag, version.etag, sizeof(a->etag));
     a->modified_ns = version.mtime_ns - version.mtime_ns % NS_PER_S;
     a->modified_told = true;
+    a->modified_guess = false;
     if (!a->times_set)
         a->mtime_ns = a->atime_ns = a->ctime_ns = a->modified_ns;
     a->posix_known = true;

@@ -85,6 +85,8 @@ static int plus_entry_locked(struct vfs *v, struct vfs_dir *dir, size_t number, 
         return r;
     if (posix && !i->attr.posix_known && !(i->open && vfs_open_file_unclean(i->open)))
         r = load_ahead_locked(v, dir, number, err);
+    if (r == 0)
+        r = vfs_ask_time_locked(v, i, err);
     /* Its attributes may have shown that it is gone. */
     if (r == 0 && !dir_at(dir->listing, number))
         r = -EAGAIN;

@@ -254,6 +254,8 @@ void vfs_marker_written_locked(struct vfs *v, struct inode *dir);
 int vfs_resolve_locked(struct vfs *v, struct inode *dir, const char *name, struct inode **ret,
                        struct s3_error *err);
 
+/* The time of a file that was just uploaded in parts, if it is not known. Lock given up. */
+int vfs_ask_time_locked(struct vfs *v, struct inode *i, struct s3_error *err);
 /* Attributes of its own for a child of the directory, where there are any. */
 int vfs_complete_locked(struct vfs *v, struct inode *dir, struct inode *i, struct s3_error *err);
 

@@ -281,11 +281,36 @@ static int ask_locked(struct vfs *v, struct inode *dir, const char *name,
     return probe_locked(v, dir, name, t, true, ret, err);
 }
 
+int vfs_ask_time_locked(struct vfs *v, struct inode *i, struct s3_error *err)
+{
+    char key[COMPONENT_LENGTH_MAX + 1];
+    struct store_object o = {0};
+    if (!i->attr.modified_guess || i->unlinked || (i->open && vfs_open_file_unclean(i->open)))
+        return 0;
+    if (i->attr.times_set || inode_key(i, COMPONENT_LENGTH_MAX, key) < 0)
+        return 0;
+    uint64_t until = vfs_after(vfs_now(v), v->opts.metadata_ttl_ns), changes = i->changes;
+    pthread_mutex_unlock(&v->lock);
+    int r = store_head(v->store, key, &o, err);
+    pthread_mutex_lock(&v->lock);
+    if (r < 0)
+        return r;
+    if (i->changes == changes && i->attr.modified_guess) {
+        i->attr.modified_guess = false;
+        vfs_apply_version_locked(v, i, o.size, o.mtime_ns, o.etag, until);
+        if (i->parent)
+            vfs_listing_put_locked(v, i->parent, i);
+    }
+    store_object_done(&o);
+    return 0;
+}
+
 int vfs_complete_locked(struct vfs *v, struct inode *dir, struct inode *i, struct s3_error *err)
 {
     bool wanted;
-    if (vfs_attrs_pending(i))
-        return 0;
+    int asked = vfs_ask_time_locked(v, i, err);
+    if (asked < 0 || vfs_attrs_pending(i))
+        return asked;
     if (i->kind == NODE_DIR && vfs_now(v) >= i->posix_until_ns)
         i->attr.posix_known = false;
     if (i->attr.posix_known || (i->open && vfs_open_file_unclean(i->open)))

@@ -102,6 +102,7 @@ void vfs_renamed_attrs_locked(struct vfs *v, struct inode *i, struct inode *dir,
     struct posix_attrs there = {0};
     a->modified_ns = modified_ns - modified_ns % NS_PER_S;
     a->modified_told = true;
+    a->modified_guess = false;
     if (a->times_set)
         return;
     if (v->opts.posix == VFS_POSIX_OFF) {

@@ -291,6 +291,9 @@ void vfs_committed_locked(struct vfs *v, struct open_file *of, const struct stor
     memcpy(a->etag, version->etag, sizeof(a->etag));
     a->modified_ns = version->mtime_ns - version->mtime_ns % NS_PER_S;
     a->modified_told = false;
+    /* Of a multipart upload, as its ETag shows, the server may count from the beginning: asked for
+     * when somebody looks. */
+    a->modified_guess = !a->times_set && strchr(a->etag, '-') != NULL;
     if (!of->dirty)
         a->size = size;
     a->posix_known |= !of->base; /* else it may have said more than was looked at */

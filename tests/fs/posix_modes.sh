@@ -62,5 +62,5 @@ chmod 750 "$MNT"
 remount_fs
 equal "mode of the root" 750 "$(stat -c %a "$MNT")"
 equal "entries of the root" "marked plain" "$(ls -A "$MNT" | paste -sd ' ' -)"
-contains "its object" .pailfs-root "$(s3 keys)"
+equal "its object" .pailfs-root "$(s3 keys .pailfs)"
 unmount_fs

@@ -43,5 +43,5 @@ equal "time" 1286705410 "$(stat -c %Y "$MNT/installed")"
 equal "new" "fresh tail" "$(paste -sd ' ' "$MNT/new")"
 equal "moved" moved "$(cat "$MNT/moved")"
 equal "sed.bak" "$(head -c 10 "$SCRATCH/numbers" | od -c)" "$(od -c <"$MNT/sed.bak")"
-equal "keys" ".pailfs-root installed moved new perl sed sed.bak vim" "$(s3 keys | paste -sd ' ' -)"
+equal "keys" "installed moved new perl sed sed.bak vim" "$(s3 keys | paste -sd ' ' -)"
 finish_fs
