@@ -6,6 +6,15 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "control_lost.h"
+
+static void append_lost(const struct control *c, struct strbuf *out)
+{
+    CLEANUP(lost_list_done) struct lost_list list = {0};
+
+    if (lost_list(c->start->state_dir->lost, &list) == 0)
+        (void)strbuf_appendf(out, "lost_and_found: %zu\n", list.n);
+}
 
 /* What is noted for the next mount, and what this one found. */
 static void append_state(const struct control *c, struct strbuf *out)
@@ -23,6 +32,7 @@ static void append_state(const struct control *c, struct strbuf *out)
     (void)state_upload_count(st, &uploads);
     state_stats(st, &stats);
     (void)strbuf_appendf(out, "state_directory: %s\n", state_path(st));
+    append_lost(c, out);
     (void)strbuf_appendf(out, "intents: %" PRIu64 "\n", intents);
     (void)strbuf_appendf(out, "uploads_noted: %" PRIu64 "\n", uploads);
     (void)strbuf_appendf(out, "rows_aside: %" PRIu64 "\n", stats.rows_aside);
@@ -83,5 +93,7 @@ const struct ctl_verb control_verbs[] = {
     {"status", verb_status},
     {"flush", verb_flush},
     {"log-level", verb_log_level},
+    {"lost-drop", control_lost_drop},
+    {"lost-complete", control_lost_complete},
     {NULL, NULL},
 };

@@ -16,7 +16,7 @@ struct control {
     uint64_t since_ns;                  /* monotonic, when the mount became usable */
 };
 
-/* status, flush, log-level; the ctx is a struct control. */
+/* status, flush, log-level, and those of control_lost.h; the ctx is a struct control. */
 extern const struct ctl_verb control_verbs[];
 
 #endif

@@ -36,6 +36,11 @@ static const struct command commands[] = {
      pailctl_status},
     {"flush", "MOUNTPOINT", "return when everything written so far is in S3", 1, 1, pailctl_flush},
     {"unmount", "MOUNTPOINT", "unmount and return when everything is in S3", 1, 1, pailctl_unmount},
+    {"lost list", "WHERE", "what lost to another host; WHERE is a mount, or a state directory", 1,
+     1, pailctl_lost_list},
+    {"lost restore", "[--to PATH] [--overwrite] WHERE NAME", "put it where it was meant for", 2, 2,
+     pailctl_lost_restore},
+    {"lost drop", "WHERE NAME...", "delete it", 2, INT_MAX, pailctl_lost_drop},
     {"log-level", "MOUNTPOINT LEVEL", "log error, warn, info or debug from now on", 2, 2,
      pailctl_log_level},
 };
@@ -54,6 +59,8 @@ enum {
     OPT_DELAY,
     OPT_ATTEMPTS,
     OPT_WAIT,
+    OPT_TO,
+    OPT_OVERWRITE,
     OPT_VERSION,
 };
 
@@ -80,6 +87,8 @@ static const struct option_row option_rows[] = {
     {"force", NULL, OPT_FORCE, "rb: delete all objects, versions and uploads first"},
     {"delay", "SECONDS", OPT_DELAY, "wait: between two looks (5)"},
     {"attempts", "N", OPT_ATTEMPTS, "wait: looks before giving up (20)"},
+    {"to", "PATH", OPT_TO, "lost restore: into this file, not where it was meant for"},
+    {"overwrite", NULL, OPT_OVERWRITE, "lost restore: also where there is a file"},
     {"wait", NULL, OPT_WAIT, "unmount: accepted, it always waits"},
     {"help", NULL, 'h', "this text"},
     {"version", NULL, OPT_VERSION, "the version"},
@@ -163,6 +172,12 @@ static int set_option(struct pailctl_options *o, int code)
     case OPT_WAIT:
         o->wait = true;
         return 0;
+    case OPT_TO:
+        o->to = optarg;
+        return 0;
+    case OPT_OVERWRITE:
+        o->overwrite = true;
+        return 0;
     case OPT_DELAY:
         if (parse_duration(optarg, &n) < 0 || n < (uint64_t)NS_PER_MS ||
             n > 86400 * (uint64_t)NS_PER_S)
@@ -210,11 +225,20 @@ static int parse_options(struct pailctl_options *o, int argc, char **argv)
     return 0;
 }
 
-static const struct command *find_command(const char *name)
+/* A name of one word, or of two. *ret_words: how many. */
+static const struct command *find_command(int argc, char **argv, int *ret_words)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-        if (strcmp(commands[i].name, name) == 0)
-            return &commands[i];
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+        const char *name = commands[i].name, *space = strchr(name, ' ');
+        size_t len = space ? (size_t)(space - name) : strlen(name);
+
+        if (strlen(argv[0]) != len || strncmp(name, argv[0], len) != 0)
+            continue;
+        if (space && (argc < 2 || strcmp(space + 1, argv[1]) != 0))
+            continue;
+        *ret_words = space ? 2 : 1;
+        return &commands[i];
+    }
     return NULL;
 }
 
@@ -266,7 +290,7 @@ int main(int argc, char **argv)
     struct pailctl p = {.options.args.path_style = -1};
     const struct command *command;
     int r = parse_options(&p.options, argc, argv);
-    int n = argc - optind - 1, status;
+    int words = 1, n, status;
 
     if (r != 0)
         return r < 0 ? PAILCTL_USAGE : PAILCTL_OK;
@@ -274,7 +298,8 @@ int main(int argc, char **argv)
         print_help(stderr);
         return PAILCTL_USAGE;
     }
-    command = find_command(argv[optind]);
+    command = find_command(argc - optind, argv + optind, &words);
+    n = argc - optind - words;
     if (!command) {
         (void)usage_error("unknown command '%s'", argv[optind]);
         return PAILCTL_USAGE;
@@ -287,7 +312,7 @@ int main(int argc, char **argv)
         fputs("pailctl: out of memory\n", stderr);
         return PAILCTL_FAILED;
     }
-    status = command->run(&p, n, argv + optind + 1);
+    status = command->run(&p, n, argv + optind + words);
     s3_client_unref(p.client);
     s3_session_unref(p.session);
     if (pailctl_out_free(p.out) < 0 && status == PAILCTL_OK) {

@@ -4,10 +4,13 @@
 #ifndef PAILFS_CTL_PAILCTL_H
 #define PAILFS_CTL_PAILCTL_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/error.h"
+#include "base/strbuf.h"
 #include "s3/client.h"
 #include "s3/session.h"
 
@@ -27,6 +30,8 @@ struct pailctl_options {
     bool recursive;   /* ls -r */
     bool force;       /* rb */
     bool wait;        /* unmount: kept for scripts, waiting is what it always does */
+    const char *to;   /* lost restore */
+    bool overwrite;   /* lost restore */
     uint32_t delay_ms;
     unsigned attempts;
 };
@@ -76,5 +81,12 @@ int pailctl_status(struct pailctl *p, int argc, char **argv);
 int pailctl_flush(struct pailctl *p, int argc, char **argv);
 int pailctl_unmount(struct pailctl *p, int argc, char **argv);
 int pailctl_log_level(struct pailctl *p, int argc, char **argv);
+/* Asks the mount that holds path; says which it is. Prints what is wrong. */
+int pailctl_ask_mount(const char *path, const char *verb, char ret_mountpoint[PATH_MAX],
+                      uid_t *ret_uid, struct strbuf *answer);
+/* pailctl_lost.c */
+int pailctl_lost_list(struct pailctl *p, int argc, char **argv);
+int pailctl_lost_restore(struct pailctl *p, int argc, char **argv);
+int pailctl_lost_drop(struct pailctl *p, int argc, char **argv);
 
 #endif

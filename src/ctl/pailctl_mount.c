@@ -95,6 +95,19 @@ static int ask(const struct ctl_mount *m, const char *verb, unsigned timeout_ms,
     return PAILCTL_OK;
 }
 
+int pailctl_ask_mount(const char *path, const char *verb, char ret_mountpoint[PATH_MAX],
+                      uid_t *ret_uid, struct strbuf *answer)
+{
+    CLEANUP(mount_list_done) struct mount_list list = {0};
+    const struct ctl_mount *m = find_mount(&list, path);
+
+    if (!m)
+        return PAILCTL_FAILED;
+    (void)snprintf(ret_mountpoint, PATH_MAX, "%s", m->mountpoint);
+    *ret_uid = m->uid;
+    return ask(m, verb, STATUS_TIMEOUT_MS, answer);
+}
+
 int pailctl_status(struct pailctl *p, int argc, char **argv)
 {
     CLEANUP(mount_list_done) struct mount_list list = {0};

@@ -19,7 +19,7 @@ LAYERS = {
     "data": ["base", "store"],
     "vfs": ["base", "store", "meta", "data"],
     "fuse": ["base", "conf", "store", "data", "vfs"],
-    "ctl": ["base", "conf", "http", "aws", "s3", "store", "data", "vfs"],
+    "ctl": ["base", "conf", "http", "aws", "s3", "store", "meta", "data", "vfs"],
     # Beside src/: the program that mount(8) calls, which knows the options and nothing of S3.
     "mount-helper": ["base", "conf"],
 }

@@ -116,7 +116,8 @@ def check_pailctl():
     text = page("pailctl.1")
     shown = run(BUILD + "/src/pailctl", "--help")
     part = dict(re.findall(r"^(Commands|Options):\n((?:  .*\n)+)", shown, re.M))
-    commands = re.findall(r"^  (\S+)", part["Commands"], re.M)
+    # A name is one word, or two, of which the second is lower case too.
+    commands = re.findall(r"^  (\S+(?: [a-z]+(?![^ \n]))?)", part["Commands"], re.M)
     options = re.findall(r"--([a-z-]+)", re.sub(r"^(  .{30}).*$", r"\1", part["Options"], flags=re.M))
     if len(commands) < 8 or len(options) < 12:
         sys.exit("pailctl --help was not understood")
@@ -128,7 +129,7 @@ def check_pailctl():
     compare("option", "--help", options, "pailctl(1)", documented)
     # Which options a command has beyond the general ones.
     for line in re.findall(r"^  (\S.*)", part["Commands"], re.M):
-        name = line.split()[0]
+        name = re.match(r"\S+(?: [a-z]+(?![^ \n]))?", line).group(0)
         man = [l for h in headings for l, _ in definitions(section(text, h)) if bold(l)[0] == name]
         plain = re.sub(r"[*_]", "", man[0]) if man else ""
         if plain != line:
