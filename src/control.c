@@ -43,6 +43,26 @@ static void append_state(const struct control *c, struct strbuf *out)
     (void)strbuf_appendf(out, "recovery_left: %" PRIu64 "\n", rec->names.left + rec->uploads.left);
 }
 
+/* What is acknowledged and not in S3 yet. */
+static void append_writeback(const struct control *c, struct strbuf *out)
+{
+    struct writeback_stats w;
+
+    if (!c->start->writeback)
+        return;
+    writeback_stats(c->start->writeback, &w);
+    (void)strbuf_appendf(out, "writeback_pending: %" PRIu64 "\n", w.changes);
+    (void)strbuf_appendf(out, "writeback_bytes: %" PRIu64 "\n", w.bytes);
+    (void)strbuf_appendf(out, "writeback_oldest_seconds: %" PRIu64 "\n",
+                         w.oldest_age_ns / (uint64_t)NS_PER_S);
+    (void)strbuf_appendf(out, "writeback_waiting: %" PRIu64 "\n", w.waiting);
+    (void)strbuf_appendf(out, "writeback_stored: %" PRIu64 "\n", w.stored);
+    (void)strbuf_appendf(out, "writeback_coalesced: %" PRIu64 "\n", w.coalesced);
+    (void)strbuf_appendf(out, "writeback_failures: %" PRIu64 "\n", w.failures);
+    (void)strbuf_appendf(out, "writeback_conflicts: %" PRIu64 "\n", w.conflicts);
+    (void)strbuf_appendf(out, "writeback_last_error: %s\n", w.last_error);
+}
+
 static int verb_status(void *ctx, const char *args, struct strbuf *out, struct s3_error *reterr)
 {
     const struct control *c = ctx;
@@ -67,6 +87,7 @@ static int verb_status(void *ctx, const char *args, struct strbuf *out, struct s
     (void)strbuf_appendf(out, "memory_peak: %" PRIu64 "\n", d.memory_peak);
     (void)strbuf_appendf(out, "memory_limit: %" PRIu64 "\n", d.memory_limit);
     append_state(c, out);
+    append_writeback(c, out);
     (void)strbuf_appendf(out, "log_level: %s\n", log_level_name(log_get_level()));
     return out->error;
 }
@@ -75,7 +96,9 @@ static int verb_flush(void *ctx, const char *args, struct strbuf *out, struct s3
 {
     const struct control *c = ctx;
 
-    return vfs_sync(c->start->vfs, reterr);
+    int r = vfs_sync(c->start->vfs, reterr);
+
+    return r < 0 ? r : store_flush(c->start->store, NULL, reterr);
 }
 
 static int verb_log_level(void *ctx, const char *args, struct strbuf *out, struct s3_error *reterr)

@@ -2,6 +2,7 @@
 /* pailfs: mounts a bucket. Parses, goes into the background, assembles the layers, serves, and ends
  * with everything in S3. Exit status as mount(8)'s helpers have it. */
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
@@ -26,6 +27,9 @@ enum { EXIT_OK = 0, EXIT_USAGE = 1, EXIT_SYSTEM = 2, EXIT_MOUNT = 32 };
 
 /* How long programs may hold files open after SIGTERM before the daemon ends without them. */
 #define GRACE_NS (10 * (uint64_t)NS_PER_S)
+/* At the end, between looks for signals and between lines of the log. */
+#define DRAIN_STEP_NS (200 * (uint64_t)NS_PER_MS)
+#define DRAIN_TELL_NS (5 * (uint64_t)NS_PER_S)
 
 struct app {
     struct conf_options options;
@@ -58,6 +62,19 @@ static void block_signals(sigset_t *set)
     (void)signal(SIGPIPE, SIG_IGN);
 }
 
+static void log_left(struct app *app)
+{
+    struct writeback_stats w;
+
+    if (!app->start.writeback)
+        return;
+    writeback_stats(app->start.writeback, &w);
+    if (w.changes)
+        log_warn("ending with %" PRIu64 " changes not stored yet: they stay in '%s', and the next "
+                 "mount of the bucket stores them",
+                 w.changes, app->start.state_dir->path);
+}
+
 static int sync_and_log(struct app *app)
 {
     struct s3_error err = {0};
@@ -68,6 +85,37 @@ static int sync_and_log(struct app *app)
         log_error("upload at the end: %s",
                   err.kind ? s3_error_describe(&err, text, sizeof(text)) : strerror(-r));
     return r;
+}
+
+/* What was acknowledged goes to S3 before the process ends. Nobody waits for it but a service
+ * manager with a time limit, and what is left then is sent by the next mount. */
+static void drain(struct app *app)
+{
+    const struct timespec now = {0};
+    uint64_t told = clock_monotonic_ns(clock_system());
+    struct writeback_stats w;
+    sigset_t set;
+
+    if (!app->start.writeback)
+        return;
+    block_signals(&set);
+    while (!writeback_drain(app->start.writeback, DRAIN_STEP_NS)) {
+        int sig = sigtimedwait(&set, NULL, &now);
+        bool end = sig == SIGTERM || sig == SIGINT || sig == SIGQUIT;
+        uint64_t ns = clock_monotonic_ns(clock_system());
+
+        if (!end && ns - told < DRAIN_TELL_NS)
+            continue;
+        told = ns;
+        writeback_stats(app->start.writeback, &w);
+        log_info("'%s': %" PRIu64 " changes with %" PRIu64 " bytes are still to be stored%s%s",
+                 app->options.mountpoint, w.changes, w.bytes, w.last_error[0] ? ": " : "",
+                 w.last_error);
+        if (end) {
+            log_left(app);
+            return;
+        }
+    }
 }
 
 /* The name goes at once, what is open stays usable; then what was written goes up. */
@@ -86,6 +134,7 @@ static void end_now(struct app *app)
 
     log_warn("ending although files on '%s' are still open", app->options.mountpoint);
     status = sync_and_log(app) < 0 ? EXIT_SYSTEM : EXIT_OK;
+    log_left(app);
     ctl_server_free(app->ctl);
     _exit(status);
 }
@@ -210,6 +259,7 @@ static int serve(struct app *app)
         log_error("the session with the kernel ended: %s", strerror(-r));
     if (sync_and_log(app) < 0 && r == 0)
         r = -EIO;
+    drain(app);
     log_info("'%s' is unmounted", app->options.mountpoint);
     return r < 0 ? EXIT_SYSTEM : EXIT_OK;
 }

@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
+#include "meta/state_journal.h"
 #include "meta/store_ledger.h"
 #include "s3/waiter.h"
 #include "store/store_s3.h"
@@ -14,6 +16,8 @@
 #define START_ATTEMPTS   2u
 #define START_CONNECT_MS 5000u
 #define START_ANSWER_MS  10000u
+/* A removal waits that long for others to share a request with. */
+#define WRITEBACK_LINGER_NS NS_PER_S
 
 static uint32_t milliseconds(uint64_t ns)
 {
@@ -283,6 +287,82 @@ static void open_lost(struct start *s, const struct conf_options *o)
                  opts.folder, strerror(-r));
 }
 
+static int keep_lost(void *ctx, const struct writeback_lost *l)
+{
+    struct start *s = ctx;
+    struct lost_note note = {.key = l->key,
+                             .base = l->base_etag,
+                             .reason = l->reason,
+                             .size = l->size,
+                             .time_ns = l->time_ns};
+    struct iovec body = {(void *)(uintptr_t)l->data, l->size};
+    struct lost_file file;
+    int r;
+
+    if (!s->lost)
+        return -EROFS;
+    if (l->data)
+        return lost_add_bytes(s->lost, &note, &body, 1, NULL);
+    r = lost_begin(s->lost, &file);
+    if (r < 0)
+        return r;
+    for (off_t at = 0; r == 0 && at < (off_t)l->size;) {
+        ssize_t n = copy_file_range(l->fd, &at, file.fd, NULL, (size_t)((off_t)l->size - at), 0);
+
+        if (n <= 0) {
+            r = n < 0 ? -errno : 0;
+            note.size = (uint64_t)at; /* what there is of it */
+            break;
+        }
+    }
+    if (r < 0)
+        lost_cancel(s->lost, &file);
+    else
+        r = lost_end(s->lost, &file, &note, NULL);
+    return r;
+}
+
+static int one_row(void *ctx, const struct journal_row *row)
+{
+    return 1;
+}
+
+/* Also without the option, when a mount with it has left something: that is stored first. */
+static int open_writeback(struct start *s, const struct conf_options *o, struct s3_error *reterr)
+{
+    CLEANUP_FREE char *dir = NULL;
+    struct writeback_options opts = {.inner = s->store,
+                                     .max_bytes = o->writeback_limit,
+                                     .max_age_ns = o->writeback_max_age,
+                                     .linger_ns = WRITEBACK_LINGER_NS,
+                                     .only_old = !o->writeback,
+                                     .lost = keep_lost,
+                                     .ctx = s};
+    int r;
+
+    if (!s->state) {
+        if (!o->writeback || o->read_only)
+            return 0;
+        return s3_error_set(reterr, S3_ERROR_CONFIG,
+                            "writeback needs a folder on the local disk: give a writable one with "
+                            "-o cache_dir=");
+    }
+    if (asprintf(&dir, "%s/journal", s->state_dir->dirty) < 0 ||
+        state_journal_new(s->state, &opts.journal) < 0)
+        return s3_error_set(reterr, S3_ERROR_OUT_OF_MEMORY, "no memory");
+    if (!o->writeback && opts.journal->ops->load(opts.journal, one_row, NULL) == 0) {
+        opts.journal->ops->free(opts.journal);
+        return 0;
+    }
+    opts.dir = dir;
+    r = writeback_new(&opts, &s->writeback, reterr);
+    if (r < 0)
+        opts.journal->ops->free(opts.journal);
+    else
+        s->store = s->writeback;
+    return r;
+}
+
 int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_notify notify,
                      struct s3_error *reterr)
 {
@@ -310,6 +390,7 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
         .read_only = o->read_only,
         .metadata_ttl_ns = o->metadata_ttl,
         .negative_ttl_ns = o->negative_ttl,
+        .fsync_local = o->fsync == CONF_FSYNC_LOCAL,
         .key_max = S3_KEY_MAX - strlen(o->prefix),
         .background = true,
         .root_has_key = *o->prefix != '\0',
@@ -331,6 +412,9 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
             return s3_error_set(reterr, S3_ERROR_OUT_OF_MEMORY, "no memory");
         s->store = s->ledger;
     }
+    r = open_writeback(s, o, reterr);
+    if (r < 0)
+        return r;
     data_options.store = s->store;
     data_options.dirty_dir = s->state_dir ? s->state_dir->dirty : NULL;
     r = data_new(&data_options, &s->data);

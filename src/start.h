@@ -14,6 +14,7 @@
 #include "s3/client.h"
 #include "s3/session.h"
 #include "vfs/vfs.h"
+#include "writeback/writeback.h"
 
 struct start {
     struct s3_session *session;
@@ -24,6 +25,7 @@ struct start {
     struct store *ledger;        /* notes uploads in state; part of store; NULL without state */
     char server[64];             /* what the server calls itself, "" when it does not */
     struct caps caps;            /* what it does with conditions */
+    struct store *writeback;     /* outermost of store; NULL when there is nothing for it */
     struct store *store;
     struct data *data;
     struct vfs *vfs;

@@ -27,6 +27,7 @@
 
 enum conf_action { CONF_ACTION_MOUNT, CONF_ACTION_HELP, CONF_ACTION_VERSION };
 enum conf_posix { CONF_POSIX_AUTO, CONF_POSIX_ON, CONF_POSIX_OFF };
+enum conf_fsync { CONF_FSYNC_REMOTE, CONF_FSYNC_LOCAL };
 enum conf_checksum {
     CONF_CHECKSUM_AUTO,
     CONF_CHECKSUM_CRC64NVME,
@@ -76,6 +77,10 @@ struct conf_options {
     char *state_dir;
     uint64_t memory_limit;
     uint64_t dirty_limit; /* 0 = what the disk has */
+    bool writeback;
+    int fsync;                  /* enum conf_fsync */
+    uint64_t writeback_limit;   /* bytes */
+    uint64_t writeback_max_age; /* ns; 0 = none */
 
     /* transfers */
     uint64_t part_size; /* what the two below are when they are not given */

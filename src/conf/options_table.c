@@ -28,6 +28,8 @@ static const struct conf_word POSIX_WORDS[] = {
     {"auto", CONF_POSIX_AUTO}, {"on", CONF_POSIX_ON},  {"off", CONF_POSIX_OFF},
     {"yes", CONF_POSIX_ON},    {"no", CONF_POSIX_OFF}, {NULL, 0},
 };
+static const struct conf_word FSYNC_WORDS[] = {
+    {"remote", CONF_FSYNC_REMOTE}, {"local", CONF_FSYNC_LOCAL}, {NULL, 0}};
 
 /* crit, err and dbg are s3fs' words for dbglevel. */
 static const struct conf_word LOG_WORDS[] = {
@@ -177,6 +179,18 @@ const struct conf_row conf_rows[] = {
      .help = "local disk for changes in the middle of large files until they are in S3; 0 is what the disk "
              "has, less a twentieth or 1 GiB"},
 
+    /* ---- write-back ---- */
+    {.name = "writeback", .type = CONF_BOOL, CACHE, FIELD(writeback), .value = "no",
+     .help = "changes are acknowledged once they are on the local disk, and stored afterwards, in order"},
+    {.name = "fsync", .type = CONF_ENUM, CACHE, FIELD(fsync), .value = "remote", .words = FSYNC_WORDS,
+     .help = "with writeback, what fsync waits for: remote is S3, local is the local disk"},
+    {.name = "writeback_limit", .type = CONF_SIZE, CACHE, FIELD(writeback_limit), .value = "1G",
+     .unit = MIB, .min = 16 * MIB, .max = 1024 * TIB,
+     .help = "content on the local disk that is not stored yet; beyond it, changes wait for room"},
+    {.name = "writeback_max_age", .type = CONF_DURATION, CACHE, FIELD(writeback_max_age), .value = "1d",
+     .max = YEAR,
+     .help = "changes wait while one is not stored for longer than that; 0 is no limit"},
+
     /* ---- transfers ---- */
     {.name = "part_size", .aliases = "multipart_size", .type = CONF_SIZE, TRANSFER, FIELD(part_size),
      .value = "8M", .unit = MIB, .min = 5 * MIB, .max = 5 * GIB,
@@ -289,7 +303,7 @@ const struct conf_row conf_rows[] = {
     REFUSED("nomultipart", "nocopyapi norenameapi nomixupload noobj_cache",
             "the server must know multipart uploads and server-side copies"),
     REFUSED("mp_umask", NULL, "use dir_mode or umask"),
-    REFUSED("writeback", "vfs_write_back", "not supported yet: close and fsync return when S3 has the data"),
+    REFUSED("vfs_write_back", NULL, "changes are stored at close; use writeback to have them stored later"),
     REFUSED("mime", NULL, "content types follow /etc/mime.types; put the file there"),
     REFUSED("curldbg", "debug_s3 debug_fuse debug_crt", "use -d"),
     REFUSED("log_directory", "log_dir", "use log_file"),

@@ -185,8 +185,14 @@ static void show_progress(const struct ctl_mount *m)
 
     if (ctl_request(m->mountpoint, m->uid, "status", STATUS_TIMEOUT_MS, &answer, NULL) < 0)
         return;
-    fprintf(stderr, "\r%s: %llu bytes to go, %llu requests under way\033[K", m->mountpoint,
-            (unsigned long long)status_number(strbuf_str(&answer), "dirty_bytes"),
+    uint64_t bytes = status_number(strbuf_str(&answer), "dirty_bytes");
+    uint64_t changes = status_number(strbuf_str(&answer), "writeback_pending");
+
+    bytes += status_number(strbuf_str(&answer), "writeback_bytes");
+    fprintf(stderr, "\r%s: %llu bytes to go", m->mountpoint, (unsigned long long)bytes);
+    if (changes)
+        fprintf(stderr, ", %llu changes", (unsigned long long)changes);
+    fprintf(stderr, ", %llu requests under way\033[K",
             (unsigned long long)status_number(strbuf_str(&answer), "uploads"));
 }
 

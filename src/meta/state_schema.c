@@ -27,5 +27,7 @@ const struct state_table state_tables[] = {
      "CREATE TABLE uploads(id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, upload TEXT, "
      "time INTEGER NOT NULL, keep INTEGER NOT NULL, crc INTEGER NOT NULL)",
      "SELECT 1 FROM uploads LIMIT 1"},
+    {"journal", "CREATE TABLE journal(seq INTEGER PRIMARY KEY, record BLOB NOT NULL, body BLOB)",
+     "SELECT 1 FROM journal LIMIT 1"},
 };
 const size_t state_n_tables = ARRAY_SIZE(state_tables);

@@ -16,6 +16,7 @@ LAYERS = {
     "s3": ["base", "conf", "http", "aws"],
     "store": ["base", "s3"],
     "meta": ["base", "store"],
+    "writeback": ["base", "store", "meta"],
     "data": ["base", "store"],
     "vfs": ["base", "store", "meta", "data"],
     "fuse": ["base", "conf", "store", "data", "vfs"],

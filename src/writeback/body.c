@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/digest.h"
+#include "base/encode.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "writeback/writeback_impl.h"
+
+#define NAME_SIZE 24u
+
+static const char *file_name(uint64_t number, char name[NAME_SIZE])
+{
+    (void)snprintf(name, NAME_SIZE, "%llu", (unsigned long long)number);
+    return name;
+}
+
+struct wb_body *wb_body_new(uint64_t size)
+{
+    struct wb_body *b = calloc(1, sizeof(*b));
+    if (b) {
+        b->refs = 1;
+        b->size = size;
+    }
+    return b;
+}
+
+void wb_body_unref_locked(struct writeback *wb, struct wb_body *b)
+{
+    if (--b->refs)
+        return;
+    if (b->counted)
+        wb->cached -= b->size;
+    free(b->data);
+    if (!b->file) {
+        free(b);
+        return;
+    }
+    b->next_dead = wb->dead;
+    wb->dead = b;
+    pthread_cond_signal(&wb->wake);
+}
+
+void wb_bodies_remove(struct writeback *wb, struct wb_body *dead)
+{
+    char name[NAME_SIZE];
+    while (dead) {
+        struct wb_body *next = dead->next_dead;
+        /* One that stays is removed by the next start. */
+        (void)unlinkat(wb->dir_fd, file_name(dead->file, name), 0);
+        free(dead);
+        dead = next;
+    }
+}
+
+static void etag_from_md5(const uint8_t md5[DIGEST_MD5_SIZE], char etag[STORE_ETAG_SIZE])
+{
+    char hex[2 * DIGEST_MD5_SIZE + 1];
+    encode_hex(md5, DIGEST_MD5_SIZE, hex);
+    (void)snprintf(etag, STORE_ETAG_SIZE, "\"%s\"", hex);
+}
+
+int wb_etag_of(const struct iovec *iov, int n_iov, char etag[STORE_ETAG_SIZE])
+{
+    uint8_t md5[DIGEST_MD5_SIZE];
+    int r = digest_iov(DIGEST_MD5, iov, n_iov, md5);
+    if (r == 0)
+        etag_from_md5(md5, etag);
+    return r;
+}
+
+static int write_all(int fd, const void *data, size_t len)
+{
+    const char *p = data;
+    while (len) {
+        ssize_t n = write(fd, p, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : -EIO;
+        p += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+int wb_body_write(struct writeback *wb, uint64_t number, const struct iovec *iov, int n_iov,
+                  char etag[STORE_ETAG_SIZE])
+{
+    char name[NAME_SIZE];
+    CLEANUP_FD int fd =
+        openat(wb->dir_fd, file_name(number, name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int r = fd < 0 ? -errno : 0;
+    for (int i = 0; i < n_iov && r == 0; i++)
+        r = write_all(fd, iov[i].iov_base, iov[i].iov_len);
+    if (r == 0 && fdatasync(fd) < 0)
+        r = -errno;
+    /* The row will name the file: so must the folder, after a crash. */
+    if (r == 0 && fsync(wb->dir_fd) < 0)
+        r = -errno;
+    if (r == 0)
+        r = wb_etag_of(iov, n_iov, etag);
+    if (r < 0 && fd >= 0)
+        (void)unlinkat(wb->dir_fd, name, 0);
+    return r;
+}
+
+int wb_body_open(struct writeback *wb, const struct wb_body *b)
+{
+    char name[NAME_SIZE];
+    int fd = openat(wb->dir_fd, file_name(b->file, name), O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+static int read_all(int fd, void *buf, size_t len)
+{
+    size_t at = 0;
+    while (at < len) {
+        ssize_t n = pread(fd, (char *)buf + at, len - at, (off_t)at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            return -EBADMSG; /* shorter than it was */
+        at += (size_t)n;
+    }
+    return 0;
+}
+
+int wb_body_load(struct writeback *wb, const struct wb_body *b, uint64_t seq, void **ret)
+{
+    CLEANUP_FREE char *data = malloc(b->size + 1);
+    if (!data)
+        return -ENOMEM;
+    int r = 0;
+    if (b->data) {
+        memcpy(data, b->data, b->size);
+    } else if (!b->file) {
+        r = b->size ? wb->journal->ops->body(wb->journal, seq, data, b->size) : 0;
+    } else {
+        CLEANUP_FD int fd = wb_body_open(wb, b);
+        r = fd < 0 ? fd : read_all(fd, data, b->size);
+    }
+    if (r == 0)
+        *ret = TAKE_PTR(data);
+    return r;
+}
+
+/* ---- at the start ---- */
+
+static int compare(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+void wb_bodies_sweep(struct writeback *wb)
+{
+    CLEANUP_FREE uint64_t *needed = calloc(wb->n_ops + 1, sizeof(*needed));
+    CLEANUP_DIR DIR *d = opendir(wb->dir);
+    const struct dirent *e;
+    const struct wb_op *op;
+    size_t n = 0;
+    if (!needed)
+        return; /* then they stay until the next start */
+    TAILQ_FOREACH (op, &wb->ops, all)
+        if (op->body && op->body->file)
+            needed[n++] = op->body->file;
+    qsort(needed, n, sizeof(*needed), compare);
+    while (d && (e = readdir(d))) {
+        uint64_t number;
+        if (parse_u64(e->d_name, &number) < 0 ||
+            bsearch(&number, needed, n, sizeof(*needed), compare))
+            continue;
+        log_debug("content of change %s, which was not acknowledged, is removed", e->d_name);
+        (void)unlinkat(wb->dir_fd, e->d_name, 0);
+    }
+}

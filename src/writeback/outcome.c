@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an answer means. Stored; or refused by a condition, and then a HEAD decides: it may have
+ * been an earlier try of ours that changed the key. Only what is seen to be another version is a
+ * conflict; an object that is gone must be seen gone twice. Everything else is tried again. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "writeback/send.h"
+
+#define GONE_LOOKS 2u /* that must find the object gone, with a pause between them */
+
+/* ---- conflicts ---- */
+
+struct losing {
+    struct writeback *wb;
+    struct wb_op *op;
+    enum lost_reason reason;
+};
+
+static void lose_end_locked(struct writeback *wb, struct wb_op *op)
+{
+    op->state = WB_ENDING;
+    wb_queue_locked(&wb->endings, op);
+    pthread_cond_signal(&wb->wake);
+}
+
+static void keep_lost(void *arg)
+{
+    struct losing *l = arg;
+    struct writeback *wb = l->wb;
+    struct wb_op *op = l->op;
+    CLEANUP_FREE void *data = NULL;
+    CLEANUP_FD int fd = -1;
+    struct writeback_lost lost = {.key = op->key->key,
+                                  .base_etag = op->if_match ? op->if_match : "",
+                                  .reason = l->reason,
+                                  .time_ns = op->mtime_ns,
+                                  .size = op->size,
+                                  .fd = -1};
+    int r = wb_body_load(wb, op->body, op->seq, &data);
+    if (r < 0 && r != -ENOMEM && op->body->file)
+        lost.fd = fd = wb_body_open(wb, op->body); /* what there is of it */
+    lost.data = data;
+    if (data || lost.fd >= 0)
+        r = wb->opts.lost(wb->opts.ctx, &lost);
+    pthread_mutex_lock(&wb->lock);
+    wb->tasks--;
+    pthread_cond_broadcast(&wb->idle);
+    if (r == -ENOMEM || ((data || fd >= 0) && r < 0)) {
+        log_error("what was written to '%s' could not be moved to lost+found and stays in the "
+                  "journal: %s",
+                  op->key->key, strerror(-r));
+        op->tries++;
+        op->again_ns = wb_now(wb) + 10 * (uint64_t)NS_PER_S;
+        op->state = WB_READY;
+        wb_enqueue_locked(wb, op);
+    } else {
+        if (r < 0)
+            log_error("what was written to '%s' is lost: the journal does not have it: %s",
+                      op->key->key, strerror(-r));
+        lose_end_locked(wb, op);
+    }
+    wb_unlock(wb);
+    free(l);
+}
+
+/* What builds on it has lost too. And what a copy was of must stay, for it is nowhere else. */
+static void spread_locked(struct wb_op *op)
+{
+    struct wb_op *next = TAILQ_NEXT(op, chain);
+    while (next && next->empty)
+        next = TAILQ_NEXT(next, chain);
+    if (next && (next->cond == WB_PREV || (next->kind == WB_DELETE && next->cond == WB_ANY)))
+        next->lost = true;
+    for (const struct wb_edge *e = op->waiters; e; e = e->next) {
+        struct wb_op *w = e->succ;
+        if (w->source_op == op) {
+            w->source_op = NULL;
+            op->copies--;
+            w->lost = true;
+        }
+        if (op->kind == WB_COPY && w->kind == WB_DELETE && w->key == op->source)
+            w->lost = true;
+    }
+}
+
+static void tell_lost(const struct wb_op *op, const char *reason)
+{
+    if (op->kind == WB_PUT)
+        log_error("conflict: '%s': %s; what was written here is kept in lost+found", op->key->key,
+                  reason);
+    else if (op->kind == WB_COPY && op->source != op->key)
+        log_error("conflict: '%s': %s; '%s' keeps its name", op->key->key, reason, op->source->key);
+    else
+        log_error("conflict: '%s': %s; its %s was given up", op->key->key, reason,
+                  op->kind == WB_COPY ? "change of attributes" : "removal");
+}
+
+void wb_lose_locked(struct writeback *wb, struct wb_op *op, enum lost_reason why, const char *text)
+{
+    op->lost = true;
+    if (!op->lost_told) {
+        op->lost_told = true;
+        wb->stats.conflicts++;
+        tell_lost(op, text);
+        spread_locked(op);
+    }
+    if (!op->body) {
+        lose_end_locked(wb, op);
+        return;
+    }
+    struct losing *l = calloc(1, sizeof(*l));
+    op->state = WB_SENDING;
+    if (l) {
+        *l = (struct losing){wb, op, why};
+        wb->tasks++;
+        if (threadpool_submit(wb->pool, keep_lost, l) == 0)
+            return;
+        wb->tasks--;
+        free(l);
+    }
+    op->state = WB_READY;
+    op->again_ns = wb_now(wb) + (uint64_t)NS_PER_S;
+    wb_enqueue_locked(wb, op);
+}
+
+/* ---- decisions; each ends the request ---- */
+
+static void stored(struct wb_send *s, const char *etag)
+{
+    struct writeback *wb = s->wb;
+    struct wb_op *op = s->op;
+    char copy[STORE_ETAG_SIZE];
+    (void)snprintf(copy, sizeof(copy), "%s", etag);
+    pthread_mutex_lock(&wb->lock);
+    wb_stored_locked(wb, op, copy);
+    if (op->direct) {
+        if (op->call->out && op->kind != WB_DELETE)
+            *(struct store_version *)op->call->out = s->out.version;
+        wb_direct_done_locked(wb, op, 0, NULL);
+    }
+    wb_send_free_locked(s);
+    wb_unlock(wb);
+}
+
+static void retry(struct wb_send *s, int result, const struct s3_error *err)
+{
+    struct writeback *wb = s->wb;
+    pthread_mutex_lock(&wb->lock);
+    wb_retry_locked(wb, s->op, result, err);
+    wb_send_free_locked(s);
+    wb_unlock(wb);
+}
+
+static void lose(struct wb_send *s, enum lost_reason why, const char *text)
+{
+    struct writeback *wb = s->wb;
+    pthread_mutex_lock(&wb->lock);
+    wb_lose_locked(wb, s->op, why, text);
+    wb_send_free_locked(s);
+    wb_unlock(wb);
+}
+
+/* The server refuses the very version that it tells. */
+static void retry_without(struct wb_send *s)
+{
+    log_warn("the server refuses If-Match with the ETag that it tells itself: '%s' is stored "
+             "without",
+             s->op->key->key);
+    s->op->no_cond = true;
+    retry(s, -EIO, &s->refusal);
+}
+
+static void gone(struct wb_send *s, const char *text)
+{
+    if (++s->op->confirmed >= GONE_LOOKS)
+        lose(s, LOST_REMOVED, text);
+    else
+        retry(s, -EIO, &s->refusal);
+}
+
+/* ---- looking ---- */
+
+static bool same_metadata(const struct store_attrs *ours, const struct store_attrs *theirs)
+{
+    for (size_t i = 0; i < ours->n_metadata; i++) {
+        bool found = false;
+        for (size_t k = 0; k < theirs->n_metadata && !found; k++)
+            found = strcmp(ours->metadata[i].name, theirs->metadata[k].name) == 0 &&
+                    strcmp(ours->metadata[i].value, theirs->metadata[k].value) == 0;
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+/* What stands there is what we were about to make. */
+static bool is_ours(struct wb_send *s, const struct store_object *o)
+{
+    const struct wb_op *op = s->op;
+    struct arena arena = ARENA_INIT(JOURNAL_RECORD_MAX * 2);
+    struct store_attrs attrs;
+    if (op->kind == WB_DELETE || o->size != op->size ||
+        wb_attrs_decode(op->attrs, op->attrs_len, &arena, &attrs))
+        return false;
+    bool same = same_metadata(&attrs, &o->attrs);
+    arena_done(&arena);
+    if (op->kind == WB_PUT)
+        return same && strcmp(o->etag, op->etag) == 0;
+    bool touched = op->source == op->key && op->source_etag && /* it is another one now */
+                   strcmp(o->etag, op->source_etag) != 0;
+    return same && (op->maybe_sent || s->refusal.tries > 1) &&
+           (touched || op->source != op->key ||
+            (op->source_etag && strcmp(o->etag, op->source_etag) == 0));
+}
+
+static void judge_target(struct wb_send *s, const struct store_object *o)
+{
+    struct wb_op *op = s->op;
+    if (o && is_ours(s, o)) {
+        stored(s, o->etag);
+        return;
+    }
+    if (op->cond == WB_ABSENT) {
+        if (o)
+            lose(s, LOST_EXISTS, "somebody else has created it");
+        else if (op->kind == WB_COPY)
+            wb_send_look(s, WB_PHASE_LOOK_SOURCE, op->source->key);
+        else
+            retry(s, -EIO, &s->refusal);
+        return;
+    }
+    if (op->cond == WB_ETAG) {
+        if (!o)
+            gone(s, "somebody else has removed it");
+        else if (strcmp(o->etag, op->if_match) != 0)
+            lose(s, LOST_REPLACED, "somebody else has replaced it");
+        else if (op->kind == WB_COPY)
+            wb_send_look(s, WB_PHASE_LOOK_SOURCE, op->source->key);
+        else
+            retry_without(s);
+        return;
+    }
+    if (op->kind == WB_COPY)
+        wb_send_look(s, WB_PHASE_LOOK_SOURCE, op->source->key);
+    else
+        retry(s, -EIO, &s->refusal);
+}
+
+static void judge_source(struct wb_send *s, const struct store_object *o)
+{
+    struct wb_op *op = s->op;
+    if (!o)
+        gone(s, "somebody else has removed what it is a copy of");
+    else if (op->source_etag && strcmp(o->etag, op->source_etag) != 0)
+        lose(s, LOST_REPLACED, "somebody else has replaced what it is a copy of");
+    else
+        retry_without(s);
+}
+
+static void looked(struct wb_send *s, int result, const struct s3_error *err)
+{
+    struct store_object o = {0};
+    bool there = result == 0;
+    if (result < 0 && (!err || err->kind != S3_ERROR_NO_SUCH_KEY)) {
+        retry(s, result, err);
+        return;
+    }
+    if (there)
+        o = s->out.object;
+    if (s->phase == WB_PHASE_ETAG)
+        stored(s, there ? o.etag : "");
+    else if (s->op->kind == WB_DELETE) {
+        if (!there)
+            stored(s, "");
+        else if (s->op->if_match && strcmp(o.etag, s->op->if_match) == 0)
+            retry_without(s);
+        else
+            lose(s, LOST_REPLACED, "somebody else has replaced it");
+    } else if (s->phase == WB_PHASE_LOOK) {
+        judge_target(s, there ? &o : NULL);
+    } else {
+        judge_source(s, there ? &o : NULL);
+    }
+    store_object_done(&o);
+}
+
+void wb_outcome(struct wb_send *s, int result, const struct s3_error *err)
+{
+    struct wb_op *op = s->op;
+    struct writeback *wb = s->wb;
+    if (s->phase != WB_PHASE_SEND) {
+        looked(s, result, err);
+        return;
+    }
+    if (result == 0) {
+        const char *etag = op->kind == WB_DELETE ? "" : s->out.version.etag;
+        if (op->kind != WB_DELETE && !op->direct && (!*etag || strcmp(etag, "\"\"") == 0))
+            wb_send_look(s, WB_PHASE_ETAG, op->key->key);
+        else
+            stored(s, etag);
+        return;
+    }
+    if (op->direct) {
+        pthread_mutex_lock(&wb->lock);
+        wb_direct_done_locked(wb, op, result, err);
+        wb_send_free_locked(s);
+        wb_unlock(wb);
+        return;
+    }
+    enum s3_error_kind kind = err ? err->kind : S3_ERROR_NONE;
+    if (op->kind == WB_DELETE && kind == S3_ERROR_NO_SUCH_KEY) {
+        stored(s, "");
+    } else if (kind == S3_ERROR_PRECONDITION || kind == S3_ERROR_NO_SUCH_KEY) {
+        s->refusal = *err;
+        wb_send_look(s, WB_PHASE_LOOK, op->key->key);
+    } else {
+        retry(s, result, err);
+    }
+}

@@ -1,0 +1,649 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Write-back over the store in memory: what is acknowledged is seen at once and stored in the end.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/attr.h"
+#include "journal_memory.h"
+#include "store/store_count.h"
+#include "store/store_fault.h"
+#include "store/store_memory.h"
+#include "writeback/writeback.h"
+
+#define WAIT_NS (20ull * NS_PER_S)
+
+struct kept { /* in lost+found */
+    char key[64];
+    char data[256];
+    enum lost_reason reason;
+};
+
+struct bed {
+    char dir[100];
+    struct clock_fake clock;
+    struct store *memory, *fault, *count, *wb;
+    struct journal_disk *disk;
+    pthread_mutex_t lock;
+    struct kept kept[8]; /* protected by lock */
+    int n_kept;
+    int refuse_kept;
+};
+
+static int keep(void *ctx, const struct writeback_lost *l)
+{
+    struct bed *b = ctx;
+    pthread_mutex_lock(&b->lock);
+    struct kept *k = &b->kept[b->n_kept++ % 8];
+    snprintf(k->key, sizeof(k->key), "%s", l->key);
+    k->reason = l->reason;
+    memset(k->data, 0, sizeof(k->data));
+    if (l->data)
+        memcpy(k->data, l->data, MIN(l->size, sizeof(k->data) - 1));
+    pthread_mutex_unlock(&b->lock);
+    return 0;
+}
+
+static int kept(struct bed *b)
+{
+    pthread_mutex_lock(&b->lock);
+    int n = b->n_kept;
+    pthread_mutex_unlock(&b->lock);
+    return n;
+}
+
+static void open_wb(struct bed *b)
+{
+    struct s3_error err = {0};
+    struct writeback_options o = {.inner = b->count,
+                                  .journal = journal_memory_new(b->disk),
+                                  .dir = b->dir,
+                                  .clock = &b->clock.clock,
+                                  .linger_ns = 3600ull * NS_PER_S,
+                                  .lost = keep,
+                                  .ctx = b};
+    assert_int_equal(writeback_new(&o, &b->wb, &err), 0);
+}
+
+static void open_bed(struct bed *b, unsigned threads)
+{
+    *b = (struct bed){0};
+    snprintf(b->dir, sizeof(b->dir), "/tmp/test_writeback.XXXXXX");
+    assert_non_null(mkdtemp(b->dir));
+    pthread_mutex_init(&b->lock, NULL);
+    clock_fake_init(&b->clock, 1700000000ll * NS_PER_S);
+    struct store_memory_options o = {
+        .threads = threads, .clock = &b->clock.clock, .part_size_min = 4, .page_size = 5};
+    assert_int_equal(store_memory_new(&o, &b->memory), 0);
+    assert_int_equal(store_fault_new(b->memory, &b->clock.clock, &b->fault), 0);
+    assert_int_equal(store_count_new(b->fault, NULL, &b->count), 0);
+    b->disk = journal_disk_new();
+    open_wb(b);
+}
+
+static void close_bed(struct bed *b)
+{
+    char command[128];
+    store_free(b->wb);
+    journal_disk_free(b->disk);
+    snprintf(command, sizeof(command), "rm -rf %s", b->dir);
+    assert_int_equal(system(command), 0);
+}
+
+/* Everything that failed or lingers has its turn. */
+static void drain(struct bed *b)
+{
+    for (int i = 0; i < 400; i++) {
+        if (writeback_drain(b->wb, 50ull * NS_PER_MS))
+            return;
+        clock_fake_advance(&b->clock, 31ull * NS_PER_S);
+        writeback_kick(b->wb);
+    }
+    fail_msg("the queue does not drain");
+}
+
+static int put(struct store *s, const char *key, const char *text, const char *if_match,
+               bool if_absent, struct store_version *v)
+{
+    struct iovec iov = {(void *)(uintptr_t)text, strlen(text)};
+    struct store_version local;
+    struct store_put_in in = {
+        .key = key, .body = &iov, .n_body = 1, .if_match = if_match, .if_absent = if_absent};
+    return store_put(s, &in, v ? v : &local, NULL);
+}
+
+static int take(void *ctx, const void *data, size_t len)
+{
+    strncat(ctx, data, len);
+    return 0;
+}
+
+/* The content into a static buffer, NULL = no such object. */
+static const char *get(struct store *s, const char *key)
+{
+    static char text[4096];
+    struct store_sink sink = {NULL, take, text};
+    struct store_get_in in = {.key = key, .sink = &sink};
+    struct store_object o;
+    text[0] = '\0';
+    if (store_get(s, &in, &o, NULL))
+        return NULL;
+    store_object_done(&o);
+    return text;
+}
+
+static int copy(struct store *s, const char *from, const char *etag, const char *to,
+                struct store_version *v)
+{
+    struct store_version local;
+    struct store_copy_in in = {.source_key = from, .source_if_match = etag, .key = to};
+    return store_copy(s, &in, v ? v : &local, NULL);
+}
+
+static void seen_at_once_and_stored_later(void **state)
+{
+    for (unsigned threads = 0; threads < 3; threads += 2) {
+        struct bed b;
+        struct store_version v;
+        struct store_object o;
+        open_bed(&b, threads);
+        assert_int_equal(put(b.wb, "a", "hello", NULL, false, &v), 0);
+        assert_string_equal(v.etag, "\"5d41402abc4b2a76b9719d911017c592\"");
+        assert_string_equal(get(b.wb, "a"), "hello");
+        assert_int_equal(store_head(b.wb, "a", &o, NULL), 0);
+        assert_int_equal(o.size, 5);
+        assert_string_equal(o.etag, v.etag);
+        store_object_done(&o);
+        assert_int_equal(store_count_all(b.count), 0);
+        assert_null(get(b.memory, "a"));
+
+        assert_int_equal(store_flush(b.wb, "a", NULL), 0);
+        assert_string_equal(get(b.memory, "a"), "hello");
+        assert_int_equal(store_count_requests(b.count, STORE_PUT), 1);
+        drain(&b);
+        assert_int_equal(journal_disk_rows(b.disk), 0);
+        close_bed(&b);
+    }
+}
+
+static void conditions_are_held_against_what_is_pending(void **state)
+{
+    struct bed b;
+    struct store_version v, v2;
+    open_bed(&b, 2);
+    assert_int_equal(put(b.wb, "k", "1", NULL, true, &v), 0);
+    assert_int_equal(put(b.wb, "k", "2", NULL, true, NULL), -ESTALE);
+    assert_int_equal(put(b.wb, "k", "2", "\"other\"", false, NULL), -ESTALE);
+    assert_int_equal(put(b.wb, "k", "2", v.etag, false, &v2), 0);
+    assert_int_equal(store_delete(b.wb, "k", v.etag, NULL), -ESTALE);
+    assert_int_equal(store_delete(b.wb, "k", v2.etag, NULL), 0);
+    drain(&b);
+    /* Nobody else ever knew of it. */
+    assert_int_equal(store_count_all(b.count), 0);
+    assert_null(get(b.wb, "k"));
+    assert_int_equal(journal_disk_rows(b.disk), 0);
+    close_bed(&b);
+}
+
+/* What editors, rsync and tar do: one PUT, whatever came in between. */
+static void temporary_names_cost_nothing(void **state)
+{
+    struct bed b;
+    struct store_version v;
+    open_bed(&b, 2);
+    assert_int_equal(put(b.wb, ".f.tmp", "text", NULL, true, &v), 0);
+    struct store_metadata m = {"mode", "420"};
+    struct store_copy_in chmod = {.source_key = ".f.tmp",
+                                  .source_if_match = v.etag,
+                                  .key = ".f.tmp",
+                                  .replace_attrs = true,
+                                  .attrs = {.metadata = &m, .n_metadata = 1}};
+    assert_int_equal(store_copy(b.wb, &chmod, &v, NULL), 0);
+    assert_int_equal(copy(b.wb, ".f.tmp", v.etag, "f", NULL), 0);
+    assert_int_equal(store_delete(b.wb, ".f.tmp", v.etag, NULL), 0);
+    drain(&b);
+    assert_int_equal(store_count_all(b.count), 1);
+    assert_string_equal(get(b.memory, "f"), "text");
+    struct store_object o;
+    assert_int_equal(store_head(b.memory, "f", &o, NULL), 0);
+    assert_int_equal(o.attrs.n_metadata, 1);
+    assert_string_equal(o.attrs.metadata[0].value, "420");
+    store_object_done(&o);
+    close_bed(&b);
+}
+
+static void renames_of_what_is_stored(void **state)
+{
+    struct bed b;
+    struct store_version v;
+    open_bed(&b, 2);
+    assert_int_equal(put(b.memory, "a", "content", NULL, false, &v), 0);
+    assert_int_equal(copy(b.wb, "a", "\"other\"", "b", NULL), -ESTALE);
+    assert_int_equal(copy(b.wb, "a", v.etag, "b", &v), 0);
+    assert_int_equal(store_delete(b.wb, "a", v.etag, NULL), 0);
+    assert_int_equal(copy(b.wb, "b", v.etag, "c", &v), 0);
+    assert_int_equal(store_delete(b.wb, "b", NULL, NULL), 0);
+    assert_null(get(b.wb, "a"));
+    assert_null(get(b.wb, "b"));
+    assert_string_equal(get(b.wb, "c"), "content");
+    assert_string_equal(get(b.memory, "a"), "content");
+    drain(&b);
+    assert_null(get(b.memory, "a"));
+    assert_null(get(b.memory, "b"));
+    assert_string_equal(get(b.memory, "c"), "content");
+    assert_string_equal(get(b.wb, "c"), "content");
+    close_bed(&b);
+}
+
+/* The version that a caller knows stays valid when the store gives it another ETag. */
+static void announced_etags_stay_valid(void **state)
+{
+    struct bed b;
+    struct store_version v;
+    open_bed(&b, 2);
+    struct store_upload u;
+    struct store_part parts[2];
+    struct iovec iov = {(void *)"12345", 5};
+    struct store_upload_create_in create = {.key = "big"};
+    assert_int_equal(store_call(b.wb, STORE_UPLOAD_CREATE, &create, &u, NULL), 0);
+    for (uint32_t i = 0; i < 2; i++) {
+        struct store_upload_part_in in = {
+            .key = "big", .upload_id = u.id, .number = i + 1, .body = &iov, .n_body = 1};
+        assert_int_equal(store_call(b.wb, STORE_UPLOAD_PART, &in, &parts[i], NULL), 0);
+    }
+    struct store_upload_complete_in complete = {
+        .key = "big", .upload_id = u.id, .parts = parts, .n_parts = 2, .if_absent = true};
+    assert_int_equal(store_call(b.wb, STORE_UPLOAD_COMPLETE, &complete, &v, NULL), 0);
+    assert_string_equal(get(b.memory, "big"), "1234512345");
+
+    assert_int_equal(copy(b.wb, "big", v.etag, "moved", &v), 0);
+    assert_non_null(strstr(v.etag, "pailfs-"));
+    assert_string_equal(get(b.wb, "moved"), "1234512345");
+    drain(&b);
+    /* The server's is another one: change it, so that the test does not depend on the store. */
+    struct store_object o;
+    assert_int_equal(store_head(b.memory, "moved", &o, NULL), 0);
+    assert_string_not_equal(o.etag, v.etag);
+    store_object_done(&o);
+    assert_int_equal(store_head(b.wb, "moved", &o, NULL), 0);
+    assert_string_equal(o.etag, v.etag);
+    store_object_done(&o);
+    struct store_page page;
+    struct store_list_in list = {.prefix = "moved"};
+    assert_int_equal(store_list(b.wb, &list, &page, NULL), 0);
+    assert_int_equal(page.n_entries, 1);
+    assert_string_equal(page.entries[0].etag, v.etag);
+    store_page_done(&page);
+    char text[32] = "";
+    struct store_sink sink = {NULL, take, text};
+    struct store_get_in get_in = {
+        .key = "moved", .offset = 4, .length = 2, .if_match = v.etag, .sink = &sink};
+    assert_int_equal(store_get(b.wb, &get_in, &o, NULL), 0);
+    assert_string_equal(o.etag, v.etag);
+    store_object_done(&o);
+    assert_string_equal(text, "51");
+    assert_int_equal(put(b.wb, "moved", "new", v.etag, false, NULL), 0);
+    drain(&b);
+    assert_string_equal(get(b.memory, "moved"), "new");
+    assert_int_equal(kept(&b), 0);
+    close_bed(&b);
+}
+
+static void an_outage_loses_nothing(void **state)
+{
+    struct bed b;
+    struct s3_error err = {0};
+    open_bed(&b, 2);
+    struct store_fault_rule down = {.op = STORE_OP_MAX, .error = S3_ERROR_CONNECT};
+    assert_int_equal(store_fault_add(b.fault, &down), 0);
+    for (int i = 0; i < 50; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "k%02d", i);
+        assert_int_equal(put(b.wb, key, key, NULL, i % 2, NULL), 0);
+    }
+    assert_int_equal(store_flush(b.wb, "k07", &err), -EIO);
+    assert_int_equal(err.kind, S3_ERROR_CONNECT);
+    struct writeback_stats st;
+    writeback_stats(b.wb, &st);
+    assert_int_equal(st.changes, 50);
+    assert_true(st.failures > 0);
+    assert_non_null(strstr(st.last_error, "connect"));
+    assert_string_equal(get(b.wb, "k33"), "k33");
+    store_fault_clear(b.fault);
+    drain(&b);
+    assert_int_equal(store_memory_object_count(b.memory), 50);
+    writeback_stats(b.wb, &st);
+    assert_int_equal(st.changes, 0);
+    assert_int_equal(st.bytes, 0);
+    assert_string_equal(st.last_error, "");
+    close_bed(&b);
+}
+
+/* Answers lost on the way: a change that has had its effect is not a conflict with itself. */
+static void lost_answers_are_no_conflicts(void **state)
+{
+    struct bed b;
+    struct store_version v;
+    open_bed(&b, 2);
+    assert_int_equal(put(b.memory, "old", "0", NULL, false, &v), 0);
+    struct store_fault_rule lose = {
+        .op = STORE_OP_MAX, .error = S3_ERROR_TIMEOUT, .lose_answer = true, .every = 2};
+    assert_int_equal(store_fault_add(b.fault, &lose), 0);
+    assert_int_equal(put(b.wb, "new", "1", NULL, true, NULL), 0);
+    assert_int_equal(put(b.wb, "old", "2", v.etag, false, NULL), 0);
+    drain(&b);
+    assert_int_equal(kept(&b), 0);
+    assert_string_equal(get(b.memory, "new"), "1");
+    assert_string_equal(get(b.memory, "old"), "2");
+    close_bed(&b);
+}
+
+static void a_conflict_goes_to_lost_and_found(void **state)
+{
+    struct bed b;
+    struct store_version v;
+    open_bed(&b, 2);
+    assert_int_equal(put(b.memory, "f", "base", NULL, false, &v), 0);
+    assert_int_equal(put(b.wb, "f", "ours", v.etag, false, &v), 0);
+    assert_int_equal(put(b.wb, "g", "ours too", NULL, true, NULL), 0);
+    assert_int_equal(put(b.memory, "f", "theirs", NULL, false, NULL), 0);
+    assert_int_equal(put(b.memory, "g", "theirs", NULL, false, NULL), 0);
+    struct s3_error err = {0};
+    assert_int_equal(store_flush(b.wb, NULL, &err), -ESTALE);
+    assert_int_equal(err.kind, S3_ERROR_PRECONDITION);
+    drain(&b);
+    assert_int_equal(kept(&b), 2);
+    for (int i = 0; i < 2; i++) {
+        bool f = strcmp(b.kept[i].key, "f") == 0;
+        assert_string_equal(b.kept[i].data, f ? "ours" : "ours too");
+        assert_int_equal(b.kept[i].reason, f ? LOST_REPLACED : LOST_EXISTS);
+    }
+    assert_string_equal(get(b.memory, "f"), "theirs");
+    assert_string_equal(get(b.wb, "f"), "theirs");
+    assert_int_equal(journal_disk_rows(b.disk), 0);
+    close_bed(&b);
+}
+
+/* What builds on a version that lost has lost too; and nothing of theirs is removed. */
+static void what_builds_on_a_loser_loses(void **state)
+{
+    struct bed b;
+    struct store_version v;
+    open_bed(&b, 2);
+    struct store_fault_rule hold = {.op = STORE_PUT, .hold = true, .count = 1};
+    assert_int_equal(store_fault_add(b.fault, &hold), 0);
+    assert_int_equal(put(b.memory, "f", "base", NULL, false, &v), 0);
+    assert_int_equal(put(b.wb, "f", "first", v.etag, false, &v), 0);
+    assert_false(writeback_drain(b.wb, 50ull * NS_PER_MS)); /* it is under way */
+    assert_int_equal(put(b.wb, "f", "second", v.etag, false, &v), 0);
+    assert_int_equal(put(b.memory, "f", "theirs", NULL, false, NULL), 0);
+    while (!store_fault_release(b.fault, 0))
+        sched_yield();
+    drain(&b);
+    assert_int_equal(kept(&b), 2);
+    assert_string_equal(get(b.memory, "f"), "theirs");
+    close_bed(&b);
+}
+
+static void a_lost_rename_keeps_the_old_name(void **state)
+{
+    struct bed b;
+    struct store_version v;
+    open_bed(&b, 2);
+    assert_int_equal(put(b.memory, "a", "precious", NULL, false, &v), 0);
+    struct store_version w;
+    struct store_copy_in in = {
+        .source_key = "a", .source_if_match = v.etag, .key = "b", .if_absent = true};
+    assert_int_equal(store_copy(b.wb, &in, &w, NULL), 0);
+    assert_int_equal(store_delete(b.wb, "a", v.etag, NULL), 0);
+    assert_int_equal(put(b.memory, "b", "theirs", NULL, false, NULL), 0);
+    drain(&b);
+    assert_string_equal(get(b.memory, "b"), "theirs");
+    assert_string_equal(get(b.memory, "a"), "precious");
+    close_bed(&b);
+}
+
+/* A key that is gone for a moment is no conflict. */
+static void one_404_is_no_conflict(void **state)
+{
+    struct bed b;
+    struct store_version v;
+    open_bed(&b, 2);
+    assert_int_equal(put(b.memory, "f", "base", NULL, false, &v), 0);
+    assert_int_equal(put(b.wb, "f", "ours", v.etag, false, &v), 0);
+    struct store_fault_rule once = {.op = STORE_PUT, .error = S3_ERROR_NO_SUCH_KEY, .count = 1};
+    struct store_fault_rule head = {.op = STORE_HEAD, .error = S3_ERROR_NO_SUCH_KEY, .count = 1};
+    struct store_fault_rule denied = {.op = STORE_PUT, .error = S3_ERROR_ACCESS_DENIED, .count = 3};
+    assert_int_equal(store_fault_add(b.fault, &once), 0);
+    assert_int_equal(store_fault_add(b.fault, &head), 0);
+    assert_int_equal(store_fault_add(b.fault, &denied), 0);
+    drain(&b);
+    assert_int_equal(kept(&b), 0);
+    assert_string_equal(get(b.memory, "f"), "ours");
+    close_bed(&b);
+}
+
+static void a_crash_loses_nothing(void **state)
+{
+    struct bed b;
+    struct store_version v;
+    open_bed(&b, 2);
+    static char large[100001];
+    memset(large, 'x', sizeof(large) - 1);
+    assert_int_equal(put(b.memory, "a", "stored", NULL, false, &v), 0);
+    assert_int_equal(put(b.wb, "small", "s", NULL, true, NULL), 0);
+    struct store_version large_version;
+    assert_int_equal(put(b.wb, "large", large, NULL, false, &large_version), 0);
+    assert_int_equal(copy(b.wb, "large", NULL, "large2", NULL), 0);
+    assert_int_equal(copy(b.wb, "a", v.etag, "b", &v), 0);
+    assert_int_equal(store_delete(b.wb, "a", NULL, NULL), 0);
+    assert_int_equal(copy(b.wb, "b", v.etag, "c", NULL), 0);
+
+    /* What is on the disk now is what the next process finds; this one knows no more. */
+    struct journal_disk *after = journal_disk_copy(b.disk);
+    struct store *memory2 = NULL;
+    struct store_fault_rule down = {.op = STORE_OP_MAX, .error = S3_ERROR_CONNECT};
+    assert_int_equal(store_fault_add(b.fault, &down), 0);
+    (void)memory2;
+    /* The files must outlive the old process, as they do when it is killed. */
+    char command[300], saved[sizeof(b.dir)];
+    snprintf(saved, sizeof(saved), "%.80s.saved", b.dir);
+    snprintf(command, sizeof(command), "cp -a %s %s", b.dir, saved);
+    assert_int_equal(system(command), 0);
+    struct store *keep_inner = b.count;
+    /* Free the old one without freeing the store below: it gets an empty one instead. */
+    (void)keep_inner;
+    store_fault_clear(b.fault);
+    struct bed n = b;
+    n.disk = after;
+    memcpy(n.dir, saved, sizeof(n.dir));
+    pthread_mutex_init(&n.lock, NULL);
+    open_wb(&n);
+    assert_string_equal(get(n.wb, "small"), "s");
+    assert_string_equal(get(n.wb, "b"), "stored");
+    assert_string_equal(get(n.wb, "c"), "stored");
+    assert_null(get(n.wb, "a"));
+    struct store_object o;
+    assert_int_equal(store_head(n.wb, "large2", &o, NULL), 0);
+    assert_int_equal(o.size, 100000);
+    store_object_done(&o);
+    drain(&n);
+    assert_string_equal(get(b.memory, "c"), "stored");
+    assert_string_equal(get(b.memory, "small"), "s");
+    assert_null(get(b.memory, "a"));
+    assert_int_equal(store_head(b.memory, "large2", &o, NULL), 0);
+    assert_int_equal(o.size, 100000);
+    assert_string_equal(o.etag, large_version.etag);
+    store_object_done(&o);
+    assert_int_equal(journal_disk_rows(after), 0);
+    close_bed(&n); /* frees the store; the old one is left as a killed process leaves it */
+    journal_disk_free(b.disk);
+    snprintf(command, sizeof(command), "rm -rf %s", b.dir);
+    assert_int_equal(system(command), 0);
+}
+
+static void damaged_content_is_never_stored(void **state)
+{
+    struct bed b;
+    open_bed(&b, 2);
+    assert_int_equal(put(b.wb, "f", "good", NULL, false, NULL), 0);
+    store_free(b.wb); /* the inner store goes with it */
+    journal_disk_damage_body(b.disk);
+    struct store_memory_options o = {.clock = &b.clock.clock};
+    assert_int_equal(store_memory_new(&o, &b.memory), 0);
+    assert_int_equal(store_count_new(b.memory, NULL, &b.count), 0);
+    open_wb(&b);
+    drain(&b);
+    assert_null(get(b.memory, "f"));
+    assert_int_equal(kept(&b), 1);
+    close_bed(&b);
+}
+
+static void a_full_disk_is_passed_by(void **state)
+{
+    struct bed b;
+    struct store_version v;
+    open_bed(&b, 2);
+    assert_int_equal(put(b.wb, "a", "1", NULL, true, &v), 0);
+    journal_disk_fill(b.disk, true);
+    assert_int_equal(put(b.wb, "a", "2", v.etag, false, &v), 0);
+    assert_string_equal(get(b.memory, "a"), "2");
+    assert_int_equal(store_delete(b.wb, "a", v.etag, NULL), 0);
+    assert_null(get(b.memory, "a"));
+    struct store_fault_rule down = {.op = STORE_OP_MAX, .error = S3_ERROR_QUOTA};
+    assert_int_equal(store_fault_add(b.fault, &down), 0);
+    assert_int_equal(put(b.wb, "b", "3", NULL, false, NULL), -ENOSPC);
+    assert_null(get(b.wb, "b"));
+    store_fault_clear(b.fault);
+    drain(&b);
+    assert_int_equal(kept(&b), 0);
+    close_bed(&b);
+}
+
+static void exclusive_creation_goes_through(void **state)
+{
+    struct bed b;
+    struct store_version v;
+    open_bed(&b, 2);
+    assert_int_equal(put(b.memory, "lock", "theirs", NULL, false, NULL), 0);
+    struct store_put_in in = {.key = "lock", .if_absent = true, .through = true};
+    assert_int_equal(store_put(b.wb, &in, &v, NULL), -ESTALE);
+    in.key = "lock2";
+    assert_int_equal(store_put(b.wb, &in, &v, NULL), 0);
+    assert_non_null(get(b.memory, "lock2"));
+    close_bed(&b);
+}
+
+static void removals_go_in_batches(void **state)
+{
+    struct bed b;
+    char key[16];
+    open_bed(&b, 2);
+    for (int i = 0; i < 2500; i++) {
+        snprintf(key, sizeof(key), "k%04d", i);
+        assert_int_equal(put(b.memory, key, "", NULL, false, NULL), 0);
+    }
+    for (int i = 0; i < 2500; i++) {
+        snprintf(key, sizeof(key), "k%04d", i);
+        assert_int_equal(store_delete(b.wb, key, NULL, NULL), 0);
+    }
+    drain(&b);
+    assert_int_equal(store_memory_object_count(b.memory), 0);
+    assert_in_range(store_count_all(b.count), 3, 4);
+    close_bed(&b);
+}
+
+struct parallel_put {
+    struct bed *b;
+    int index;
+    int result;
+};
+
+static void *put_one(void *arg)
+{
+    struct parallel_put *p = arg;
+    char key[16];
+    snprintf(key, sizeof(key), "p%d", p->index);
+    p->result = put(p->b->wb, key, "x", NULL, false, NULL);
+    return NULL;
+}
+
+/* When there is no room, what comes waits; nothing is lost and nothing hangs. */
+static void a_full_queue_makes_wait(void **state)
+{
+    struct bed b;
+    open_bed(&b, 2);
+    store_free(b.wb);
+    struct store_memory_options mo = {.threads = 2, .clock = &b.clock.clock};
+    assert_int_equal(store_memory_new(&mo, &b.memory), 0);
+    assert_int_equal(store_fault_new(b.memory, NULL, &b.fault), 0);
+    struct s3_error err;
+    struct writeback_options o = {.inner = b.fault,
+                                  .journal = journal_memory_new(b.disk),
+                                  .dir = b.dir,
+                                  .max_changes = 4,
+                                  .lost = keep,
+                                  .ctx = &b};
+    assert_int_equal(writeback_new(&o, &b.wb, &err), 0);
+    struct store_fault_rule hold = {.op = STORE_PUT, .hold = true};
+    assert_int_equal(store_fault_add(b.fault, &hold), 0);
+    struct parallel_put puts[12];
+    pthread_t threads[12];
+    for (int i = 0; i < 12; i++) {
+        puts[i] = (struct parallel_put){&b, i, -1};
+        pthread_create(&threads[i], NULL, put_one, &puts[i]);
+    }
+    struct writeback_stats st = {0};
+    while (st.waiting < 8) {
+        sched_yield();
+        writeback_stats(b.wb, &st);
+    }
+    assert_int_equal(st.changes, 4);
+    store_fault_clear(b.fault);
+    while (!writeback_drain(b.wb, 10ull * NS_PER_MS))
+        store_fault_release(b.fault, 0);
+    for (int i = 0; i < 12; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(puts[i].result, 0);
+    }
+    while (!writeback_drain(b.wb, 10ull * NS_PER_MS))
+        ;
+    assert_int_equal(store_memory_object_count(b.memory), 12);
+    close_bed(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(seen_at_once_and_stored_later),
+        cmocka_unit_test(conditions_are_held_against_what_is_pending),
+        cmocka_unit_test(temporary_names_cost_nothing),
+        cmocka_unit_test(renames_of_what_is_stored),
+        cmocka_unit_test(announced_etags_stay_valid),
+        cmocka_unit_test(an_outage_loses_nothing),
+        cmocka_unit_test(lost_answers_are_no_conflicts),
+        cmocka_unit_test(a_conflict_goes_to_lost_and_found),
+        cmocka_unit_test(what_builds_on_a_loser_loses),
+        cmocka_unit_test(a_lost_rename_keeps_the_old_name),
+        cmocka_unit_test(one_404_is_no_conflict),
+        cmocka_unit_test(a_crash_loses_nothing),
+        cmocka_unit_test(damaged_content_is_never_stored),
+        cmocka_unit_test(a_full_disk_is_passed_by),
+        cmocka_unit_test(exclusive_creation_goes_through),
+        cmocka_unit_test(removals_go_in_batches),
+        cmocka_unit_test(a_full_queue_makes_wait),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
