@@ -387,6 +387,10 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
         .posix = o->posix == CONF_POSIX_ON    ? VFS_POSIX_ON
                  : o->posix == CONF_POSIX_OFF ? VFS_POSIX_OFF
                                               : VFS_POSIX_AUTO,
+        .excl = o->excl == CONF_EXCL_OPEN    ? VFS_EXCL_OPEN
+                : o->excl == CONF_EXCL_LOCAL ? VFS_EXCL_LOCAL
+                                             : VFS_EXCL_AUTO,
+        .excl_names = o->excl_names,
         .read_only = o->read_only,
         .metadata_ttl_ns = o->metadata_ttl,
         .negative_ttl_ns = o->negative_ttl,

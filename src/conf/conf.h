@@ -28,6 +28,7 @@
 enum conf_action { CONF_ACTION_MOUNT, CONF_ACTION_HELP, CONF_ACTION_VERSION };
 enum conf_posix { CONF_POSIX_AUTO, CONF_POSIX_ON, CONF_POSIX_OFF };
 enum conf_fsync { CONF_FSYNC_REMOTE, CONF_FSYNC_LOCAL };
+enum conf_excl { CONF_EXCL_AUTO, CONF_EXCL_OPEN, CONF_EXCL_LOCAL };
 enum conf_checksum {
     CONF_CHECKSUM_AUTO,
     CONF_CHECKSUM_CRC64NVME,
@@ -69,6 +70,8 @@ struct conf_options {
     bool allow_root;
     bool read_only;
     int posix; /* enum conf_posix */
+    int excl;  /* enum conf_excl */
+    char *excl_names;
 
     /* caches */
     uint64_t metadata_ttl;

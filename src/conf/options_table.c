@@ -31,6 +31,13 @@ static const struct conf_word POSIX_WORDS[] = {
 static const struct conf_word FSYNC_WORDS[] = {
     {"remote", CONF_FSYNC_REMOTE}, {"local", CONF_FSYNC_LOCAL}, {NULL, 0}};
 
+static const struct conf_word EXCL_WORDS[] = {
+    {"auto", CONF_EXCL_AUTO},
+    {"open", CONF_EXCL_OPEN},
+    {"local", CONF_EXCL_LOCAL},
+    {NULL, 0},
+};
+
 /* crit, err and dbg are s3fs' words for dbglevel. */
 static const struct conf_word LOG_WORDS[] = {
     {"error", LOG_LEVEL_ERROR}, {"warn", LOG_LEVEL_WARN},
@@ -155,6 +162,11 @@ const struct conf_row conf_rows[] = {
     {.name = "posix", .type = CONF_ENUM, ACCESS, FIELD(posix), .value = "auto", .words = POSIX_WORDS,
      .help = "owner, mode and times kept in object metadata: auto reads them where they were stored, "
              "on asks for each object, off goes by the listing alone"},
+    {.name = "excl", .type = CONF_ENUM, ACCESS, FIELD(excl), .value = "auto", .words = EXCL_WORDS,
+     .help = "O_EXCL between hosts is decided at open: auto for names that look like locks, open for "
+             "all; local never asks the server"},
+    {.name = "excl_names", .type = CONF_STRING, ACCESS, FIELD(excl_names), .value = "*.lock:*.lck:lock*:*.pid",
+     .max = 1024, .arg = "PATTERN:...", .help = "names that look like locks"},
 
     /* ---- caches ---- */
     {.name = "metadata_ttl",

@@ -382,6 +382,7 @@ void vfs_fill_attr_locked(struct vfs *v, struct inode *i, struct vfs_entry *ret)
     *ret = (struct vfs_entry){.ino = i->ino};
     vfs_fill_stat_locked(v, i, &ret->st);
     ret->entry_ttl_ns = i->attr_until_ns > now ? i->attr_until_ns - now : 0;
+    ret->entry_ttl_ns = vfs_lock_name_ttl(v, i->name, ret->entry_ttl_ns);
     /* Directories exist while one looks into them; their attributes change by us alone. */
     ret->attr_ttl_ns = ret->entry_ttl_ns;
     /* Size and times move with each write. */

@@ -41,6 +41,14 @@ enum vfs_posix {
     VFS_POSIX_OFF,  /* the listing alone */
 };
 
+/* Where O_EXCL is decided. Whatever it is, nothing is overwritten: the upload has a condition,
+ * except for LOCAL. */
+enum vfs_excl {
+    VFS_EXCL_AUTO,  /* at the open for names that look like locks, else at the close */
+    VFS_EXCL_OPEN,  /* at the open */
+    VFS_EXCL_LOCAL, /* by what this mount knows */
+};
+
 /* Told when what the kernel may have cached is wrong. They must not block or call back. */
 struct vfs_notify {
     void (*inode_changed)(void *ctx, uint64_t ino); /* content or attributes */
@@ -59,6 +67,8 @@ struct vfs_options {
     mode_t file_mode; /* permission bits of what carries none */
     mode_t dir_mode;
     enum vfs_posix posix;
+    enum vfs_excl excl;
+    const char *excl_names; /* borrowed; patterns with ':' between them; NULL = none */
     bool read_only;
     uint64_t metadata_ttl_ns; /* attributes and listings are believed that long */
     uint64_t negative_ttl_ns; /* an absent name; 0 = always asked for */
@@ -195,7 +205,8 @@ int vfs_setxattr(struct vfs *v, uint64_t ino, const char *name, const void *valu
 int vfs_removexattr(struct vfs *v, uint64_t ino, const char *name, struct s3_error *err);
 int vfs_rmdir(struct vfs *v, uint64_t parent, const char *name, struct s3_error *err);
 int vfs_unlink(struct vfs *v, uint64_t parent, const char *name, struct s3_error *err);
-/* flags: RENAME_NOREPLACE of renameat2(2); others are -EINVAL. */
+/* flags: RENAME_NOREPLACE or, for two files, RENAME_EXCHANGE of renameat2(2); others are -EINVAL.
+ */
 int vfs_rename(struct vfs *v, uint64_t parent, const char *name, uint64_t new_parent,
                const char *new_name, unsigned flags, struct s3_error *err);
 int vfs_statfs(struct vfs *v, struct statvfs *ret);

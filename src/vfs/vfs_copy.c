@@ -15,6 +15,8 @@
  * after the server looked at the source must not be undone. */
 static const char *target_condition(const struct vfs_copy *c)
 {
+    if (c->replaces)
+        return c->replaces;
     return strcmp(c->source, c->key) == 0 ? c->if_match : NULL;
 }
 

@@ -322,8 +322,16 @@ int vfs_mkdir(struct vfs *v, const struct vfs_caller *caller, uint64_t parent, c
     VFS_GUARD(v, dir);
     if (r == 0)
         r = vfs_decode_new_name(v, dir, name, NODE_DIR, &t, key);
-    if (r == 0 && vfs_is_taken_locked(v, dir, t.component))
+    if (r == 0 && vfs_is_taken_locked(v, dir, t.component)) {
         r = -EEXIST;
+        /* Somebody waits for a lock to go. */
+        if (vfs_is_lock_name(v, name) &&
+            (r = vfs_resolve_anew_locked(v, dir, name, &i, err)) == 0) {
+            inode_unref(&v->inodes, i);
+            r = -EEXIST;
+        }
+        r = r == -ENOENT ? 0 : r;
+    }
     if (r == 0)
         r = inode_get(&v->inodes, dir, t.component, NODE_DIR, &i);
     if (r < 0)

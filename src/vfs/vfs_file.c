@@ -148,7 +148,7 @@ static int make_file_locked(struct vfs *v, const struct vfs_caller *caller, stru
     i->version++;
     i->kernel_version = i->version;
     of->absent = true;
-    of->exclusive = exclusive;
+    of->exclusive = exclusive && v->opts.excl != VFS_EXCL_LOCAL;
     r = vfs_writer_locked(v, of, true, err);
     if (r < 0) {
         of->absent = false;
@@ -182,6 +182,21 @@ static int existing_locked(struct vfs *v, struct inode *dir, const char *name, s
     return 0;
 }
 
+/* As the cache believes; a lock that is to be taken is asked for. */
+static int find_existing_locked(struct vfs *v, struct inode *dir, const char *name, bool exclusive,
+                                struct inode **ret, struct s3_error *err)
+{
+    int r = existing_locked(v, dir, name, ret);
+    struct inode *i = r == 0 ? *ret : NULL;
+    if (!i || !exclusive || !vfs_is_lock_name(v, name) ||
+        (i->open && vfs_open_file_unclean(i->open)))
+        return r;
+    inode_unref(&v->inodes, i);
+    *ret = NULL;
+    r = vfs_resolve_anew_locked(v, dir, name, ret, err);
+    return r == -ENOENT ? 0 : r;
+}
+
 int vfs_create(struct vfs *v, const struct vfs_caller *caller, uint64_t parent, const char *name,
                mode_t mode, int flags, struct vfs_entry *ret, struct vfs_file **ret_file,
                struct s3_error *err)
@@ -198,7 +213,7 @@ int vfs_create(struct vfs *v, const struct vfs_caller *caller, uint64_t parent, 
     VFS_GUARD(v, dir);
     bool made;
     do {
-        r = existing_locked(v, dir, name, &i);
+        r = find_existing_locked(v, dir, name, (flags & O_EXCL) != 0, &i, err);
         made = r == 0 && !i;
         if (made)
             r = make_file_locked(v, caller, dir, name, mode, (flags & O_EXCL) != 0, &i, &of, err);
@@ -209,6 +224,8 @@ int vfs_create(struct vfs *v, const struct vfs_caller *caller, uint64_t parent, 
         r = -EISDIR;
     if (r == 0 && !made && !S_ISREG(i->attr.mode))
         r = -ESTALE;
+    if (r == 0 && made && (flags & O_EXCL) && vfs_excl_at_open(v, name))
+        r = vfs_make_stub_locked(v, of, err);
     if (r == 0 && !(f = new_file_locked(i, flags)))
         r = -ENOMEM;
     if (r == 0 && for_writing(flags)) {

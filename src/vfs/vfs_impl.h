@@ -93,23 +93,24 @@ struct open_file {
     struct inode *inode; /* referenced */
     TAILQ_ENTRY(open_file) link;
     /* protected by vfs.lock */
-    unsigned refs;             /* handles and operations under way */
-    unsigned handles;          /* open for writing */
-    struct writer *writer;     /* made at the first change, freed with this; used unlocked */
-    bool absent;               /* nothing is in the store under the name yet */
-    bool exclusive;            /* the first commit must not replace anything */
-    bool dirty;                /* content was changed since the last commit */
-    bool attrs_dirty;          /* mode, owner, times or extended attributes were */
-    bool storing;              /* the attributes are under way to the store */
-    bool busy;                 /* a commit, rename or change of attributes is under way */
-    unsigned waiting;          /* threads that want to be busy with it */
-    unsigned writing;          /* threads inside writer_write */
-    bool kept;                 /* referenced for the readers of a file without a name */
-    struct vfs_hidden *hidden; /* where the content of that is; owned, NULL = with the writer */
-    bool failed;               /* a commit failed, and somebody was told */
-    bool lost_is_current;      /* lost+found has what was written, or could not have it */
-    char *lost_path;           /* there; owned, NULL = nothing */
-    bool pending;              /* in vfs.pending */
+    unsigned refs;              /* handles and operations under way */
+    unsigned handles;           /* open for writing */
+    struct writer *writer;      /* made at the first change, freed with this; used unlocked */
+    bool absent;                /* nothing is in the store under the name yet */
+    bool exclusive;             /* the first commit must not replace anything */
+    bool dirty;                 /* content was changed since the last commit */
+    bool attrs_dirty;           /* mode, owner, times or extended attributes were */
+    bool storing;               /* the attributes are under way to the store */
+    bool busy;                  /* a commit, rename or change of attributes is under way */
+    unsigned waiting;           /* threads that want to be busy with it */
+    unsigned writing;           /* threads inside writer_write */
+    bool kept;                  /* referenced for the readers of a file without a name */
+    struct vfs_hidden *hidden;  /* where the content of that is; owned, NULL = with the writer */
+    char stub[STORE_ETAG_SIZE]; /* of the empty object that made the file, while it is that */
+    bool failed;                /* a commit failed, and somebody was told */
+    bool lost_is_current;       /* lost+found has what was written, or could not have it */
+    char *lost_path;            /* there; owned, NULL = nothing */
+    bool pending;               /* in vfs.pending */
     TAILQ_ENTRY(open_file) by_due;
     uint64_t due_ns;           /* monotonic */
     uint64_t pending_since_ns; /* when the first of the changes was made */
@@ -300,6 +301,7 @@ struct vfs_copy {
     uint64_t size;        /* the source's */
     const char *key;
     bool if_absent;
+    const char *replaces;            /* the ETag of what may be there; NULL = whatever it is */
     const struct store_attrs *attrs; /* NULL = the source's */
 };
 /* Any size: over 5 GiB as a multipart upload whose parts are copied in parallel. */
@@ -376,6 +378,28 @@ int vfs_recover_rename_file(struct vfs *v, const struct state_intent *t, struct 
 int vfs_recover_rename_dir(struct vfs *v, const struct state_intent *t, struct s3_error *err);
 int vfs_recover_hidden(struct vfs *v, const struct state_intent *t, struct s3_error *err);
 
+/* ---- vfs_exclusive.c ---- */
+
+/* What is known of a name that looks like a lock is believed no longer than this. */
+#define VFS_LOCK_TTL_NS ((uint64_t)NS_PER_S)
+bool vfs_is_lock_name(const struct vfs *v, const char *name);
+uint64_t vfs_lock_name_ttl(const struct vfs *v, const char *name, uint64_t ttl_ns);
+/* Whether O_EXCL of the name is decided by the store, at the open. */
+bool vfs_excl_at_open(const struct vfs *v, const char *name);
+/* Puts an empty object for a new file, which must not be there: else -EEXIST. Lock given up. */
+int vfs_make_stub_locked(struct vfs *v, struct open_file *of, struct s3_error *err);
+/* The content did not get there: the empty object goes, unless it is another one by now. */
+void vfs_remove_stub_locked(struct vfs *v, struct open_file *of);
+
+/* ---- vfs_exchange.c ---- */
+
+/* The caller is busy with both; the second is in dir. Lock given up. */
+int vfs_exchange_locked(struct vfs *v, struct open_file *of[2], struct inode *dir,
+                        struct s3_error *err);
+struct state_intent;
+int vfs_recover_exchange(struct vfs *v, const struct state_intent *t, const char *etag_a,
+                         const char *etag_b, const char *hidden, struct s3_error *err);
+
 /* ---- vfs_unlinked.c ---- the caller is busy with the file; lock given up ---- */
 
 /* Before its key goes: sees to it that those who have the file open can read on. */
@@ -383,6 +407,8 @@ int vfs_preserve_locked(struct vfs *v, struct open_file *of, struct s3_error *er
 /* The name has gone / has not gone after all. */
 void vfs_name_lost_locked(struct vfs *v, struct open_file *of);
 void vfs_name_kept_locked(struct vfs *v, struct open_file *of);
+/* A new key for what has no name. */
+int vfs_hidden_key(char key[VFS_HIDDEN_KEY_SIZE]);
 /* A handle that could read is closed. */
 void vfs_reader_left_locked(struct vfs *v, struct inode *i);
 

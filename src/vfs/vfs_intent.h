@@ -6,6 +6,9 @@
 
 #include <stdint.h>
 
+#include "meta/state.h"
+#include "vfs/vfs_impl.h"
+
 #define VFS_INTENT_VERSION 1u
 
 enum { VFS_INTENT_COPYING = 1, VFS_INTENT_DELETING = 2 };
@@ -19,5 +22,11 @@ struct vfs_intent_dir {
 /* STATE_INTENT_RENAME_FILE has no payload, or that of an exchange: the ETags, each with its NUL, of
  * key and key2 before it, and the hidden key that the content of `key` is under meanwhile.
  * STATE_INTENT_DELETE has none: `key` is a hidden key. */
+
+/* Notes an operation before its first step: durable when it returns, without the lock. 0 = it could
+ * not be noted, which is logged: the operation goes on, and a crash in it stays unfinished. */
+uint64_t vfs_intent_begin(struct vfs *v, enum state_intent_kind kind, const char *key,
+                          const char *key2, const void *payload, size_t len);
+void vfs_intent_end(struct vfs *v, uint64_t id); /* 0 ok */
 
 #endif

@@ -191,11 +191,19 @@ static bool is_fresh_locked(struct vfs *v, const struct inode *i)
     return i && ((i->open && vfs_open_file_unclean(i->open)) || vfs_now(v) < i->attr_until_ns);
 }
 
+/* Whether what was learned at that time is too old for a name that looks like a lock. */
+static bool is_old_lock(struct vfs *v, const char *name, uint64_t since_ns)
+{
+    return vfs_now(v) >= vfs_after(since_ns, VFS_LOCK_TTL_NS) && vfs_is_lock_name(v, name);
+}
+
 static int from_cache_locked(struct vfs *v, struct inode *dir, const char *name,
                              const struct name_target *t, struct inode **ret)
 {
     struct dir *d = vfs_listing_fresh_locked(v, dir);
     struct dir_entry *e;
+    if (d && is_old_lock(v, name, d->since_ns))
+        d = NULL;
     enum dir_answer answer = d ? dir_lookup(d, name, t, &e) : DIR_UNKNOWN;
     if (answer == DIR_FOUND)
         return vfs_inode_of_entry_locked(v, dir, d, e, ret);
@@ -208,6 +216,10 @@ static int from_cache_locked(struct vfs *v, struct inode *dir, const char *name,
     if (!is_fresh_locked(v, i))
         i = inode_child(&v->inodes, dir, t->component, NODE_FILE);
     if (!is_fresh_locked(v, i))
+        return MUST_ASK;
+    bool own = i->open && vfs_open_file_unclean(i->open);
+    uint64_t ttl = MIN(v->opts.metadata_ttl_ns, i->attr_until_ns);
+    if (!own && is_old_lock(v, name, i->attr_until_ns - ttl))
         return MUST_ASK;
     *ret = inode_ref(i);
     return 0;
@@ -405,7 +417,7 @@ int vfs_lookup(struct vfs *v, uint64_t parent, const char *name, struct vfs_entr
         vfs_fill_entry_locked(v, i, ret);
         inode_unref(&v->inodes, i);
     } else if (r == -ENOENT) {
-        ret->entry_ttl_ns = v->opts.negative_ttl_ns;
+        ret->entry_ttl_ns = vfs_lock_name_ttl(v, name, v->opts.negative_ttl_ns);
     }
     inode_unref(&v->inodes, dir);
     return r;

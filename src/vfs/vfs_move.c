@@ -406,7 +406,7 @@ int vfs_move_tree(struct vfs *v, struct vfs_move *m, struct s3_error *err)
     pthread_mutex_init(&mv.lock, NULL);
     int r = copy_all(&mv, err);
     if (r == 0 && m->all_copied)
-        r = m->all_copied(m->ctx);
+        m->all_copied(m->ctx);
     m->copied = r == 0;
     if (r == 0)
         r = delete_side(&mv, m->from, 's', false, err);

@@ -27,8 +27,8 @@ struct vfs_move {
     bool marker_there;            /* `to` itself is there, and stays when the move fails */
     struct vfs_move_watch *watch; /* in the order of their keys */
     size_t n_watch;
-    /* Called when all copies are there, before anything is deleted; 0 to go on. May be NULL. */
-    int (*all_copied)(void *ctx);
+    /* Called when all copies are there, before anything is deleted. May be NULL. */
+    void (*all_copied)(void *ctx);
     void *ctx;
 
     /* results */

@@ -9,7 +9,7 @@
 
 #include "base/log.h"
 #include "meta/state.h"
-#include "vfs/vfs_impl.h"
+#include "vfs/vfs_intent.h"
 
 /* 0: finished or undone, the intent goes. -EINPROGRESS: taken over, it goes later. Anything else is
  * logged, and the next mount tries again. */
@@ -58,6 +58,26 @@ static int recover_one(void *ctx, const struct state_intent *intent)
               err.kind ? s3_error_describe(&err, text, sizeof(text)) : strerror(-r));
     rec->figures->left++;
     return 0;
+}
+
+uint64_t vfs_intent_begin(struct vfs *v, enum state_intent_kind kind, const char *key,
+                          const char *key2, const void *payload, size_t len)
+{
+    uint64_t id = 0;
+    if (!v->opts.state)
+        return 0;
+    int r = state_intent_begin(v->opts.state, kind, key, key2, payload, len, &id);
+    if (r < 0)
+        log_warn(
+            "state.db: the %s of '%s' cannot be noted: %s: a crash in it would not be finished",
+            state_intent_kind_name(kind), key, strerror(-r));
+    return r < 0 ? 0 : id;
+}
+
+void vfs_intent_end(struct vfs *v, uint64_t id)
+{
+    if (id)
+        state_intent_end_later(v->opts.state, id);
 }
 
 void vfs_recover(struct vfs *v, const atomic_bool *stop, struct vfs_recovery *ret)

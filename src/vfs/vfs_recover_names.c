@@ -86,6 +86,14 @@ int vfs_recover_rename_file(struct vfs *v, const struct state_intent *t, struct 
 {
     struct inode *i;
     struct open_file *of;
+    const char *etag_b = NULL, *hidden = NULL, *etag_a = t->payload;
+    if (t->payload_len > 0) {
+        const char *end = etag_a + t->payload_len; /* a NUL follows */
+        etag_b = etag_a + strlen(etag_a) + 1;
+        hidden = etag_b < end ? etag_b + strlen(etag_b) + 1 : end;
+        if (hidden >= end || strncmp(hidden, VFS_HIDDEN_DIR "/", strlen(VFS_HIDDEN_DIR "/")) != 0)
+            return not_understood(t);
+    }
     if (!t->key2 || is_dir_key(t->key) || is_dir_key(t->key2))
         return not_understood(t);
     SCOPE_LOCK(&v->lock);
@@ -99,7 +107,8 @@ int vfs_recover_rename_file(struct vfs *v, const struct state_intent *t, struct 
         vfs_open_file_begin_locked(v, of);
         if (!of->writer) {
             pthread_mutex_unlock(&v->lock);
-            r = finish_file(v, t, err);
+            r = hidden ? vfs_recover_exchange(v, t, etag_a, etag_b, hidden, err)
+                       : finish_file(v, t, err);
             pthread_mutex_lock(&v->lock);
         }
         vfs_open_file_end_locked(v, of);

@@ -7,9 +7,8 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "meta/state.h"
 #include "store/store_limits.h"
-#include "vfs/vfs_impl.h"
+#include "vfs/vfs_intent.h"
 
 /* Somebody else keeps replacing the file while it is copied. */
 #define COPY_TRIES 4
@@ -102,14 +101,10 @@ static int copy_and_delete_locked(struct vfs *v, struct open_file *of, const cha
     bool learn = if_absent && v->copy_if_absent == KNOWN_NOT, dirty = of->attrs_dirty;
     of->attrs_dirty = false;
     of->storing = true;
-    uint64_t intent = 0;
     pthread_mutex_unlock(&v->lock);
     /* A crash between the copy and the delete must not leave both names for ever. */
-    if (v->opts.state)
-        r = state_intent_begin(v->opts.state, STATE_INTENT_RENAME_FILE, source, key, NULL, 0,
-                               &intent);
-    if (r == 0)
-        r = copy_newest(v, &c, etag, version, err);
+    uint64_t intent = vfs_intent_begin(v, STATE_INTENT_RENAME_FILE, source, key, NULL, 0);
+    r = copy_newest(v, &c, etag, version, err);
     if (r == 0 && learn)
         vfs_learn_copy_if_absent(v, &c, version);
     if (r == 0) {
@@ -121,8 +116,7 @@ static int copy_and_delete_locked(struct vfs *v, struct open_file *of, const cha
         else if (r < 0 && err)
             *err = local;
     }
-    if (intent)
-        state_intent_end_later(v->opts.state, intent);
+    vfs_intent_end(v, intent);
     pthread_mutex_lock(&v->lock);
     of->storing = false;
     if (r < 0)
@@ -249,6 +243,28 @@ static int begin_both_locked(struct vfs *v, const struct source *from, struct in
     return r;
 }
 
+static int exchange_locked(struct vfs *v, const struct source *from, struct inode *dir,
+                           const char *name, struct s3_error *err)
+{
+    struct open_file *of[2] = {0};
+    struct inode *target;
+    int r = vfs_resolve_any_locked(v, dir, name, &target, err);
+    if (r < 0)
+        return r;
+    /* Two directories would be exchanged by three renames, with neither name there in between. */
+    if (target == from->inode)
+        r = 0;
+    else if (target->kind == NODE_DIR || from->inode->kind == NODE_DIR)
+        r = -EINVAL;
+    else if ((r = begin_both_locked(v, from, target, of)) == 0) {
+        r = vfs_exchange_locked(v, of, dir, err);
+        end_one_locked(v, of[0]);
+        end_one_locked(v, of[1]);
+    }
+    inode_unref(&v->inodes, target);
+    return r;
+}
+
 static int rename_file_alone_locked(struct vfs *v, const struct source *from, struct inode *dir,
                                     const char *component, const char *key, struct inode *target,
                                     bool noreplace, struct s3_error *err)
@@ -323,7 +339,7 @@ int vfs_rename(struct vfs *v, uint64_t parent, const char *name, uint64_t new_pa
                const char *new_name, unsigned flags, struct s3_error *err)
 {
     struct inode *dir, *new_dir, *i = NULL;
-    if (flags & ~(unsigned)RENAME_NOREPLACE)
+    if (flags != 0 && flags != RENAME_NOREPLACE && flags != RENAME_EXCHANGE)
         return -EINVAL;
     if (v->opts.read_only)
         return -EROFS;
@@ -346,7 +362,8 @@ int vfs_rename(struct vfs *v, uint64_t parent, const char *name, uint64_t new_pa
     if (r == 0) {
         struct source from = {.inode = i, .dir = dir};
         memcpy(from.component, i->name, i->name_len + 1);
-        r = rename_locked(v, &from, new_dir, new_name, flags, err);
+        r = flags & RENAME_EXCHANGE ? exchange_locked(v, &from, new_dir, new_name, err)
+                                    : rename_locked(v, &from, new_dir, new_name, flags, err);
         inode_unref(&v->inodes, i);
     }
     return r;

@@ -174,27 +174,21 @@ struct intent {
     uint64_t id;
 };
 
-static int begin_intent(struct intent *t)
+static void begin_intent(struct intent *t)
 {
     t->body = (struct vfs_intent_dir){.version = VFS_INTENT_VERSION, .phase = VFS_INTENT_COPYING};
-    return t->v->opts.state
-               ? state_intent_begin(t->v->opts.state, STATE_INTENT_RENAME_DIR, t->m->from, t->m->to,
-                                    &t->body, sizeof(t->body), &t->id)
-               : 0;
+    t->id = vfs_intent_begin(t->v, STATE_INTENT_RENAME_DIR, t->m->from, t->m->to, &t->body,
+                             sizeof(t->body));
 }
 
-/* From here on the new names are kept, and a crash is followed by deletes alone. */
-static int all_copied(void *ctx)
+/* From here on the new names are kept, and a crash is followed by deletes alone. (Could it not be
+ * noted, what somebody removes under its new name would come back after a crash; no more.) */
+static void all_copied(void *ctx)
 {
     struct intent *t = ctx;
     t->body.phase = VFS_INTENT_DELETING;
-    return t->id ? state_intent_update(t->v->opts.state, t->id, &t->body, sizeof(t->body)) : 0;
-}
-
-static void end_intent(struct intent *t)
-{
     if (t->id)
-        state_intent_end_later(t->v->opts.state, t->id);
+        (void)state_intent_update(t->v->opts.state, t->id, &t->body, sizeof(t->body));
 }
 
 static int moved_locked(struct vfs *v, struct inode *i, struct inode *dir, struct inode *target,
@@ -237,13 +231,12 @@ static int rename_dir_locked(struct vfs *v, struct inode *i, struct inode *dir,
     m.all_copied = all_copied;
     m.ctx = &t;
     pthread_mutex_unlock(&v->lock);
-    r = begin_intent(&t);
-    if (r == 0)
-        r = vfs_move_tree(v, &m, err);
+    begin_intent(&t);
+    r = vfs_move_tree(v, &m, err);
     /* Once all is copied the old marker may be gone: then the new one is the only one. */
     if (r < 0 && noreplace && !m.copied)
         (void)store_delete(v->store, key, NULL, NULL);
-    end_intent(&t);
+    vfs_intent_end(v, t.id);
     pthread_mutex_lock(&v->lock);
     if (r == 0)
         r = moved_locked(v, i, dir, target, component, &m, noreplace || m.marker_there, err);

@@ -10,7 +10,7 @@
 
 #include "base/log.h"
 #include "meta/state.h"
-#include "vfs/vfs_impl.h"
+#include "vfs/vfs_intent.h"
 
 static bool is_gone(const struct s3_error *err)
 {
@@ -42,7 +42,7 @@ static int hold_locked(struct vfs *v, struct open_file *of, const char *key, str
 
 /* ---- under a hidden key ---- */
 
-static int hidden_key(char key[VFS_HIDDEN_KEY_SIZE])
+int vfs_hidden_key(char key[VFS_HIDDEN_KEY_SIZE])
 {
     unsigned char bytes[16];
     if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
@@ -60,18 +60,17 @@ static int hide_locked(struct vfs *v, struct open_file *of, const char *key, str
     char etag[STORE_ETAG_SIZE];
     if (!h)
         return -ENOMEM;
-    int r = hidden_key(h->key);
+    int r = vfs_hidden_key(h->key);
     memcpy(etag, i->attr.etag, sizeof(etag));
     struct vfs_copy c = {.source = key, .if_match = etag, .size = i->attr.size, .key = h->key};
     struct store_version version;
     pthread_mutex_unlock(&v->lock);
-    if (r == 0 && v->opts.state)
-        r = state_intent_begin(v->opts.state, STATE_INTENT_DELETE, h->key, NULL, NULL, 0,
-                               &h->intent);
-    if (r == 0)
+    if (r == 0) {
+        h->intent = vfs_intent_begin(v, STATE_INTENT_DELETE, h->key, NULL, NULL, 0);
         r = vfs_copy_object(v, &c, &version, err);
-    if (r < 0 && h->intent)
-        state_intent_end_later(v->opts.state, h->intent);
+    }
+    if (r < 0)
+        vfs_intent_end(v, h->intent);
     pthread_mutex_lock(&v->lock);
     if (r < 0) {
         free(h);
@@ -93,8 +92,8 @@ static void unhide_locked(struct vfs *v, struct open_file *of)
         char text[1024];
         log_warn("'%s', the content of a removed file that was open, could not be deleted: %s",
                  h->key, s3_error_describe(&err, text, sizeof(text)));
-    } else if (h->intent) {
-        state_intent_end_later(v->opts.state, h->intent);
+    } else {
+        vfs_intent_end(v, h->intent);
     }
     free(h);
     pthread_mutex_lock(&v->lock);

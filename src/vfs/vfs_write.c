@@ -473,6 +473,7 @@ int vfs_close_locked(struct vfs *v, struct open_file *of, struct s3_error *err)
         if (of->handles == 0 && of->absent)
             vfs_never_stored_locked(v, i);
         else if (of->handles == 0 && of->dirty) {
+            vfs_remove_stub_locked(v, of);
             /* Back to what the store has; the page cache holds what did not get there. */
             i->attr_until_ns = 0;
             i->version++;

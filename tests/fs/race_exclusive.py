@@ -7,6 +7,7 @@ one gets it, the others are told EEXIST, and what is there is the winner's.
 
     race_exclusive.py [--rounds N] [--only KIND]     for long runs; environment: lib/mounted.py"""
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -32,6 +33,16 @@ def excl(folder, name, number):
             os.close(fd)
         except OSError:
             pass  # fsync has said it
+
+
+def lock(folder, name, number):
+    """A name of a lock: who has it open has it, and nothing after the open fails."""
+    fd = os.open(f"{folder}/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    try:
+        os.write(fd, b"%d" % number)
+        os.close(fd)
+    except OSError as e:
+        raise OSError(errno.EIO, f"after the open: {e}") from e
 
 
 def mkdir(folder, name, _):
@@ -133,7 +144,7 @@ def check_rename_dir(bed, bucket, name, winner):
     assert left == {f"tree-{i}/x" for i in range(CONTENDERS) if i != winner}, left
 
 
-KINDS = {"excl": (excl, no_preparation, check_excl), "lock": (excl, no_preparation, check_excl),
+KINDS = {"excl": (excl, no_preparation, check_excl), "lock": (lock, no_preparation, check_excl),
          "mkdir": (mkdir, no_preparation, check_mkdir), "rename": (rename, sources, check_rename),
          "rename-dir": (rename_dir, trees, check_rename_dir)}
 

@@ -41,6 +41,10 @@ refuses(errno.EEXIST, renameat2, "src", "dst", 1)
 assert get("src") == "S" and get("dst") == "D"
 renameat2("src", "fresh", 1); assert get("fresh") == "S" and not os.path.exists("src")
 refuses(errno.EEXIST, renameat2, "f", "fresh", 1)
+put("one", "1"); put("two", "22")
+renameat2("one", "two", 2); assert get("one") == "22" and get("two") == "1"
+refuses(errno.ENOENT, renameat2, "one", "absent", 2)
+refuses(errno.EINVAL, renameat2, "one", "f", 2)      # two files only
 # Into another directory and deep.
 os.makedirs("p/q/r"); put("p/q/r/deep", "deep"); put("p/top", "top")
 os.rename("p/q", "moved"); assert get("moved/r/deep") == "deep" and os.listdir("p") == ["top"]
@@ -52,5 +56,6 @@ assert not os.path.exists("open")
 P
 cd / && remount_fs
 equal "after a remount" "Xdeeptoponetwo" "$(cat "$MNT/x" "$MNT/moved/r/deep" "$MNT/p/top" "$MNT/renamed")"
+equal "exchanged" "22 1" "$(cat "$MNT/one") $(cat "$MNT/two")"
 equal "NOREPLACE kept the target" D "$(cat "$MNT/dst")"
 unmount_fs

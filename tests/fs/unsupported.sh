@@ -24,12 +24,12 @@ refuses((errno.EPERM, errno.EOPNOTSUPP), os.setxattr, "f", "trusted.name", b"val
 refuses((errno.ENODATA,), os.getxattr, "f", "user.name")
 refuses((errno.ENAMETOOLONG,), os.mkdir, "n" * 256)
 libc = ctypes.CDLL(None, use_errno=True)
-open("g", "w").close()
+os.mkdir("g")
 def exchange():
     if libc.renameat2(-100, b"f", -100, b"g", 2) != 0:
         raise OSError(ctypes.get_errno(), "renameat2")
 refuses((errno.EINVAL,), exchange)
-os.unlink("g")
+os.rmdir("g")
 refuses((errno.ENOTDIR,), os.mkdir, "f/d")
 refuses((errno.EEXIST,), os.mkdir, "f")
 refuses((errno.ENOENT,), os.rmdir, "absent")

@@ -103,7 +103,7 @@ def check_pailfs():
                      f"pailfs(1) {man_letter} and {man_value}")
         m = re.search(r"\bAlso ((?:\*[^*]+\*(?:, )?)+)\.", paragraph)
         compare(f"other name of {name}", "--help", also, "pailfs(1)", bold(m.group(1)) if m else [])
-        if default and default not in paragraph:
+        if default and default not in paragraph.replace("\\", ""):
             complain(f"option '{name}': the default {default} is not in pailfs(1)")
     listed = []
     for heading in ("## Words of mount(8) and FUSE", "## Words of other programs"):

@@ -164,7 +164,7 @@ static void test_rename_file(void **state)
     assert_int_equal(fixture_rename(&f, "b", "d", 0), -EISDIR);
     assert_int_equal(fixture_rename(&f, "d", "b", 0), -ENOTDIR);
     assert_int_equal(fixture_rename(&f, "absent", "c", 0), -ENOENT);
-    assert_int_equal(fixture_rename(&f, "b", "c", RENAME_EXCHANGE), -EINVAL);
+    assert_int_equal(fixture_rename(&f, "b", "c", RENAME_WHITEOUT), -EINVAL);
     assert_string_equal(fixture_keys(&f), "b d/x ");
 
     /* A failed copy changes nothing, a failed delete leaves both. */
