@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/crash_point.h"
 #include "data/dirty.h"
 #include "data/reader.h"
 
@@ -137,6 +138,7 @@ static int write_file(const struct stage *s, uint64_t offset, const char *from, 
             return -ENOSPC;
         *ret_done += (size_t)n;
     }
+    CRASH_POINT("dirty.written");
     return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crash_point.h"
 #include "base/log.h"
 #include "store/store_limits.h"
 #include "vfs/vfs_move_impl.h"
@@ -405,6 +406,7 @@ int vfs_move_tree(struct vfs *v, struct vfs_move *m, struct s3_error *err)
     struct mover mv = {.v = v, .m = m, .next_progress_ns = vfs_after(vfs_now(v), PROGRESS_NS)};
     pthread_mutex_init(&mv.lock, NULL);
     int r = copy_all(&mv, err);
+    CRASH_POINT("rename.copied");
     if (r == 0 && m->all_copied)
         m->all_copied(m->ctx);
     m->copied = r == 0;
@@ -412,6 +414,7 @@ int vfs_move_tree(struct vfs *v, struct vfs_move *m, struct s3_error *err)
         r = delete_side(&mv, m->from, 's', false, err);
     else
         (void)delete_side(&mv, m->to, 't', m->marker_there, NULL);
+    CRASH_POINT("rename.deleted");
     for (size_t i = 0; i < mv.n_refused; i++) {
         free(mv.refused[i].source);
         free(mv.refused[i].key);

@@ -22,6 +22,7 @@ import mounted
 BUILD = os.environ.get("CRASH_BUILD") or os.environ["BUILD_DIR"] + "-asan"
 # Reserved keys that a mount of a whole bucket keeps beside the names; see pailfs(7).
 OWN_KEYS = {".pailfs-root"}
+ATTRIBUTES_OF = "with-attributes"  # the file whose mode, time and xattr are part of the world
 GONE = (errno.ENOTCONN, errno.ECONNABORTED, errno.EIO, errno.ECONNREFUSED, errno.ENODEV)
 
 
@@ -133,6 +134,11 @@ class Run:
                 if len(data) != st.st_size:
                     raise Failed(f"{name}: size {st.st_size}, {len(data)} bytes")
                 world[name] = value
+                if name == ATTRIBUTES_OF:
+                    world[name + " mode"] = stat.S_IMODE(st.st_mode)
+                    world[name + " mtime"] = st.st_mtime_ns
+                    if "user.test" in os.listxattr(path):
+                        world[name + " xattr"] = os.getxattr(path, "user.test")
             else:
                 world[name] = ("special",)
 
@@ -183,8 +189,14 @@ def drive(run, steps, world):
     return [world], None
 
 
+def same(seen, world):
+    """Attributes count where the world says something of them."""
+    return world == {k: v for k, v in seen.items()
+                     if k in world or not k.startswith(ATTRIBUTES_OF + " ")}
+
+
 def matches(seen, worlds, step):
-    if seen in worlds:
+    if any(same(seen, w) for w in worlds):
         return True
     if step is None or not step.loose:
         return False
@@ -206,6 +218,8 @@ def keys_of(world):
     """What the bucket must hold for these names; directories may or may not have a marker."""
     keys, markers = {}, set()
     for name, value in world.items():
+        if name.startswith(ATTRIBUTES_OF + " "):
+            continue
         if value[0] == "file":
             keys[name] = value[1]
         elif value[0] == "dir":
@@ -233,8 +247,9 @@ def check_bucket(run, world):
         raise Failed(f"unfinished uploads are left: {left}")
 
 
-def one(bed, name, point, n, steps, reached, options=()):
-    """A run that dies at the n-th pass of point, which then goes into the set reached."""
+def one(bed, name, point, n, steps, reached, options=(), again=None, trace_to=None):
+    """A run that dies at the n-th pass of point, which then goes into the set reached. again: the
+    point at which the mount after it dies too. trace_to: a file for what that one passes."""
     run = Run(bed, name, options)
     cut = None
     try:
@@ -255,7 +270,18 @@ def one(bed, name, point, n, steps, reached, options=()):
             raise Failed(f"exit status {run.daemon.returncode}: " +
                          mounted.tail(run.folder + "/stderr.log"))
         run.clear()
-        run.mount()
+        if again:
+            run.mount(check=False, PAILFS_CRASH_AT=again)
+            mounted.poll(60, lambda: run.daemon.poll() is not None or
+                         run.status().get("recovery") == "done")
+            if run.daemon.poll() is None:
+                run.unmount()
+            elif run.daemon.returncode == -signal.SIGKILL:
+                reached.add(again)
+            else:
+                raise Failed(f"exit status {run.daemon.returncode} of the recovery")
+            run.clear()
+        run.mount(**({"PAILFS_CRASH_TRACE": trace_to} if trace_to else {}))
         run.recovered()
         seen = run.mounted_world()
         if not matches(seen, worlds, cut):
@@ -264,7 +290,7 @@ def one(bed, name, point, n, steps, reached, options=()):
         check_bucket(run, seen)
     except Failed as e:
         log = mounted.tail(run.log, 40)
-        raise Failed(f"{point}:{n}, cut short: {cut.name if cut else 'nothing'}: {e}\n{log}") from None
+        raise Failed(f"{point}:{n}{' then ' + again if again else ''}, cut short: {cut.name if cut else 'nothing'}: {e}\n{log}") from None
     except Exception:
         raise Failed(f"{point}:{n}: {traceback.format_exc()}\n{mounted.tail(run.log)}") from None
     finally:
@@ -280,12 +306,16 @@ def trace(bed, steps, options=()):
         run.mount(PAILFS_CRASH_TRACE=path)
         worlds, _ = drive(run, steps, {})
         seen = run.mounted_world()
-        if seen not in worlds:
+        if not same(seen, worlds[0]):
             raise Failed("the workload is wrong without any crash:\n" + difference(seen, worlds))
         run.unmount()
         check_bucket(run, seen)
     finally:
         run.kill()
+    return passes(path)
+
+
+def passes(path):
     counts = {}
     with open(path) as f:
         for line in f:

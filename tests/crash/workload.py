@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The steps of the crash tests: everything that changes something, in every way that sends other
 requests."""
+import ctypes
 import os
 import shutil
 
-from crash import Step, content, sha
+from crash import ATTRIBUTES_OF, Step, content, sha
 
-# Whether a rename that a crash cuts short is finished or undone by the next mount. Where it is
-# not, each name may be there twice, but none may be lost.
-MOVES_ARE_JOURNALED = False
 
 LARGE = 11 << 20  # three parts of 5 MiB
 
@@ -36,8 +34,7 @@ def move(old, new):
             del world[name]
         for name in [n for n in world if n == old or n.startswith(old + "/")]:
             world[new + name[len(old):]] = world.pop(name)
-    return Step(f"rename {old} {new}", lambda mnt: os.rename(f"{mnt}/{old}", f"{mnt}/{new}"), change,
-                loose=not MOVES_ARE_JOURNALED)
+    return Step(f"rename {old} {new}", lambda mnt: os.rename(f"{mnt}/{old}", f"{mnt}/{new}"), change)
 
 
 def unlink(name):
@@ -119,6 +116,79 @@ def symlink(name, target):
                 lambda world: world.update({name: ("link", target)}))
 
 
+def fsync(mnt, name):
+    fd = os.open(f"{mnt}/{name}", os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+class Either:
+    """Equal to each of several values."""
+
+    def __init__(self, *values):
+        self.values = values
+
+    def __eq__(self, other):
+        return other in self.values
+
+    def __repr__(self):
+        return " or ".join(map(repr, self.values))
+
+
+def attributes(name, mode, mtime_ns, xattr, synced):
+    """Three steps, stored together when none is synced. Without an fsync a change may be lost in
+    the moment until it is noted."""
+    def chmod(mnt):
+        os.chmod(f"{mnt}/{name}", mode)
+        if synced:
+            fsync(mnt, name)
+
+    def utime(mnt):
+        os.utime(f"{mnt}/{name}", ns=(mtime_ns, mtime_ns))
+        if synced:
+            fsync(mnt, name)
+
+    def setxattr(mnt):
+        os.setxattr(f"{mnt}/{name}", "user.test", xattr)
+        if synced:
+            fsync(mnt, name)
+
+    def change(key, value):
+        def apply(world):
+            old = world.get(f"{name} {key}")
+            world[f"{name} {key}"] = value if synced else Either(old, value)
+        return apply
+    return [Step(f"chmod {name}", chmod, change("mode", mode)),
+            Step(f"utime {name}", utime, change("mtime", mtime_ns)),
+            Step(f"setxattr {name}", setxattr, change("xattr", xattr))]
+
+
+def exchange(a, b):
+    def run(mnt):
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.renameat2(-100, f"{mnt}/{a}".encode(), -100, f"{mnt}/{b}".encode(), 2):
+            raise OSError(ctypes.get_errno(), "renameat2")
+
+    def change(world):
+        world[a], world[b] = world[b], world[a]
+    return Step(f"exchange {a} {b}", run, change)
+
+
+def unlink_open(name):
+    """Its content is kept for who reads it, and goes with the crash or the last close."""
+    def run(mnt):
+        with open(f"{mnt}/{name}", "rb") as f:
+            f.read(100)
+            os.unlink(f"{mnt}/{name}")
+            f.seek(0, 2)
+            size = f.tell()
+            f.seek(size // 2)
+            f.read(1000)
+    return Step(f"unlink {name} while open", run, lambda world: world.pop(name))
+
+
 def fifo(name):
     return Step(f"mkfifo {name}", lambda mnt: os.mkfifo(f"{mnt}/{name}"),
                 lambda world: world.update({name: ("special",)}))
@@ -138,6 +208,7 @@ def copy_range(source, target, seed, size):
 
 def steps():
     held = Held("synced", "held", 6 << 20)
+    later = attributes(ATTRIBUTES_OF, 0o600, 11**17, b"value", False)
     many = [put(f"tree/f{i:02}", f"tree{i}", 3000 + i) for i in range(12)]
     return [
         mkdir("d"), mkdir("d/e"),
@@ -155,6 +226,9 @@ def steps():
         mkdir("tree"), mkdir("tree/sub"), *many, put("tree/sub/deep", "deep", 100),
         move("tree", "d/tree"),
         put("d/tree/f03", "new", 50),
+        exchange("victim", "d/other"), unlink_open("d/large2"),
+        mkdir("empty"), mkdir("full"), put("full/f", "full", 10), move("full", "empty"),
+        put(ATTRIBUTES_OF, "a", 100), *attributes(ATTRIBUTES_OF, 0o640, 10**18, b"first", True), *later,
         unlink("cut"), unlink("large"),
         rmdir("d/e"), remove_tree("d/tree"),
         put("last", 9, 1),
