@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# limit: 300
 # borg keeps a repository in the mount: init, create, check, prune, compact, extract; a second client
-# waits for the lock of the first.
+# waits for the lock of the first, through the same mount and through another as on another host.
 . "$SOURCE_DIR/tests/lib/common.sh"
 . "$SOURCE_DIR/tests/lib/real.sh"
 need borg
@@ -45,4 +46,29 @@ check "the waiting one gets on" wait $waiting
 check "the holder ends" wait $holder
 equal "archives" "two three" "$(borg list --short | paste -sd ' ' -)"
 refuse "no lock is left" test -e "$MNT/repo/lock.exclusive"
+unmount_fs
+# Two hosts: nothing is believed for any time, so that who has the lock sees what the one before has stored.
+LOG=$SCRATCH/other.log
+OTHER=$SCRATCH/other
+mkdir "$OTHER"
+"$PAILFS" "$BUCKET" "$OTHER" -o "$(pailfs_options),metadata_ttl=0,negative_ttl=0" || fail "the other mount"
+LOG=$SCRATCH/pailfs.log
+mount_fs -o metadata_ttl=0,negative_ttl=0
+at_exit_two() {
+    local rc=$?
+    umount -l "$OTHER" 2>/dev/null
+    (exit $rc)
+    at_exit
+}
+trap at_exit_two EXIT
+rm -f "$SCRATCH/held" "$SCRATCH/free"
+borg with-lock "$BORG_REPO" bash -c ': >"$SCRATCH/held"; while [ ! -e "$SCRATCH/free" ]; do sleep 0.05; done' &
+holder=$!
+poll 30 test -e "$SCRATCH/held" || fail "with-lock did not start"
+refuse "borg create on the other host while locked" borg create --lock-wait 1 "$OTHER/repo::other" "$tree"
+contains "it says why" "lock" "$(cat "$SCRATCH/refuse.out")"
+: >"$SCRATCH/free"
+check "the holder ends" wait $holder
+check "unmount" fusermount3 -u "$OTHER" || fail "fusermount3 -u $OTHER"
+poll 60 no_daemon "$OTHER" || fail "the daemon of $OTHER did not end"
 finish_fs

@@ -23,7 +23,8 @@ random_file "$tree/second.bin" 3000000 3
 echo changed >>"$tree/small.bin"
 rm -r "$tree/vfs"
 touch -d '2021-02-02 02:02:02 UTC' "$tree" "$tree"/*.bin
-poll 3 test "$(date +%s)" -gt "$(stat -c %Y "$SCRATCH/archive")" # both name by the second
+later() { [ "$(date +%s)" -gt "$(stat -c %Y "$SCRATCH/archive")" ]; }
+check "a later second" poll 3 later # both name by the second
 dup incr "$tree" "file://$MNT/dup"
 check "rdiff-backup again" rdiff-backup backup "$tree" "$MNT/rdiff"
 remount_fs

@@ -45,6 +45,19 @@ check "git push into the mount" git -C "$SCRATCH/out" push -q "$MNT/bare.git" HE
 check "git fsck of the bare one" git -C "$MNT/bare.git" fsck --full
 check "git pull from it" git -C "$repo" pull -q --ff-only "$MNT/bare.git" main
 equal "the pulled file" pushed "$(cat "$repo/pushed")"
+# Packs of many parts, written, indexed, repacked and fetched from.
+random_file "$repo/large.bin" 21000000 5
+random_file "$repo/other.bin" 9500000 6
+check "git add of large files" git -C "$repo" add large.bin other.bin
+check "git commit of large files" git -C "$repo" commit -q -m large
+printf changed | dd of="$repo/large.bin" bs=1 seek=12345678 conv=notrunc status=none || fail "dd"
+check "git commit of a change in the middle" git -C "$repo" commit -q -a -m changed
+check "git gc of large files" git -C "$repo" gc -q --prune=now
+[ "$(find "$repo/.git/objects/pack" -name '*.pack' -size +24M | wc -l)" = 1 ] || fail "no large pack: $(ls -l "$repo/.git/objects/pack")"
+check "git clone of large files inside the mount" git clone -q --no-hardlinks "$repo" "$MNT/large"
+check "the clone's large file" cmp "$repo/large.bin" "$MNT/large/large.bin"
+check "git clone over the protocol" git clone -q "file://$repo" "$MNT/wire"
+check "git fsck of it" git -C "$MNT/wire" fsck --full
 check "git worktree" git -C "$repo" worktree add -q "$MNT/wt" topic
 check "git stash" bash -c "echo x >>'$MNT/wt/deep/topic' && git -C '$MNT/wt' stash -q && git -C '$MNT/wt' stash pop -q"
 remount_fs

@@ -32,6 +32,22 @@ want=$(rows)
 mount_fs
 check "pg_basebackup" "$bin/pg_basebackup" -D "$MNT/plain" -X fetch -c fast
 check "pg_basebackup as tar" "$bin/pg_basebackup" -D "$MNT/tar" -F tar -z -X fetch -c fast
+check "pg_basebackup with streamed WAL" "$bin/pg_basebackup" -D "$MNT/stream" -X stream -c fast
+check "pg_basebackup as tar with streamed WAL" "$bin/pg_basebackup" -D "$MNT/tarstream" -F tar -X stream -c fast
+mkdir "$MNT/received"
+"$bin/pg_receivewal" -D "$MNT/received" --synchronous --no-loop >"$SCRATCH/receivewal.out" 2>&1 &
+receiver=$!
+received() { [ -n "$(find "$MNT/received" -name '*.partial')" ]; }
+poll 30 received || fail "pg_receivewal: $(cat "$SCRATCH/receivewal.out")"
+check "rows while WAL is received" "$bin/psql" -Xqc "CREATE TABLE u AS SELECT i, md5(i::text) m FROM generate_series(1, 150000) i"
+check "another segment" "$bin/psql" -Xqc "SELECT pg_switch_wal()" >/dev/null
+check "and its first rows" "$bin/psql" -Xqc "DROP TABLE u"
+segment=$("$bin/psql" -XAtqc "SELECT pg_walfile_name(pg_switch_wal())")
+whole() { [ -e "$MNT/received/$segment" ]; }
+poll 60 whole || fail "pg_receivewal has not $segment: $(ls "$MNT/received"; cat "$SCRATCH/receivewal.out")"
+kill -INT $receiver && wait $receiver || fail "pg_receivewal: $(cat "$SCRATCH/receivewal.out")"
+cp "$pg/data/pg_wal/$segment" "$SCRATCH/segment"
+check "pg_dump, custom format" "$bin/pg_dump" -F c -f "$MNT/dump.custom"
 check "pg_dump into a directory" "$bin/pg_dump" -F d -j 2 -f "$MNT/dump"
 check "pg_dump as text" "$bin/pg_dump" -f "$MNT/dump.sql"
 mkdir "$MNT/wal"
@@ -40,12 +56,21 @@ check "WAL files are archived" find "$pg/data/pg_wal" -maxdepth 1 -type f -exec 
 remount_fs
 check "archived WAL" diff -r -x archive_status "$pg/data/pg_wal" "$MNT/wal"
 check "pg_verifybackup" "$bin/pg_verifybackup" -q "$MNT/plain"
-mkdir "$pg/fromtar"
+check "pg_verifybackup of the streamed one" "$bin/pg_verifybackup" -q "$MNT/stream"
+check "a received segment" cmp "$SCRATCH/segment" "$MNT/received/$segment"
+check "pg_waldump of it" "$bin/pg_waldump" -q -p "$MNT/received" "$segment"
+mkdir "$pg/fromtar" "$pg/fromtarstream"
+check "restore the streamed tar file" tar -C "$pg/fromtarstream" -xf "$MNT/tarstream/base.tar"
+check "its WAL" tar -C "$pg/fromtarstream/pg_wal" -xf "$MNT/tarstream/pg_wal.tar"
 check "restore the tar file" tar -C "$pg/fromtar" -xzf "$MNT/tar/base.tar.gz"
 cp -r "$MNT/plain" "$pg/fromplain" || fail "restore the plain one"
-chmod 700 "$pg/fromtar" "$pg/fromplain"
-[ "$(id -u)" != 0 ] || chown -R postgres "$pg/fromtar" "$pg/fromplain"
-for data in fromtar fromplain; do
+cp -r "$MNT/stream" "$pg/fromstream" || fail "restore the streamed one"
+copies="fromtar fromplain fromstream fromtarstream"
+for data in $copies; do
+    chmod 700 "$pg/$data"
+    [ "$(id -u)" != 0 ] || chown -R postgres "$pg/$data"
+done
+for data in $copies; do
     start "$pg/$data"
     equal "rows of $data" "$want" "$(rows)"
     stop
@@ -54,6 +79,9 @@ start "$pg/data"
 check "drop" "$bin/psql" -Xqc "DROP TABLE t"
 check "pg_restore" "$bin/pg_restore" -d postgres "$MNT/dump"
 equal "rows of pg_restore" "$want" "$(rows)"
+check "drop" "$bin/psql" -Xqc "DROP TABLE t"
+check "pg_restore of the custom format" "$bin/pg_restore" -d postgres "$MNT/dump.custom"
+equal "rows of the custom format" "$want" "$(rows)"
 check "drop" "$bin/psql" -Xqc "DROP TABLE t"
 check "psql" "$bin/psql" -Xqf "$MNT/dump.sql" >/dev/null
 equal "rows of dump.sql" "$want" "$(rows)"

@@ -40,6 +40,29 @@ for mode in delete wal; do
     check "$mode: the first writer" wait $one
     equal "$mode: rows of both" 16 "$(sqlite3 "$MNT/$mode.db" "SELECT count(*) FROM t WHERE k LIKE 'a-%' OR k LIKE 'b-%'")"
 done
+# More than 20 MiB, that is many parts: pages here and there are rewritten in place, and the file shrinks.
+for mode in delete truncate persist wal; do
+    sqlite3 "$MNT/$mode.db" <<S || fail "$mode: large"
+.timeout 20000
+PRAGMA mmap_size=67108864;
+PRAGMA cache_size=200;
+CREATE TABLE large(id INTEGER PRIMARY KEY, v BLOB);
+BEGIN;
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 6000)
+    INSERT INTO large SELECT i, CAST(printf('%d ', i * 7919) || hex(zeroblob(1800)) AS BLOB) FROM n;
+COMMIT;
+BEGIN;
+UPDATE large SET v = CAST(printf('changed %d', id) || hex(zeroblob(1800)) AS BLOB) WHERE id % 97 = 0;
+COMMIT;
+BEGIN; UPDATE large SET v = 'not this'; ROLLBACK;
+CREATE INDEX large_v ON large(substr(v, 1, 20));
+DELETE FROM large WHERE id BETWEEN 2000 AND 2500;
+S
+    equal "$mode: integrity of the large one" ok "$(sqlite3 "$MNT/$mode.db" "PRAGMA integrity_check")"
+    equal "$mode: rows of the large one" "5499 56 0" "$(sqlite3 -separator ' ' "$MNT/$mode.db" \
+        "SELECT count(*), sum(CAST(substr(v, 1, 7) AS TEXT) = 'changed'), sum(v = 'not this') FROM large")"
+done
+[ "$(stat -c %s "$MNT/delete.db")" -gt $((20 << 20)) ] || fail "delete.db has only $(stat -c %s "$MNT/delete.db") bytes"
 check "VACUUM" sqlite3 "$MNT/delete.db" VACUUM
 check "backup" sqlite3 "$MNT/wal.db" ".backup '$MNT/backup.db'"
 want=$(sqlite3 "$MNT/delete.db" "SELECT * FROM t ORDER BY id" | sha256sum)

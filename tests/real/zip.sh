@@ -12,7 +12,6 @@ touch "$tree/.hidden" # zip knows no time before 1980,
 rm "$tree/100%+&=?#;"  # and unzip takes a ; for the version of a VMS file
 mount_fs
 cd "$SCRATCH" || fail "cd"
-rm "$tree/large.bin" # more than the first part: zip seeks back to its header
 check "zip into the mount" zip -qry "$MNT/t.zip" tree
 check "unzip -t" unzip -tq "$MNT/t.zip"
 echo added >"$tree/added"
