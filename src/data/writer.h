@@ -6,11 +6,11 @@
  * cannot do (writes in the middle of something large, reads of what has left memory) makes the
  * writer staged: changes go into a file on the local disk (stage.h), and a commit sends those and
  * copies the rest inside the store (plan.h).
- * The store's old object stays until a commit has succeeded, with one exception: when a stream becomes
- * staged of which more was sent than is kept in memory for that (64 MiB, if there is room), what was
- * sent so far is completed first, as by a commit.
- * After a commit the writer goes on: further appends start a new upload whose first parts are
- * copied inside the store from the committed version.
+ * The store's old object stays until a commit has succeeded, with one exception: when a stream
+ * becomes staged of which more was sent than is kept in memory for that (64 MiB, if there is room),
+ * what was sent so far is completed first, as by a commit. After a commit the writer goes on:
+ * further appends start a new upload whose first parts are copied inside the store from the
+ * committed version.
  *
  * Life:    writer_new -> write/truncate/read -> writer_commit (any number) -> writer_free (aborts
  *          an upload that was not committed).
