@@ -73,11 +73,22 @@ static bool stall_locked(struct wb_call *c, struct wb_key *k)
     return true;
 }
 
+/* On condition that the key is what v makes of it, or has made by now. */
+static int follow_locked(struct wb_op *op, const struct wb_op *v)
+{
+    const char *etag = v->stored && v->real_etag ? v->real_etag : "";
+    op->cond = v->stored ? *etag ? WB_ETAG : WB_ANY : WB_PREV;
+    op->if_match = *etag ? strdup(etag) : NULL;
+    return *etag && !op->if_match ? -ENOMEM : 0;
+}
+
 static int set_condition_locked(struct wb_op *op, const struct wb_op *visible, const char *key,
                                 const char *if_match, bool if_absent)
 {
     struct writeback *wb = op->call->wb;
-    op->cond = if_absent ? WB_ABSENT : if_match ? (visible ? WB_PREV : WB_ETAG) : WB_ANY;
+    if (if_match && visible)
+        return follow_locked(op, visible);
+    op->cond = if_absent ? WB_ABSENT : if_match ? WB_ETAG : WB_ANY;
     if (op->cond != WB_ETAG)
         return 0;
     op->if_match = strdup(alias_real(wb->aliases, key, if_match));
@@ -464,8 +475,13 @@ static int copy_pending_locked(struct wb_call *c, struct wb_op *op, struct wb_op
         return set_text(&op->etag, from->etag);
     }
     op->seq = c->wb->next_seq; /* as it is going to be */
-    op->source_op = from;
-    from->copies++;
+    if (from->stored) {
+        if (from->real_etag && *from->real_etag && !(op->source_etag = strdup(from->real_etag)))
+            return -ENOMEM;
+    } else {
+        op->source_op = from;
+        from->copies++;
+    }
     return copied_etag(op, from->etag);
 }
 
@@ -491,8 +507,8 @@ static int begin_copy_locked(struct wb_call *c, struct wb_op *op, struct wb_key 
         return wb_no_memory(err);
     bool local = op->kind == WB_PUT;
     /* A copy of something onto itself is a change of that version. */
-    if (local && source == k && op->cond == WB_ANY)
-        op->cond = WB_PREV;
+    if (local && source == k && op->cond == WB_ANY && follow_locked(op, from))
+        return wb_no_memory(err);
     if (wb_link_locked(wb, op, k, local ? NULL : source))
         return wb_no_memory(err);
     *ret_look = !from;

@@ -359,11 +359,20 @@ static void merge(struct wb_list *l)
 
 /* ---- prefixes that may be gone ---- */
 
+/* The listing begins within the prefix: what is before that does not count. */
+static const char *after_within(const struct wb_list *l, const char *prefix)
+{
+    const struct store_list_in *in = l->call->in;
+    return !in->token && in->start_after && begins_with(in->start_after, prefix) ? in->start_after
+                                                                                 : NULL;
+}
+
 /* How many keys below it are to be removed; 0 when one is to be made, for then it stays. */
 static uint32_t removals_locked(const struct wb_list *l, const char *prefix)
 {
     uint32_t n = 0;
-    struct key_node *k = key_table_from(&l->call->wb->keys, prefix, 0);
+    const char *after = after_within(l, prefix);
+    struct key_node *k = key_table_from(&l->call->wb->keys, after ? after : prefix, after != NULL);
     for (; k && begins_with(k->key, prefix); k = key_table_from(&l->call->wb->keys, k->key, 1)) {
         const struct wb_op *v = view_locked(l, k);
         if (v && v->kind != WB_DELETE)
@@ -422,6 +431,7 @@ static void probed(void *ctx, int result, const struct s3_error *err)
         probe_end(p, wb_no_memory(&e), &e);
     } else if (more) {
         p->in.token = p->token;
+        p->in.start_after = NULL;
         probe_send(p);
     } else {
         l->vanished[p->index] = !stays;
@@ -458,6 +468,7 @@ static int probe_prefixes(struct wb_list *l)
             p->l = l;
             p->index = i;
             p->in = (struct store_list_in){.prefix = l->page.prefixes[i],
+                                           .start_after = after_within(l, l->page.prefixes[i]),
                                            .max_keys = MIN(count + 1, STORE_LIST_MAX)};
             probes[n_probes++] = p;
         }

@@ -70,9 +70,7 @@ static void keep_lost(void *arg)
 /* What builds on it has lost too. And what a copy was of must stay, for it is nowhere else. */
 static void spread_locked(struct wb_op *op)
 {
-    struct wb_op *next = TAILQ_NEXT(op, chain);
-    while (next && next->empty)
-        next = TAILQ_NEXT(next, chain);
+    struct wb_op *next = wb_next_to_send_locked(op);
     if (next && (next->cond == WB_PREV || (next->kind == WB_DELETE && next->cond == WB_ANY)))
         next->lost = true;
     for (const struct wb_edge *e = op->waiters; e; e = e->next) {

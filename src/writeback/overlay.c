@@ -46,7 +46,7 @@ struct wb_op *wb_visible_locked(const struct wb_key *k)
 bool wb_undecided_locked(const struct wb_key *k)
 {
     const struct wb_op *op = TAILQ_LAST(&k->ops, wb_op_chain);
-    return op && !op->acked;
+    return op && (!op->acked || op->lost);
 }
 
 int wb_check_locked(const struct wb_op *visible, const char *key, const char *if_match,
@@ -308,6 +308,7 @@ void wb_absorbed_locked(struct writeback *wb, struct wb_op *op, bool journaled)
         free(op->if_match);
         op->if_match = TAKE_PTR(op->merged_if_match);
         op->empty = op->merged_empty;
+        op->lost |= p->lost;
         p->empty = true;
         wb->stats.coalesced++;
         wb->bytes -= p->body ? p->body->size : 0;

@@ -147,6 +147,14 @@ static void get_submit(struct get_pass *g)
         got(g, wb_no_memory(&err), &err);
 }
 
+/* What a copy of a copy is of. */
+static struct wb_op *origin_of(const struct wb_op *v)
+{
+    while (v->source_op)
+        v = v->source_op;
+    return (struct wb_op *)(uintptr_t)v;
+}
+
 /* v NULL: the key itself. */
 static struct get_pass *new_pass_locked(struct wb_call *c, const struct wb_op *v)
 {
@@ -168,9 +176,7 @@ static struct get_pass *new_pass_locked(struct wb_call *c, const struct wb_op *v
         return g;
     }
     g->copied = true;
-    const struct wb_op *origin = v;
-    while (origin->source_op)
-        origin = origin->source_op;
+    const struct wb_op *origin = origin_of(v);
     g->key = strdup(origin->source->key);
     g->in.key = g->key;
     g->in.if_match = NULL;
@@ -290,6 +296,7 @@ static void serve(void *arg)
 
 static struct get_body *new_body_locked(struct wb_call *c, struct wb_op *v)
 {
+    struct wb_op *origin = origin_of(v);
     const struct store_get_in *in = c->in;
     struct get_body *g = calloc(1, sizeof(*g));
     if (!g || wb_object_locked(v, &g->o)) {
@@ -297,8 +304,8 @@ static struct get_body *new_body_locked(struct wb_call *c, struct wb_op *v)
         return NULL;
     }
     g->call = c;
-    g->seq = v->seq;
-    g->body = v->body;
+    g->seq = origin->seq;
+    g->body = origin->body;
     g->body->refs++;
     g->offset = in->length ? in->offset : 0;
     g->length = in->length ? MIN(in->length, v->size - in->offset) : v->size;
@@ -332,7 +339,7 @@ void wb_get(struct wb_call *c)
     struct wb_op *v = wb_visible_locked(wb_key_get_locked(wb, in->key, false));
     int r = v ? check_locked(v, in, &err) : 0;
     if (r == 0) {
-        if (v && v->body)
+        if (v && origin_of(v)->body)
             here = new_body_locked(c, v);
         else
             there = new_pass_locked(c, v);

@@ -373,13 +373,32 @@ void wb_retry_locked(struct writeback *wb, struct wb_op *op, int result, const s
     fail_throttled_locked(wb, now, result, err);
 }
 
-static void successor_locked(struct writeback *wb, struct wb_op *op, const char *etag)
+struct wb_op *wb_next_to_send_locked(const struct wb_op *op)
 {
     struct wb_op *next = TAILQ_NEXT(op, chain);
-    /* Through those that have nothing to send. */
     while (next && next->empty)
         next = TAILQ_NEXT(next, chain);
-    if (!next || next->cond != WB_PREV)
+    return next;
+}
+
+static struct wb_op *heir_locked(const struct wb_op *op)
+{
+    struct wb_op *next = op->held ? TAILQ_NEXT(op, chain) : NULL;
+    return next && next->absorbs == op ? next : NULL;
+}
+
+static void successor_locked(struct writeback *wb, struct wb_op *op, const char *etag)
+{
+    struct wb_op *next = wb_next_to_send_locked(op);
+    if (!next)
+        return;
+    /* One that is about to take its place has its condition. */
+    struct wb_op *heir = heir_locked(next);
+    if (heir && heir->merged_cond == WB_PREV) {
+        heir->merged_if_match = *etag ? strdup(etag) : NULL;
+        heir->merged_cond = heir->merged_if_match ? WB_ETAG : WB_ANY;
+    }
+    if (next->cond != WB_PREV)
         return;
     next->if_match = *etag ? strdup(etag) : NULL;
     next->cond = next->if_match ? WB_ETAG : WB_ANY;
@@ -463,7 +482,8 @@ static void add_row_locked(struct ending *e, struct wb_op *op)
     size_t len;
     if (!op->acked && !op->record)
         return; /* not written yet: it will be right */
-    if (op->direct || op->empty || wb_encode_locked(op, op->absorbs != NULL, &record, &len) < 0)
+    if (op->direct || op->empty || op->merged_empty ||
+        wb_encode_locked(op, op->absorbs != NULL, &record, &len) < 0)
         return;
     e->rows[e->n_rows++] =
         (struct journal_row){.seq = op->seq, .record = record, .record_len = len, .update = true};
@@ -476,6 +496,7 @@ static void submit_endings_locked(struct writeback *wb)
     size_t n = 0, rows = 0;
     TAILQ_FOREACH (op, &wb->endings, queue) {
         n++;
+        rows += 2;
         for (const struct wb_edge *w = op->waiters; w; w = w->next)
             rows++;
     }
@@ -497,6 +518,13 @@ static void submit_endings_locked(struct writeback *wb)
         e->drops[e->n++] = op->seq;
         for (const struct wb_edge *w = op->waiters; w; w = w->next)
             add_row_locked(e, w->succ);
+        /* It may wait for one without a request that is between them. */
+        struct wb_op *next = wb_next_to_send_locked(op);
+        if (next && next != TAILQ_NEXT(op, chain))
+            add_row_locked(e, next);
+        struct wb_op *heir = next ? heir_locked(next) : NULL;
+        if (heir)
+            add_row_locked(e, heir);
     }
     if (!usable) {
         if (e)

@@ -282,7 +282,7 @@ static void writeback_free(struct store *s)
     threadpool_free(wb->pool);
     if (wb->journal)
         wb->journal->ops->free(wb->journal);
-    if (wb->inner)
+    if (wb->inner && !wb->leave_inner)
         store_free(wb->inner);
 
     struct wb_op *op;
@@ -426,6 +426,12 @@ bool writeback_drain(struct store *s, uint64_t timeout_ns)
         r = pthread_cond_timedwait(&wb->idle, &wb->lock, &t);
     wb->draining--;
     return wb->n_ops == 0;
+}
+
+void writeback_leave(struct store *s)
+{
+    CONTAINER_OF(s, struct writeback, store)->leave_inner = true;
+    writeback_free(s);
 }
 
 void writeback_kick(struct store *s)

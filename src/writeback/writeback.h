@@ -71,6 +71,8 @@ void writeback_stats(struct store *s, struct writeback_stats *ret);
 
 /* Waits until nothing is pending; false after timeout_ns. Nothing lingers meanwhile. */
 bool writeback_drain(struct store *s, uint64_t timeout_ns);
+/* As store_free, but the inner store stays: for tests, as a process that is killed. */
+void writeback_leave(struct store *s);
 /* Looks at the clock now: for tests, whose clock stands still. */
 void writeback_kick(struct store *s);
 

@@ -155,6 +155,7 @@ struct writeback {
     struct store store; /* first */
     struct writeback_options opts;
     struct store *inner;
+    bool leave_inner;
     struct journal *journal;
     struct clock *clock;
     char *dir;
@@ -233,7 +234,7 @@ struct wb_key *wb_key_get_locked(struct writeback *wb, const char *key, bool mak
 void wb_key_put_locked(struct writeback *wb, struct wb_key *k);
 /* What readers see: the newest acknowledged change; NULL = what the store has. */
 struct wb_op *wb_visible_locked(const struct wb_key *k);
-/* A change of it is not decided yet. */
+/* A change of it is not decided yet, or is on its way to lost+found. */
 bool wb_undecided_locked(const struct wb_key *k);
 struct wb_op *wb_op_new(enum wb_kind kind);
 void wb_op_free_locked(struct writeback *wb, struct wb_op *op);
@@ -319,6 +320,8 @@ int wb_wait_for_key_locked(struct wb_call *c, struct wb_key *k);
 void *wb_sender_main(void *arg);
 /* Starts what wb->endings and wb->losing hold; not under the lock. */
 void wb_endings_run(struct writeback *wb);
+/* The change of the key after it that has something to send. */
+struct wb_op *wb_next_to_send_locked(const struct wb_op *op);
 /* The store has it under this ETag. */
 void wb_stored_locked(struct writeback *wb, struct wb_op *op, const char *etag);
 /* It lost: what its key or source has become. */

@@ -32,6 +32,7 @@ SUSPICIOUS = re.compile(
 MODES = {
     "posix": {"TEST_MOUNT_OPTIONS": "posix=on"},
     "user": {"TEST_USER": "65534"},
+    "writeback": {"TEST_MOUNT_OPTIONS": "writeback"},
 }
 
 
