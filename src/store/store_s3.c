@@ -189,8 +189,9 @@ void store_s3_send(struct store_s3_request *r)
 
     memset(&r->s3_out, 0, sizeof(r->s3_out));
     if (r->look != STORE_S3_LOOK_NONE)
-        result = s3_client_submit(r->s->client, S3_OP_HEAD_OBJECT, &r->s3_in, &r->s3_out, on_done,
-                                  r, NULL);
+        result = s3_client_submit(
+            r->s->client, r->look == STORE_S3_LOOK_UPLOAD ? S3_OP_LIST_PARTS : S3_OP_HEAD_OBJECT,
+            &r->s3_in, &r->s3_out, on_done, r, NULL);
     else
         result = s3_client_submit(r->s->client, row->op, &r->s3_in,
                                   row->has_out ? &r->s3_out : NULL, on_done, r, NULL);

@@ -1,18 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Conditions on changes, over servers that keep them, ignore them or do not know them
- * (store_caps.h). Whatever the server, the port's promise is the same as far as it can be held:
+ * (store_caps.h). Whatever the server, the port's promise is the same as far as it can be held.
  *
- * before  A condition that is not known to be held is looked after here: HEAD, compare, and only
- * then the request. What happens in between is not seen; that window is one round trip. after   An
- * answer that may mean something else is held against a HEAD before it is believed: 412 to If-Match
- * on PUT     Ceph up to 18 compares the ETag without its quotes: when exactly the demanded version
- * is there, the request is sent again in the other form, with the condition in force all the time.
- *         409 to a condition         Somebody is at the same object, also after the client's tries:
- * a conflict if its version is another one now. 404 to If-Match, a source  Believed only if the
- * object is not there when looked for. 416 to a source's range    A conflict if the source is
- * another version now. 501                        The server does not take the condition: from now
- * on it is looked after here. An answer to the HEAD that is neither a version nor "not there"
- * decides nothing: its error is the result, and no error of that kind is a conflict. */
+ * Before: a condition that is not known to be held is looked after here: HEAD, compare, and only
+ * then the request. What happens in between is not seen; that window is one round trip.
+ *
+ * After: an answer that may mean something else is held against a look before it is believed:
+ *
+ * - 412 to If-Match on PUT: Ceph up to 18 compares the ETag without its quotes. When exactly the
+ *   demanded version is there, the request is sent again in the other form, with the condition in
+ *   force all the time.
+ * - 409 to a condition: somebody is at the same object, also after the client's tries. A conflict
+ *   if its version is another one now.
+ * - 404 to If-Match or about a source: believed only if the object is not there when looked for.
+ * - 404 to a completion: of the upload, believed only if its parts cannot be listed.
+ * - 404 to what makes an object or an upload: about nothing that could be missing, as a 5xx.
+ * - 416 to a source's range: a conflict if the source is another version now.
+ * - 501: the server does not take the condition. From now on it is looked after here.
+ *
+ * An answer to the look that is neither a version nor "not there" decides nothing: its error is the
+ * result, and no error of that kind is a conflict. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -61,13 +68,18 @@ static bool condition_of(const struct store_s3_request *r, struct condition *c)
     return c->if_match || c->if_absent;
 }
 
-/* The source of a copy; *etag NULL = any version of it. NULL = the request has none. */
+/* What is read or copied from; *etag NULL = any version of it. NULL = the request has none. */
 static const char *source_of(const struct store_s3_request *r, const char **etag)
 {
     if (r->op == STORE_COPY) {
         const struct store_copy_in *in = r->in;
         *etag = in->source_if_match;
         return in->source_key;
+    }
+    if (r->op == STORE_GET) {
+        const struct store_get_in *in = r->in;
+        *etag = in->if_match;
+        return in->if_match ? in->key : NULL;
     }
     if (r->op == STORE_UPLOAD_PART_COPY) {
         const struct store_upload_part_copy_in *in = r->in;
@@ -157,7 +169,7 @@ int store_s3_guard_begin(struct store_s3_request *r)
     struct condition c;
 
     tell_unknown(r);
-    if (source && etag && !is_held(r, STORE_CAP_COPY_SOURCE))
+    if (source && etag && r->op != STORE_GET && !is_held(r, STORE_CAP_COPY_SOURCE))
         return look_at(r, STORE_S3_LOOK_SOURCE_FIRST, source);
     if (condition_of(r, &c) && !is_held(r, c.cap))
         return look_at(r, STORE_S3_LOOK_FIRST, c.key);
@@ -170,6 +182,31 @@ static int look_after(struct store_s3_request *r, enum store_s3_look look, const
 {
     r->refusal = r->err;
     return look_at(r, look, key);
+}
+
+static int set_error(struct store_s3_request *r, enum s3_error_kind kind, const char *what)
+{
+    struct s3_error about = r->err;
+    int result = s3_error_set(&r->err, kind, "'%s': %s", store_in_key(r->op, r->in), what);
+
+    (void)snprintf(r->err.request_id, sizeof(r->err.request_id), "%s", about.request_id);
+    (void)snprintf(r->err.operation, sizeof(r->err.operation), "%s", about.operation);
+    return result;
+}
+
+static int look_at_upload(struct store_s3_request *r)
+{
+    const struct store_upload_complete_in *in = r->in;
+    const char *whole = store_s3_key(r, in->key);
+
+    if (!whole)
+        return s3_error_set(&r->err, S3_ERROR_OUT_OF_MEMORY, "out of memory");
+    r->refusal = r->err;
+    r->look = STORE_S3_LOOK_UPLOAD;
+    memset(&r->s3_in, 0, sizeof(r->s3_in));
+    r->s3_in.parts = (struct s3_list_parts_in){
+        .bucket = r->s->bucket, .key = whole, .upload_id = in->upload_id, .max_parts = 1};
+    return -EINPROGRESS;
 }
 
 static int begin_without(struct store_s3_request *r, const struct condition *c)
@@ -190,15 +227,20 @@ int store_s3_guard_end(struct store_s3_request *r, int result)
 
     if (source && (kind == S3_ERROR_NO_SUCH_KEY || kind == S3_ERROR_BAD_RANGE))
         return look_after(r, STORE_S3_LOOK_SOURCE_AFTER, source);
+    if (kind == S3_ERROR_NO_SUCH_UPLOAD && r->op == STORE_UPLOAD_COMPLETE &&
+        strcmp(r->err.code, "NoSuchKey") == 0)
+        return look_at_upload(r);
+    if (kind == S3_ERROR_NO_SUCH_KEY &&
+        (r->op == STORE_UPLOAD_CREATE ||
+         (r->op == STORE_PUT && !((const struct store_put_in *)r->in)->if_match)))
+        return set_error(r, S3_ERROR_SERVER,
+                         "the server says that something is missing which is to be made");
     if (!condition_of(r, &c))
         return result;
     if (kind == S3_ERROR_PRECONDITION && r->op == STORE_PUT && c.if_match && !r->both_forms &&
         !(atomic_load(&r->s->etag_form_known)))
         return look_after(r, STORE_S3_LOOK_AFTER, c.key);
     if (kind == S3_ERROR_NO_SUCH_KEY && c.if_match && r->op != STORE_DELETE)
-        return look_after(r, STORE_S3_LOOK_AFTER, c.key);
-    /* Of the object or of the upload: the client cannot tell, and takes it for the upload. */
-    if (kind == S3_ERROR_NO_SUCH_UPLOAD && c.if_match && strcmp(r->err.code, "NoSuchKey") == 0)
         return look_after(r, STORE_S3_LOOK_AFTER, c.key);
     if (kind == S3_ERROR_CONFLICT)
         return look_after(r, STORE_S3_LOOK_AFTER, c.key);
@@ -208,16 +250,6 @@ int store_s3_guard_end(struct store_s3_request *r, int result)
 }
 
 /* ---- after a look ---- */
-
-static int set_error(struct store_s3_request *r, enum s3_error_kind kind, const char *what)
-{
-    struct s3_error about = r->err;
-    int result = s3_error_set(&r->err, kind, "'%s': %s", store_in_key(r->op, r->in), what);
-
-    (void)snprintf(r->err.request_id, sizeof(r->err.request_id), "%s", about.request_id);
-    (void)snprintf(r->err.operation, sizeof(r->err.operation), "%s", about.operation);
-    return result;
-}
 
 static int other_version(struct store_s3_request *r)
 {
@@ -255,6 +287,11 @@ static int judge_source_first(struct store_s3_request *r, const char *etag)
                                       : look_at(r, STORE_S3_LOOK_FIRST, c.key);
 }
 
+static int upload_is_there(struct store_s3_request *r)
+{
+    return set_error(r, S3_ERROR_SERVER, "the server said that the upload is not there, but it is");
+}
+
 static int judge_after(struct store_s3_request *r, const struct condition *c, const char *etag)
 {
     bool as_demanded = c->if_absent ? !etag : etag && strcmp(etag, c->if_match) == 0;
@@ -262,8 +299,10 @@ static int judge_after(struct store_s3_request *r, const struct condition *c, co
 
     if (r->err.kind == S3_ERROR_CONFLICT)
         return as_demanded ? refused : other_version(r);
+    if (r->err.kind == S3_ERROR_NO_SUCH_UPLOAD && !as_demanded)
+        return etag ? other_version(r) : not_there(r);
     if (r->err.kind == S3_ERROR_NO_SUCH_UPLOAD)
-        return as_demanded ? refused : etag ? other_version(r) : not_there(r);
+        return upload_is_there(r);
     if (r->err.kind == S3_ERROR_NO_SUCH_KEY) {
         if (as_demanded)
             return set_error(r, S3_ERROR_SERVER,
@@ -293,6 +332,22 @@ static int judge_source_after(struct store_s3_request *r, const char *etag)
                : -s3_error_errno(kind);
 }
 
+/* The completion was answered with NoSuchKey: of the upload (Ceph), of the object that is to be
+ * replaced (AWS), or because the server is out of sorts. */
+static int upload_looked(struct store_s3_request *r, int result)
+{
+    struct condition c;
+
+    if (result < 0 && r->err.kind != S3_ERROR_NO_SUCH_UPLOAD)
+        return result;
+    r->err = r->refusal;
+    if (result < 0)
+        return -s3_error_errno(r->err.kind);
+    s3_list_parts_out_done(&r->s3_out.parts);
+    return condition_of(r, &c) && c.if_match ? look_after(r, STORE_S3_LOOK_AFTER, c.key)
+                                             : upload_is_there(r);
+}
+
 int store_s3_guard_looked(struct store_s3_request *r, int result)
 {
     enum store_s3_look look = r->look;
@@ -301,6 +356,8 @@ int store_s3_guard_looked(struct store_s3_request *r, int result)
     struct condition c;
 
     r->look = STORE_S3_LOOK_NONE;
+    if (look == STORE_S3_LOOK_UPLOAD)
+        return upload_looked(r, result);
     if (result < 0 && r->err.kind != S3_ERROR_NO_SUCH_KEY)
         return result;
     if (result == 0) {
@@ -309,6 +366,8 @@ int store_s3_guard_looked(struct store_s3_request *r, int result)
         etag = buf;
     }
     switch (look) {
+    case STORE_S3_LOOK_UPLOAD: /* above */
+        break;
     case STORE_S3_LOOK_SOURCE_FIRST:
         return judge_source_first(r, etag);
     case STORE_S3_LOOK_SOURCE_AFTER:

@@ -32,6 +32,7 @@ enum store_s3_look {
     STORE_S3_LOOK_FIRST,
     STORE_S3_LOOK_AFTER,
     STORE_S3_LOOK_SOURCE_AFTER,
+    STORE_S3_LOOK_UPLOAD, /* ListParts, not HEAD */
 };
 
 /* A request under way. Everything it needs lives in its arena until it is done. */

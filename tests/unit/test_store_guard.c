@@ -28,6 +28,9 @@
     "<CompleteMultipartUploadResult><Key>k</Key><ETag>" V2 "</ETag>"                               \
     "</CompleteMultipartUploadResult>"
 
+#define PARTS                                                                                      \
+    "<ListPartsResult><UploadId>u</UploadId><IsTruncated>false</IsTruncated></ListPartsResult>"
+
 struct world {
     struct bed bed;
     struct store *store;
@@ -277,12 +280,31 @@ static void not_there_after_all(void **state)
     absent(&w);
     assert_int_equal(put(&w, V1), -ENOENT);
     bed_error(&w.bed, 404, "NoSuchKey");
+    bed_answer(&w.bed, 200, NULL, PARTS);
     found(&w, V2);
     assert_int_equal(complete(&w, V1), -ESTALE);
     bed_error(&w.bed, 404, "NoSuchKey");
+    bed_answer(&w.bed, 200, NULL, PARTS);
     absent(&w);
     assert_int_equal(complete(&w, V1), -ENOENT);
     assert_int_equal(w.err.kind, S3_ERROR_NO_SUCH_KEY);
+    bed_error(&w.bed, 404, "NoSuchKey");
+    bed_answer(&w.bed, 200, NULL, PARTS);
+    found(&w, V1);
+    assert_int_equal(complete(&w, V1), -EIO);
+    assert_int_equal(w.err.kind, S3_ERROR_SERVER);
+    bed_error(&w.bed, 404, "NoSuchKey");
+    bed_answer(&w.bed, 200, NULL, PARTS);
+    assert_int_equal(complete(&w, NULL), -EIO);
+    assert_int_equal(w.err.kind, S3_ERROR_SERVER);
+    bed_error(&w.bed, 404, "NoSuchKey");
+    bed_error(&w.bed, 404, "NoSuchUpload");
+    assert_int_equal(complete(&w, V1), -EIO);
+    assert_int_equal(w.err.kind, S3_ERROR_NO_SUCH_UPLOAD);
+    /* What is to be made cannot be missing. */
+    bed_error(&w.bed, 404, "NoSuchKey");
+    assert_int_equal(put(&w, NULL), -EIO);
+    assert_int_equal(w.err.kind, S3_ERROR_SERVER);
     bed_error(&w.bed, 404, "NoSuchUpload");
     assert_int_equal(complete(&w, V1), -EIO);
     assert_int_equal(w.err.kind, S3_ERROR_NO_SUCH_UPLOAD);
