@@ -386,6 +386,13 @@ int dir_add_page(struct dir *d, const char *prefix, const struct store_page *pag
             d->marker = true;
             continue;
         }
+        size_t folder = o->size == 0 ? name_folder_mark(s, len) : 0;
+        if (folder > 0) {
+            if (!own_change(d, s, folder, NODE_DIR) &&
+                (r = put(d, s, folder, NODE_DIR, 0, 0, NULL, DIR_ENTRY_FOLDER)) < 0)
+                return r;
+            continue;
+        }
         if (own_change(d, s, len, NODE_FILE))
             continue;
         r = undecided(s, len, last) ? hold(d, o, s, len)

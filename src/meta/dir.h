@@ -31,6 +31,7 @@ enum dir_entry_flag {
     DIR_ENTRY_GONE = 1u << 2,   /* removed */
     DIR_ENTRY_BESIDE = 1u << 3, /* an object beside a directory of the same component */
     DIR_ENTRY_ODD = 1u << 4,    /* the component is not its own file name */
+    DIR_ENTRY_FOLDER = 1u << 5, /* a directory that has a marker x_$folder$ */
 };
 
 struct dir_entry {

@@ -73,6 +73,7 @@ struct inode {
     struct dir *dir;       /* listing, referenced; NULL = none */
     uint64_t dir_until_ns; /* monotonic; the listing's end */
     enum known marker;     /* an object stands for the directory */
+    bool folder_mark;      /* an object x_$folder$ beside it says that it is there */
     bool marker_own;       /* written by this mount: empty, without foreign metadata */
     bool marker_busy;      /* being written */
     uint64_t

@@ -110,6 +110,12 @@ static bool name_from_key_mark(const char *component, size_t len, char out[NAME_
            back.len == len && memcmp(back.component, component, len) == 0;
 }
 
+size_t name_folder_mark(const char *component, size_t len)
+{
+    const size_t mark = sizeof(FOLDER_MARK) - 1;
+    return len > mark && memcmp(component + len - mark, FOLDER_MARK, mark) == 0 ? len - mark : 0;
+}
+
 bool name_is_plain(const char *component, size_t len)
 {
     if (len == 0 || len > NAME_LENGTH_MAX || begins_with(component, len, MARK, MARK_LEN))

@@ -40,6 +40,10 @@ struct name_target {
     bool hashed;    /* search the directory for components that begin with `component` */
 };
 
+/* Hadoop, EMR and their like mark directory x by an empty object x_$folder$. The length of x when
+ * the component is such a marker's, else 0. */
+#define FOLDER_MARK "_$folder$"
+size_t name_folder_mark(const char *component, size_t len);
 /* Whether the component is its own file name. */
 bool name_is_plain(const char *component, size_t len);
 /* beside_directory: the component is an object and a directory has the same component.

@@ -214,6 +214,9 @@ int vfs_decode_new_name(struct vfs *v, const struct inode *dir, const char *name
     /* A hash says nothing about what it was made from; and "a beside a/" is for objects. */
     if (ret->hashed || (ret->file_only && kind == NODE_DIR))
         return -EINVAL;
+    /* What the name says would come true: a directory. */
+    if (kind == NODE_FILE && name_folder_mark(ret->component, ret->len) > 0)
+        return -EINVAL;
     if (is_hidden(v, dir, ret->component))
         return -EPERM;
     return inode_child_key(dir, ret->component, kind, v->opts.key_max, key);

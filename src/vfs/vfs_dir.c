@@ -234,6 +234,23 @@ int vfs_check_empty_locked(struct vfs *v, struct inode *dir, bool *ret_marker, s
     return r;
 }
 
+int vfs_folder_mark_delete_locked(struct vfs *v, struct inode *dir, const char *key,
+                                  struct s3_error *err)
+{
+    char mark[COMPONENT_LENGTH_MAX + sizeof(FOLDER_MARK)];
+    size_t len = strlen(key);
+    if (!dir->folder_mark || len == 0)
+        return 0;
+    memcpy(mark, key, len - 1);
+    memcpy(mark + len - 1, FOLDER_MARK, sizeof(FOLDER_MARK));
+    pthread_mutex_unlock(&v->lock);
+    int r = store_delete(v->store, mark, NULL, err);
+    pthread_mutex_lock(&v->lock);
+    if (r == 0)
+        dir->folder_mark = false;
+    return r;
+}
+
 void vfs_forget_name_locked(struct vfs *v, struct inode *i)
 {
     struct inode *dir = i->parent;

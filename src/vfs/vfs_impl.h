@@ -284,6 +284,9 @@ int vfs_keep_dir_locked(struct vfs *v, struct inode *dir, struct s3_error *err);
 /* 0 when nothing but its marker is in the directory, -ENOTEMPTY; asks the store. */
 int vfs_check_empty_locked(struct vfs *v, struct inode *dir, bool *ret_marker,
                            struct s3_error *err);
+/* The directory with that key is gone: so must be a marker of another tool's for it. */
+int vfs_folder_mark_delete_locked(struct vfs *v, struct inode *dir, const char *key,
+                                  struct s3_error *err);
 /* The name is gone from the store: the same here. */
 void vfs_forget_name_locked(struct vfs *v, struct inode *i);
 

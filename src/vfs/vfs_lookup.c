@@ -23,6 +23,7 @@
 struct probe {
     bool file;
     bool dir;
+    bool folder_mark;
     uint64_t size;
     int64_t modified_ns;
     char etag[STORE_ETAG_SIZE];
@@ -84,9 +85,12 @@ static int probe_name(struct vfs *v, const char *key, struct probe *p, struct s3
     if (r < 0)
         return r;
     for (size_t i = 0; i < page.n_entries; i++) {
-        if (strcmp(page.entries[i].key, key) == 0)
-            take_file(p, &page.entries[i]);
+        const struct store_entry *e = &page.entries[i];
+        if (strcmp(e->key, key) == 0)
+            take_file(p, e);
+        p->folder_mark |= e->size == 0 && name_folder_mark(e->key, strlen(e->key)) == strlen(key);
     }
+    p->dir = p->folder_mark;
     for (size_t i = 0; i < page.n_prefixes; i++)
         p->dir |= is_dir_key(page.prefixes[i], key);
     bool decided = p->dir || covers_dir(&page, key);
@@ -178,6 +182,7 @@ int vfs_inode_of_entry_locked(struct vfs *v, struct inode *dir, const struct dir
     if (i->kind == NODE_DIR) {
         if (i->attr.mode == 0)
             vfs_default_attr_locked(v, i);
+        i->folder_mark = (e->flags & DIR_ENTRY_FOLDER) != 0;
         i->attr_until_ns = until;
     } else {
         vfs_apply_version_locked(v, i, e->size, e->mtime_ns, dir_entry_etag(e), until);
@@ -247,6 +252,7 @@ static int from_probe_locked(struct vfs *v, struct inode *dir, const struct name
     } else {
         if (i->attr.mode == 0)
             vfs_default_attr_locked(v, i);
+        i->folder_mark = p->folder_mark;
         i->attr_until_ns = until_ns;
     }
     *ret = i;

@@ -73,6 +73,8 @@ static int rmdir_locked(struct vfs *v, struct inode *dir, struct inode *i, const
     if (r == 0 && marker)
         r = delete_key_locked(v, key, err);
     if (r == 0)
+        r = vfs_folder_mark_delete_locked(v, i, key, err);
+    if (r == 0)
         vfs_forget_name_locked(v, i);
     return r;
 }

@@ -242,6 +242,8 @@ static int rename_dir_locked(struct vfs *v, struct inode *i, struct inode *dir,
         r = moved_locked(v, i, dir, target, component, &m, noreplace || m.marker_there, err);
     else /* which keys are where is for the store to tell */
         vfs_expire_below_locked(v, i);
+    if (r == 0)
+        r = vfs_folder_mark_delete_locked(v, i, from, err);
     free(m.watch);
     return r;
 }

@@ -315,6 +315,35 @@ static void test_rename_dir_fails_before_it_deletes(void **state)
     fixture_done(&f);
 }
 
+/* Hadoop's, EMR's, s3n's. */
+static void test_folder_marks(void **state)
+{
+    struct fixture f;
+    struct vfs_entry e;
+    struct vfs_file *file;
+    for (int listed = 0; listed < 2; listed++) {
+        fixture_init(&f, NULL);
+        fixture_object(&f, "a_$folder$", "");
+        fixture_object(&f, "b_$folder$", "");
+        fixture_object(&f, "b/x", "x");
+        fixture_object(&f, "c_$folder$", "not empty, so no marker");
+        fixture_object(&f, "d_$folder$", "");
+        if (listed)
+            assert_string_equal(fixture_ls(&f, "", false), "b/ a/ c_$folder$ d/ ");
+        assert_int_equal(fixture_lookup(&f, "a", &e), 0);
+        assert_true(S_ISDIR(e.st.st_mode));
+        assert_int_equal(fixture_lookup(&f, "a_$folder$", &e), -ENOENT);
+        assert_int_equal(fixture_mkdir(&f, "d", 0755), -EEXIST);
+        assert_string_equal(fixture_ls(&f, "a", false), "");
+        assert_int_equal(fixture_rmdir(&f, "a"), 0);
+        assert_int_equal(fixture_rmdir(&f, "b"), -ENOTEMPTY);
+        assert_int_equal(fixture_rename(&f, "b", "e", 0), 0);
+        assert_int_equal(fixture_create(&f, "x_$folder$", O_WRONLY, 0644, &file), -EINVAL);
+        assert_string_equal(fixture_keys(&f), "c_$folder$ d_$folder$ e/x ");
+        fixture_done(&f);
+    }
+}
+
 static void test_rename_empty_dirs(void **state)
 {
     struct fixture f;
@@ -365,6 +394,7 @@ int main(void)
         cmocka_unit_test(test_rename_open_file),
         cmocka_unit_test(test_rename_dir),
         cmocka_unit_test(test_rename_dir_fails_before_it_deletes),
+        cmocka_unit_test(test_folder_marks),
         cmocka_unit_test(test_rename_empty_dirs),
         cmocka_unit_test(test_rename_large_object),
     };

@@ -1,0 +1,89 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+# limit: 200
+# modes: none
+"""Keys as other tools may write them, made at random: each is one file of the mount, with its content,
+under a name from which the key follows, and no name comes twice.
+
+    test_random_keys.py [--seed N] [--keys N]"""
+import argparse
+import os
+import random
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+import mounted
+
+COMPONENTS = ["", "", ".", "..", "a", "b", "a%", "%@", "%@a", "%@=a", "%@a%file", "%41", " ", "\t", "a b",
+              "new\nline", "\u00e9", "\u65e5\u672c", "\U0001f5d1", "a" * 255, "a" * 256, "\u00e9" * 128,
+              "x" * 300 + "1", "x" * 300 + "2", "a.lock", "-rf", "$HOME", "*", "\\", "~", "a+b", "a&b",
+              "lock", "%2F", "%@" + "y" * 260]
+
+
+def random_key(r):
+    while True:
+        n = r.choice((1, 1, 2, 2, 3, 4))
+        parts = [r.choice(COMPONENTS) if r.random() < 0.8 else
+                 "".join(chr(r.choice((37, 64, 43, 61, 97, 46, 0xE9, 0x4E2D))) for _ in range(r.randint(1, 6)))
+                 for _ in range(n)]
+        key = "/".join(parts)
+        # A key that ends in '/' is a directory's marker.
+        if key and not key.endswith("/") and len(key.encode()) <= 900:
+            return key
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("--keys", type=int, default=300)
+    options = parser.parse_args()
+    print("seed", options.seed)
+    r = random.Random(options.seed)
+    bed = mounted.Bed()
+    try:
+        bucket = bed.bucket()
+        keys = sorted({random_key(r) for _ in range(options.keys)})
+        want = {}
+        for n, key in enumerate(keys):
+            body = b"%d" % n
+            bed.s3.put_object(Bucket=bucket, Key=key, Body=body)
+            want[body] = key
+        mount = bed.mount(bucket=bucket)
+        found, paths = {}, set()
+        for folder, _, names in os.walk(os.fsencode(mount.path)):
+            for name in names:
+                path = os.path.join(folder, name)
+                assert path not in paths, f"twice: {path}"
+                paths.add(path)
+                with open(path, "rb") as f:
+                    body = f.read()
+                assert body in want, f"{path}: content of no key"
+                assert body not in found, f"{want[body]!r}: at {found.get(body)} and {path}"
+                found[body] = path
+        missing = [want[b] for b in want if b not in found]
+        assert not missing, f"not reached: {missing[:5]} ({len(missing)})"
+        # And one by one, without a listing before, in a mount that has seen nothing.
+        mount.unmount()
+        mount.mount()
+        for body, path in r.sample(sorted(found.items()), min(60, len(found))):
+            with open(path, "rb") as f:
+                assert f.read() == body, f"{path} is not {want[body]!r}"
+        # What is removed under its name is that key and no other.
+        gone = r.sample(sorted(found), min(40, len(found)))
+        for body in gone:
+            os.unlink(found[body])
+        left = {o["Key"] for page in bed.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+                for o in page.get("Contents", [])}
+        left = {k for k in left if not k.endswith("/")}
+        assert left == {want[b] for b in want if b not in gone}, "another key was removed, or none"
+        mount.unmount()
+    except AssertionError as e:
+        print(e)
+        return 1
+    finally:
+        bed.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
