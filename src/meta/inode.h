@@ -91,6 +91,7 @@ struct inode {
 
     /* files */
     struct open_file *open;  /* vfs' state of a file that is open for writing; NULL = none */
+    bool beside;             /* a directory has the same component, and its plain name */
     unsigned readers;        /* open handles that can read */
     uint64_t version;        /* counts the versions of the content that were seen */
     uint64_t kernel_version; /* the one that the kernel's page cache may hold */

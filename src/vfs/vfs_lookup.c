@@ -185,6 +185,7 @@ int vfs_inode_of_entry_locked(struct vfs *v, struct inode *dir, const struct dir
         i->folder_mark = (e->flags & DIR_ENTRY_FOLDER) != 0;
         i->attr_until_ns = until;
     } else {
+        i->beside = (e->flags & DIR_ENTRY_BESIDE) != 0;
         vfs_apply_version_locked(v, i, e->size, e->mtime_ns, dir_entry_etag(e), until);
     }
     *ret = i;
@@ -220,7 +221,8 @@ static int from_cache_locked(struct vfs *v, struct inode *dir, const char *name,
     struct inode *i = t->file_only ? NULL : inode_child(&v->inodes, dir, t->component, NODE_DIR);
     if (!is_fresh_locked(v, i))
         i = inode_child(&v->inodes, dir, t->component, NODE_FILE);
-    if (!is_fresh_locked(v, i))
+    /* The plain name of an object beside a directory is the directory's. */
+    if (!is_fresh_locked(v, i) || (i->kind == NODE_FILE && i->beside && !t->file_only))
         return MUST_ASK;
     bool own = i->open && vfs_open_file_unclean(i->open);
     uint64_t ttl = MIN(v->opts.metadata_ttl_ns, i->attr_until_ns);
@@ -248,6 +250,7 @@ static int from_probe_locked(struct vfs *v, struct inode *dir, const struct name
     if (r < 0)
         return r;
     if (kind == NODE_FILE) {
+        i->beside = p->dir;
         vfs_apply_version_locked(v, i, p->size, p->modified_ns, p->etag, until_ns);
     } else {
         if (i->attr.mode == 0)

@@ -315,6 +315,23 @@ static void test_rename_dir_fails_before_it_deletes(void **state)
     fixture_done(&f);
 }
 
+/* The object beside a directory was looked up before the directory. */
+static void test_beside(void **state)
+{
+    struct fixture f;
+    struct vfs_entry e;
+    fixture_init(&f, NULL);
+    fixture_object(&f, "d/a", "object");
+    fixture_object(&f, "d/a/b", "below");
+    assert_int_equal(fixture_lookup(&f, "d/%@a%file", &e), 0);
+    assert_true(S_ISREG(e.st.st_mode));
+    assert_int_equal(fixture_lookup(&f, "d/a", &e), 0);
+    assert_true(S_ISDIR(e.st.st_mode));
+    assert_string_equal(fixture_read(&f, "d/a/b"), "below");
+    assert_string_equal(fixture_read(&f, "d/%@a%file"), "object");
+    fixture_done(&f);
+}
+
 /* Hadoop's, EMR's, s3n's. */
 static void test_folder_marks(void **state)
 {
@@ -394,6 +411,7 @@ int main(void)
         cmocka_unit_test(test_rename_open_file),
         cmocka_unit_test(test_rename_dir),
         cmocka_unit_test(test_rename_dir_fails_before_it_deletes),
+        cmocka_unit_test(test_beside),
         cmocka_unit_test(test_folder_marks),
         cmocka_unit_test(test_rename_empty_dirs),
         cmocka_unit_test(test_rename_large_object),
