@@ -64,8 +64,10 @@ int vfs_getattr(struct vfs *v, uint64_t ino, struct vfs_file *file, struct vfs_e
     if (i == v->inodes.root) {
         r = load_root_locked(v, err);
         i->attr_until_ns = vfs_after(vfs_now(v), v->opts.metadata_ttl_ns);
-    } else if (!file) {
-        /* Of an open file the kernel asks often, and what it reads from is open already. */
+    } else if (!file && i->readers == 0) {
+        /* Not of an open file: the kernel asks often, and it reads on in the version that is open,
+         * from its page cache too, which must not get the size of another one. A lookup of the
+         * name shows what is new. */
         r = vfs_refresh_locked(v, i, err);
     }
     if (r == 0)

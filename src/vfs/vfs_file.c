@@ -115,6 +115,9 @@ int vfs_open(struct vfs *v, uint64_t ino, int flags, struct vfs_file **ret, bool
         return r;
     }
     *ret_keep = i->kernel_version == i->version;
+    if (*ret_keep)
+        memcpy(f->kept_etag, i->attr.etag, sizeof(f->kept_etag));
+    f->kept_changes = i->changes;
     i->kernel_version = i->version;
     *ret = f;
     return 0;

@@ -124,6 +124,9 @@ struct open_file {
 struct vfs_file {
     struct inode *inode; /* referenced */
     int flags;           /* of open(2) */
+    /* The page cache was kept at the open, with bytes of that version; "" = it was not. */
+    char kept_etag[STORE_ETAG_SIZE];
+    uint64_t kept_changes; /* inode->changes then */
     /* protected by vfs.lock */
     struct open_file *open;     /* referenced; NULL when only for reading */
     struct file_reader *reader; /* made at the first read; referenced */

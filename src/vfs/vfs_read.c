@@ -105,6 +105,13 @@ static bool is_outdated_locked(const struct file_reader *fr)
            strcmp(fr->etag, i->attr.etag) != 0;
 }
 
+/* The first request found another version than the one that the page cache holds bytes of. */
+static bool is_mix_locked(const struct vfs_file *file, const struct file_reader *fr)
+{
+    return file->kept_etag[0] && fr->changes == file->kept_changes && fr->etag[0] &&
+           strcmp(fr->etag, file->kept_etag) != 0;
+}
+
 static int read_once_locked(struct vfs *v, struct vfs_file *file, uint64_t offset, void *buf,
                             size_t len, size_t *ret_len, struct s3_error *err)
 {
@@ -118,7 +125,7 @@ static int read_once_locked(struct vfs *v, struct vfs_file *file, uint64_t offse
     pthread_mutex_unlock(&v->lock);
     r = reader_read(fr->reader, offset, buf, len, ret_len, err);
     pthread_mutex_lock(&v->lock);
-    if (r == 0 && is_outdated_locked(fr))
+    if (r == 0 && (is_outdated_locked(fr) || is_mix_locked(file, fr)))
         r = -ESTALE;
     reader_put_locked(v, fr);
     return r;
