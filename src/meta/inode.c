@@ -162,6 +162,7 @@ static void destroy(struct inode_table *t, struct inode *i)
     free(i->link);
     free(i->xattr);
     free(i->content_type);
+    free(i->storage_class);
     free(i->name);
     free(i);
 }

@@ -64,6 +64,7 @@ struct inode {
     /* Of the version in attr, while attr.posix_known; owned: */
     char *xattr;             /* meta/xattr.h's metadata value; NULL = none */
     char *content_type;      /* set by a program; NULL = as the name says, or whatever it has */
+    char *storage_class;     /* set by a program; NULL = whatever it has, or the mount's */
     bool own_metadata;       /* this mount wrote all of the object's metadata, out of this struct */
     struct inode_link *link; /* owned; NULL = not read yet, or no link */
     int attrs_error;         /* of storing attributes later than they were set; not told yet */

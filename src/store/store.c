@@ -132,10 +132,15 @@ int store_object_copy(const struct store_object *o, struct store_object *ret)
     struct store_object c = {.size = o->size, .mtime_ns = o->mtime_ns};
     arena_init(&c.arena, LIMIT_PAGE_STRINGS);
     memcpy(c.etag, o->etag, sizeof(c.etag));
-    if (store_attrs_copy(&o->attrs, &c.arena, &c.attrs)) {
+    /* Facts are copied as attributes are. */
+    struct store_attrs facts = {.metadata = o->facts, .n_metadata = o->n_facts}, copy;
+    if (store_attrs_copy(&o->attrs, &c.arena, &c.attrs) ||
+        store_attrs_copy(&facts, &c.arena, &copy)) {
         arena_done(&c.arena);
         return -ENOMEM;
     }
+    c.facts = copy.metadata;
+    c.n_facts = copy.n_metadata;
     *ret = c;
     return 0;
 }

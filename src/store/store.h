@@ -70,6 +70,9 @@ struct store_object {
     int64_t mtime_ns;           /* LastModified */
     char etag[STORE_ETAG_SIZE]; /* with quotes */
     struct store_attrs attrs;
+    /* Asked for by store_head_in.facts: version-id, checksum-type, checksum-crc32c ..., restore. */
+    const struct store_metadata *facts;
+    size_t n_facts;
 };
 void store_object_done(struct store_object *o);
 /* A deep copy; 0 or -ENOMEM. */
@@ -103,6 +106,7 @@ void store_page_done(struct store_page *p);
 
 struct store_head_in {
     const char *key;
+    bool facts;
 };
 
 struct store_sink {

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/attr.h"
+#include "s3/checksum.h"
 #include "store/store_s3_impl.h"
 
 /* ---- HEAD and GET ---- */
@@ -37,18 +40,58 @@ static int object_from_head(const struct s3_head_object_out *head, struct arena 
     return 0;
 }
 
+static const char *checksum_fact(enum s3_checksum_algo algo, struct arena *arena)
+{
+    char name[48];
+    int n = snprintf(name, sizeof(name), "checksum-%s", s3_checksum_name(algo));
+    for (char *c = name; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    return arena_strndup(arena, name, (size_t)n);
+}
+
+static int take_facts(const struct s3_head_object_out *head, struct arena *arena,
+                      struct store_object *o)
+{
+    const struct store_metadata texts[] = {
+        {"version-id", head->version_id},
+        {"checksum-type", head->checksum_type},
+        {"restore", head->restore},
+    };
+    struct store_metadata *facts =
+        arena_alloc(arena, (ARRAY_SIZE(texts) + S3_CHECKSUM_MAX) * sizeof(*facts));
+    size_t n = 0;
+
+    if (!facts)
+        return -ENOMEM;
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+        if (texts[i].value && *texts[i].value)
+            facts[n++] = texts[i];
+    for (size_t i = 0; i < head->n_checksums; i++) {
+        facts[n].name = checksum_fact(head->checksums[i].algo, arena);
+        facts[n].value = arena_strdup(arena, head->checksums[i].value);
+        if (!facts[n].name || !facts[n].value)
+            return -ENOMEM;
+        n++;
+    }
+    o->facts = facts;
+    o->n_facts = n;
+    return 0;
+}
+
 int store_s3_prepare_head(struct store_s3_request *r)
 {
     const struct store_head_in *in = r->in;
 
     r->s3_in.head.bucket = r->s->bucket;
     r->s3_in.head.key = store_s3_key(r, in->key);
+    r->s3_in.head.checksum_mode = in->facts;
     return r->s3_in.head.key ? 0 : -ENOMEM;
 }
 
 int store_s3_finish_head(struct store_s3_request *r, int result)
 {
     struct s3_head_object_out *head = &r->s3_out.head;
+    const struct store_head_in *in = r->in;
     struct store_object *o = r->out;
 
     if (result < 0)
@@ -57,7 +100,8 @@ int store_s3_finish_head(struct store_s3_request *r, int result)
         s3_head_object_out_done(head);
         return 0;
     }
-    if (object_from_head(head, &head->arena, o) < 0) {
+    if (object_from_head(head, &head->arena, o) < 0 ||
+        (in->facts && take_facts(head, &head->arena, o) < 0)) {
         s3_head_object_out_done(head);
         return s3_error_set(&r->err, S3_ERROR_OUT_OF_MEMORY, "out of memory");
     }

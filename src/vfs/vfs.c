@@ -236,7 +236,8 @@ void vfs_default_attr_locked(struct vfs *v, struct inode *i)
     a->posix_known = a->times_set = false;
     free(i->xattr);
     free(i->content_type);
-    i->xattr = i->content_type = NULL;
+    free(i->storage_class);
+    i->xattr = i->content_type = i->storage_class = NULL;
     i->own_metadata = false;
 }
 

@@ -193,7 +193,8 @@ int vfs_symlink(struct vfs *v, const struct vfs_caller *caller, uint64_t parent,
 /* -EINVAL: no link. */
 int vfs_readlink(struct vfs *v, uint64_t ino, char ret[VFS_LINK_MAX + 1], struct s3_error *err);
 /* Extended attributes: user.*, and of user.s3.* what the store knows: key, etag, size,
- * content-type (which can be set) and storage-class. Others: -ENODATA to read, -EOPNOTSUPP to set.
+ * version-id, content-type, storage-class (these two can be set), checksum-type, checksum-crc64nvme
+ * and so on, restore. Others: -ENODATA to read, -EOPNOTSUPP to set.
  * size 0: only *ret, the length, is told. Errors as getxattr(2) and setxattr(2). */
 int vfs_getxattr(struct vfs *v, uint64_t ino, const char *name, void *buf, size_t size, size_t *ret,
                  struct s3_error *err);

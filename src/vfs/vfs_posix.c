@@ -66,6 +66,8 @@ int vfs_posix_metadata_locked(struct vfs *v, const struct inode *i, bool flag,
     *ret = old ? *old : (struct store_attrs){0};
     if (i->content_type && !(ret->content_type = arena_strdup(arena, i->content_type)))
         return -ENOMEM;
+    if (i->storage_class && !(ret->storage_class = arena_strdup(arena, i->storage_class)))
+        return -ENOMEM;
     if (i->kind == NODE_FILE && !ret->content_type)
         ret->content_type = S_ISREG(i->attr.mode) ? mime_type(i->name) : MIME_DEFAULT;
     if (i->kind == NODE_DIR && !ret->content_type)

@@ -15,6 +15,7 @@
 #define USER_PREFIX    "user."
 #define VIRTUAL_PREFIX "user.s3."
 #define CONTENT_TYPE   VIRTUAL_PREFIX "content-type"
+#define STORAGE_CLASS  VIRTUAL_PREFIX "storage-class"
 
 #define ARENA_BYTES_MAX (1u << 20)
 /* S3 takes 2 KiB of user metadata, names and values; a reserve stays for attributes to grow. */
@@ -55,18 +56,42 @@ static int give(const void *value, size_t len, void *buf, size_t size, size_t *r
 
 /* ---- what the store says ---- */
 
-static int get_header_locked(struct vfs *v, struct inode *i, const char *name, void *buf,
+static const char *header_of(const struct store_object *o, const char *what)
+{
+    if (strcmp(what, "content-type") == 0)
+        return o->attrs.content_type;
+    if (strcmp(what, "storage-class") == 0)
+        return o->attrs.storage_class ? o->attrs.storage_class : "STANDARD";
+    for (size_t i = 0; i < o->n_facts; i++) {
+        if (strcmp(o->facts[i].name, what) == 0)
+            return o->facts[i].value;
+    }
+    return NULL;
+}
+
+static bool is_header(const char *what)
+{
+    static const char *const names[] = {"content-type", "storage-class", "version-id", "restore"};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (strcmp(what, names[i]) == 0)
+            return true;
+    }
+    return has_prefix(what, "checksum-");
+}
+
+static int get_header_locked(struct vfs *v, struct inode *i, const char *what, void *buf,
                              size_t size, size_t *ret, struct s3_error *err)
 {
     char key[COMPONENT_LENGTH_MAX + 1];
     struct store_object o = {0};
     struct s3_error local = {0};
+    struct store_head_in in = {.key = key, .facts = true};
     int r = i->kind == NODE_DIR ? vfs_marker_key_locked(v, i, key)
                                 : inode_key(i, COMPONENT_LENGTH_MAX, key);
     if (r < 0)
         return -ENODATA;
     pthread_mutex_unlock(&v->lock);
-    r = store_head(v->store, key, &o, &local);
+    r = store_call(v->store, STORE_HEAD, &in, &o, &local);
     pthread_mutex_lock(&v->lock);
     if (r < 0) {
         if (local.kind == S3_ERROR_NO_SUCH_KEY)
@@ -75,9 +100,7 @@ static int get_header_locked(struct vfs *v, struct inode *i, const char *name, v
             *err = local;
         return r;
     }
-    const char *value = strcmp(name, CONTENT_TYPE) == 0 ? o.attrs.content_type
-                        : o.attrs.storage_class         ? o.attrs.storage_class
-                                                        : "STANDARD";
+    const char *value = header_of(&o, what);
     r = value ? give(value, strlen(value), buf, size, ret) : -ENODATA;
     store_object_done(&o);
     return r;
@@ -91,8 +114,10 @@ static int get_virtual_locked(struct vfs *v, struct inode *i, const char *name, 
     int r = 0;
     if (strcmp(name, CONTENT_TYPE) == 0 && i->content_type)
         return give(i->content_type, strlen(i->content_type), buf, size, ret);
-    if (strcmp(what, "content-type") == 0 || strcmp(what, "storage-class") == 0)
-        return get_header_locked(v, i, name, buf, size, ret, err);
+    if (strcmp(name, STORAGE_CLASS) == 0 && i->storage_class)
+        return give(i->storage_class, strlen(i->storage_class), buf, size, ret);
+    if (is_header(what))
+        return get_header_locked(v, i, what, buf, size, ret, err);
     if (strcmp(what, "key") == 0) {
         r = inode_key(i, COMPONENT_LENGTH_MAX, text);
         return r < 0 ? -ENODATA : give(text, strlen(text), buf, size, ret);
@@ -239,18 +264,26 @@ static int check_room_locked(struct vfs *v, const struct inode *i, const struct 
     return total > METADATA_MAX ? -ENOSPC : 0;
 }
 
+/* What is stored as a header of the object; NULL for what is in its metadata. */
+static char **header_field(struct inode *i, const char *name)
+{
+    if (strcmp(name, CONTENT_TYPE) == 0)
+        return &i->content_type;
+    return strcmp(name, STORAGE_CLASS) == 0 ? &i->storage_class : NULL;
+}
+
 /* What is about to be stored; the old value is the caller's, to free or to bring back. */
 static int apply_locked(struct vfs *v, struct inode *i, const struct change *c,
                         const struct store_object *base, char **ret_old)
 {
-    char *changed;
+    char *changed, **header = header_field(i, c->name);
     int r;
-    if (strcmp(c->name, CONTENT_TYPE) == 0) {
+    if (header) {
         changed = strndup(c->value, c->size);
         if (!changed)
             return -ENOMEM;
-        *ret_old = i->content_type;
-        i->content_type = changed;
+        *ret_old = *header;
+        *header = changed;
         return 0;
     }
     r = encode_changed(i->xattr, c, &changed);
@@ -268,7 +301,7 @@ static int apply_locked(struct vfs *v, struct inode *i, const struct change *c,
 
 static void settle_locked(struct inode *i, const struct change *c, char *old, bool failed)
 {
-    char **field = strcmp(c->name, CONTENT_TYPE) == 0 ? &i->content_type : &i->xattr;
+    char **header = header_field(i, c->name), **field = header ? header : &i->xattr;
     if (failed) {
         free(*field);
         *field = old;
@@ -292,7 +325,8 @@ static int change_file_locked(struct vfs *v, struct open_file *of, const struct 
         of->attrs_dirty = true;
         /* Or its upload is still to come. */
         if (!vfs_upload_pending(of))
-            r = vfs_attrs_changed_locked(v, of, err);
+            r = strcmp(c->name, STORAGE_CLASS) == 0 ? vfs_store_attrs_locked(v, of, err)
+                                                    : vfs_attrs_changed_locked(v, of, err);
         if (r < 0)
             of->attrs_dirty = false;
     }
@@ -305,7 +339,9 @@ static int change_dir_locked(struct vfs *v, struct open_file *of, const struct c
 {
     struct inode *i = of->inode;
     char *old;
-    int r = i->unlinked ? 0 : vfs_know_dir_locked(v, i, err);
+    int r = header_field(i, c->name) ? -EPERM : 0; /* a marker has those that it needs */
+    if (r == 0 && !i->unlinked)
+        r = vfs_know_dir_locked(v, i, err);
     if (r == 0)
         r = apply_locked(v, i, c, NULL, &old);
     if (r < 0)
@@ -347,8 +383,18 @@ static int check_name(struct vfs *v, const char *name)
     if (!has_prefix(name, USER_PREFIX))
         return -EOPNOTSUPP;
     if (has_prefix(name, VIRTUAL_PREFIX))
-        return strcmp(name, CONTENT_TYPE) == 0 ? 0 : -EPERM;
+        return strcmp(name, CONTENT_TYPE) == 0 || strcmp(name, STORAGE_CLASS) == 0 ? 0 : -EPERM;
     return v->opts.posix == VFS_POSIX_OFF ? -EOPNOTSUPP : 0;
+}
+
+/* As "GLACIER_IR"; which there are the server knows. */
+static bool is_class(const char *s, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (!(s[i] >= 'A' && s[i] <= 'Z') && !(s[i] >= '0' && s[i] <= '9') && s[i] != '_')
+            return false;
+    }
+    return len > 0;
 }
 
 static bool is_header_text(const char *s, size_t len)
@@ -369,12 +415,13 @@ int vfs_setxattr(struct vfs *v, uint64_t ino, const char *name, const void *valu
         return r;
     if (strlen(name) == strlen(USER_PREFIX))
         return -EINVAL;
-    if (strcmp(name, CONTENT_TYPE) == 0) {
+    bool class = strcmp(name, STORAGE_CLASS) == 0;
+    if (strcmp(name, CONTENT_TYPE) == 0 || class) {
         if (flags & XATTR_CREATE)
             return -EEXIST; /* every object has one */
         if (size > CONTENT_TYPE_MAX)
             return -E2BIG;
-        if (!is_header_text(c.value, size))
+        if (class ? !is_class(c.value, size) : !is_header_text(c.value, size))
             return -EINVAL;
     }
     return size > VALUE_MAX ? -E2BIG : change(v, ino, &c, err);

@@ -3,6 +3,17 @@
 # Extended attributes: user.* in s3fs' form, errnos, other namespaces free, tools that carry them.
 . "$SOURCE_DIR/tests/lib/common.sh"
 server_start
+if [ "$TEST_SERVER" = s3d ]; then
+    /usr/bin/python3 - <<'P' || fail "boto3"
+import os, sys
+sys.path.insert(0, os.environ["SOURCE_DIR"] + "/tests/lib")
+from s3 import BUCKET, S3
+S3.put_object(Bucket=BUCKET, Key="theirs/sums", Body=b"x", ChecksumAlgorithm="SHA256")
+S3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+S3.put_object(Bucket=BUCKET, Key="theirs/version", Body=b"x")
+S3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
+P
+fi
 mount_fs
 cd "$MNT" || exit 1
 mkdir d && echo content >d/f && echo other >d/g
@@ -56,10 +67,22 @@ check(hashlib.md5(b"content\n").hexdigest().encode(), get("d/f", "user.s3.etag")
 check(b"d/f", get("d/f", "user.s3.key"))
 check(b"8", get("d/f", "user.s3.size"))
 check("EPERM", set("d/f", "user.s3.etag", b"x"))
+check("STANDARD", get("d/f", "user.s3.storage-class").decode())
+if os.environ["TEST_SERVER"] == "s3d":
+    import base64, sys
+    sys.path.insert(0, os.environ["SOURCE_DIR"] + "/tests/lib")
+    from s3 import BUCKET, S3
+    check(base64.b64encode(hashlib.sha256(b"x").digest()), get("theirs/sums", "user.s3.checksum-sha256"))
+    check("ENODATA", get("theirs/sums", "user.s3.checksum-sha1"))
+    check(None, set("theirs/sums", "user.s3.storage-class", b"STANDARD_IA"))
+    check("STANDARD_IA", S3.head_object(Bucket=BUCKET, Key="theirs/sums")["StorageClass"])
+    version = S3.head_object(Bucket=BUCKET, Key="theirs/version")["VersionId"]
+    check(version.encode(), get("theirs/version", "user.s3.version-id"))
 check(None, set("d/g", "user.s3.content-type", b"text/x-mine"))
 P
 if [ "$TEST_SERVER" = s3d ]; then
     # What the kernel, ls and cp ask of every file.
+    find . -print0 | xargs -0 sync && ls -lR . >/dev/null
     s3d_reset
     ls -lR . >/dev/null && ls -l d/f >/dev/null
     /usr/bin/python3 -c 'from x import *

@@ -305,6 +305,37 @@ static void test_virtual(void **state)
     fixture_done(&f);
 }
 
+static void test_storage_class(void **state)
+{
+    struct fixture f;
+    const struct store_metadata m[] = {{"color", "blue"}};
+    struct store_attrs attrs = {
+        .content_type = "text/x-test", .metadata = m, .n_metadata = 1, .storage_class = "STANDARD"};
+    fixture_init(&f, NULL);
+    fixture_object_attrs(&f, "d/f", "12345", &attrs);
+    const char *name = "user.s3.storage-class";
+    assert_int_equal(set(&f, "d/f", name, "standard", 0), -EINVAL);
+    assert_int_equal(set(&f, "d", name, "GLACIER_IR", 0), -EPERM);
+    assert_int_equal(unset(&f, "d/f", name), -EPERM);
+    store_count_reset(f.count);
+    assert_int_equal(set(&f, "d/f", name, "GLACIER_IR", 0), 0);
+    fixture_expect(&f, "head 1, put 1, copy 1"); /* at once: the server may refuse it */
+    assert_string_equal(get(&f, "d/f", name), "GLACIER_IR");
+    /* Neither another change nor new content moves it back. */
+    assert_int_equal(fixture_chmod(&f, "d/f", 0600), 0);
+    assert_int_equal(fixture_write(&f, "d/f", "new"), 0);
+    fixture_remount(&f, NULL);
+    assert_string_equal(get(&f, "d/f", name), "GLACIER_IR");
+    assert_int_equal(fixture_chmod(&f, "d/f", 0640), 0);
+    fixture_remount(&f, NULL);
+    assert_string_equal(get(&f, "d/f", name), "GLACIER_IR");
+    struct store_fault_rule rule = {.op = STORE_COPY, .count = 1, .error = S3_ERROR_INVALID};
+    assert_int_equal(store_fault_add(f.fault, &rule), 0);
+    assert_int_equal(set(&f, "d/f", name, "NONSENSE", 0), -EIO);
+    assert_string_equal(get(&f, "d/f", name), "GLACIER_IR");
+    fixture_done(&f);
+}
+
 static void test_a_failed_change_is_none(void **state)
 {
     struct fixture f;
@@ -468,6 +499,7 @@ int main(void)
         cmocka_unit_test(test_other_namespaces_cost_nothing),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_virtual),
+        cmocka_unit_test(test_storage_class),
         cmocka_unit_test(test_a_failed_change_is_none),
         cmocka_unit_test(test_unmarked_directories_cost_one_head),
         cmocka_unit_test(test_type_from_the_name),
