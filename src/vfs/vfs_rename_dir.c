@@ -222,8 +222,15 @@ static int rename_dir_locked(struct vfs *v, struct inode *i, struct inode *dir,
         r = prepare_locked(v, i, dir, target, &m.marker_there, err);
     if (r == 0)
         r = watch_below_locked(v, i, &m);
-    if (r == 0 && noreplace)
+    /* Also when nothing need be kept: programs lock by renaming a directory to a name that has to
+     * be new or empty, and between hosts only the condition on a marker can tell the two apart. */
+    bool claim = noreplace || !target;
+    if (r == 0 && claim)
         r = claim_locked(v, i, key, err);
+    if (r == -EEXIST && !noreplace) {
+        vfs_listing_drop_locked(v, dir);
+        r = -ENOTEMPTY;
+    }
     if (r < 0) {
         free(m.watch);
         return r;
@@ -234,12 +241,12 @@ static int rename_dir_locked(struct vfs *v, struct inode *i, struct inode *dir,
     begin_intent(&t);
     r = vfs_move_tree(v, &m, err);
     /* Once all is copied the old marker may be gone: then the new one is the only one. */
-    if (r < 0 && noreplace && !m.copied)
+    if (r < 0 && claim && !m.copied)
         (void)store_delete(v->store, key, NULL, NULL);
     vfs_intent_end(v, t.id);
     pthread_mutex_lock(&v->lock);
     if (r == 0)
-        r = moved_locked(v, i, dir, target, component, &m, noreplace || m.marker_there, err);
+        r = moved_locked(v, i, dir, target, component, &m, claim || m.marker_there, err);
     else /* which keys are where is for the store to tell */
         vfs_expire_below_locked(v, i);
     if (r == 0)

@@ -61,6 +61,13 @@ at_exit_two() {
     at_exit
 }
 trap at_exit_two EXIT
+client() { # client NAME MOUNT COUNT: with a cache of its own, as another machine has
+    local i
+    for i in $(seq "$3"); do
+        random_file "$SCRATCH/in$1/f" 3000000 "$1$i"
+        BORG_BASE_DIR=$SCRATCH/base$1 borg create --lock-wait 120 "$2/repo::$1-$i" "$SCRATCH/in$1" || return 1
+    done
+}
 rm -f "$SCRATCH/held" "$SCRATCH/free"
 borg with-lock "$BORG_REPO" bash -c ': >"$SCRATCH/held"; while [ ! -e "$SCRATCH/free" ]; do sleep 0.05; done' &
 holder=$!
@@ -69,6 +76,13 @@ refuse "borg create on the other host while locked" borg create --lock-wait 1 "$
 contains "it says why" "lock" "$(cat "$SCRATCH/refuse.out")"
 : >"$SCRATCH/free"
 check "the holder ends" wait $holder
+mkdir "$SCRATCH/inleft" "$SCRATCH/inright"
+client left "$MNT" 3 &
+left=$!
+client right "$OTHER" 3 || fail "the right client"
+check "the left client" wait $left
+equal "archives of both" "left-1 left-2 left-3 right-1 right-2 right-3 three two" "$(borg list --short | sort | paste -sd ' ' -)"
+check "borg check --verify-data of what both have stored" borg check --verify-data
 check "unmount" fusermount3 -u "$OTHER" || fail "fusermount3 -u $OTHER"
 poll 60 no_daemon "$OTHER" || fail "the daemon of $OTHER did not end"
 finish_fs
