@@ -27,9 +27,10 @@ struct upload {
     unsigned refs;       /* protected by lock, as all below */
     unsigned in_flight;
     bool completed;
-    bool kept;      /* is not aborted */
-    bool uncertain; /* a completion was sent whose effect is not known */
-    int result;     /* of the first failed part */
+    bool kept;        /* is not aborted */
+    bool uncertain;   /* a completion was sent whose effect is not known */
+    int result;       /* of the first failed part */
+    bool copy_failed; /* which was a copy */
     struct s3_error err;
     struct store_part *parts;
     uint32_t n_parts, alloc_parts;
@@ -343,6 +344,7 @@ static void part_done(void *ctx, int result, const struct s3_error *err)
         u->parts[p->number - 1].number = p->number;
     } else if (!u->result) {
         u->result = result;
+        u->copy_failed = p->copy;
         if (err)
             u->err = *err;
     }
@@ -482,6 +484,12 @@ int upload_wait(struct upload *u, struct s3_error *reterr)
     while (u->in_flight)
         pthread_cond_wait(&u->cond, &u->lock);
     return first_failure_locked(u, reterr);
+}
+
+bool upload_copy_failed(struct upload *u)
+{
+    SCOPE_LOCK(&u->lock);
+    return u->result && u->copy_failed;
 }
 
 void upload_drop_last(struct upload *u)

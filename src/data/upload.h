@@ -35,6 +35,8 @@ int upload_wait(struct upload *u, struct s3_error *reterr);
  * no other, results in. */
 int upload_complete(struct upload *u, const char *if_match, bool if_absent,
                     struct store_version *ret, struct s3_error *reterr);
+/* After upload_wait: the first failure was that of a copy. */
+bool upload_copy_failed(struct upload *u);
 /* Parts that were sent stay in memory for a while, as long as all of them fit: what was given to
  * upload_part, in order and without what was copied. After upload_wait: whether all of it is still
  * there. Also of an upload that has failed. */

@@ -181,7 +181,12 @@ static int store_content(struct writer *w, struct store_version *ret, bool *ret_
         return writer_commit_stage(w, ret, err);
     if (!w->upload && !w->base_keep && w->buffer.len <= first)
         return writer_put(w, ret, err);
-    return commit_upload(w, ret, err);
+    r = commit_upload(w, ret, err);
+    if (r && w->stage && w->no_copies) {
+        *err = (struct s3_error){0};
+        r = writer_commit_stage(w, ret, err);
+    }
+    return r;
 }
 
 static int commit_inside(struct writer *w, struct s3_error *reterr)

@@ -64,8 +64,9 @@ int writer_copy_range(struct writer *w, uint64_t offset, const struct writer_sou
         r = -EXDEV;
     if (!r) {
         r = append(w, source, length, &err);
-        if (r)
-            writer_keep_failure(w, r, &err);
+        /* What was not appended can be written. */
+        if (r && (r = writer_stream_failed(w, r, &err), !w->failed))
+            r = -EXDEV;
     }
     if (!r) {
         w->start += length;

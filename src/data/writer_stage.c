@@ -133,11 +133,22 @@ static int move_sent(struct writer *w, struct stage *s, struct s3_error *reterr)
     return upload_hand_out(w->upload, move_part, &m, &r) ? r : checkpoint(w, reterr);
 }
 
+/* Whether the upload has failed because the store cannot copy from this key. Ceph 16 decodes the
+ * name of a part's source twice, and does not find what has a percent sign in its own. */
+static void note_refused_copy(struct writer *w, const struct s3_error *err)
+{
+    if (!w->upload || !upload_copy_failed(w->upload))
+        return;
+    if (err->kind == S3_ERROR_UNSUPPORTED || (err->kind == S3_ERROR_SERVER && strchr(w->key, '%')))
+        w->no_copies = true;
+}
+
 int writer_stream_failed(struct writer *w, int result, const struct s3_error *err)
 {
     bool at_hand = w->start == w->base_keep;
     if (w->upload)
         (void)upload_wait(w->upload, NULL);
+    note_refused_copy(w, err);
     if (!at_hand && w->upload)
         at_hand = upload_is_retained(w->upload);
     if (!at_hand || writer_to_stage(w, NULL))
@@ -248,7 +259,7 @@ static int commit_parts(struct writer *w, struct store_version *ret, struct s3_e
     struct plan plan;
     struct plan_in in = {.extents = stage_extents(w->stage),
                          .size = w->size,
-                         .base_size = stage_base_size(w->stage),
+                         .base_size = w->no_copies ? 0 : stage_base_size(w->stage),
                          .part_size = w->d->write_part_size,
                          .part_size_max = w->d->write_part_max,
                          .parallel = w->d->parallel};
@@ -263,8 +274,13 @@ static int commit_parts(struct writer *w, struct store_version *ret, struct s3_e
     r = send_parts(w, &plan, err);
     plan_done(&plan);
     if (r) {
+        bool copied = !w->no_copies;
+        note_refused_copy(w, err);
         upload_free(TAKE_PTR(w->upload));
-        return r;
+        if (!copied || !w->no_copies)
+            return r;
+        *err = (struct s3_error){0};
+        return commit_parts(w, ret, err);
     }
     return complete(w, ret, err);
 }

@@ -184,6 +184,25 @@ static void failures_are_tried_again(void **state)
     }
 }
 
+/* Where the store cannot copy from a key, its bytes are fetched and sent. */
+static void without_copies(void **state)
+{
+    for (int staged = 0; staged < 2; staged++) {
+        struct bed b;
+        bed_open(&b, 2, NULL, NULL);
+        struct store_fault_rule rule = {.op = STORE_UPLOAD_PART_COPY, .error = S3_ERROR_SERVER};
+        assert_int_equal(store_fault_add(b.fault, &rule), 0);
+        struct store_version v;
+        bed_put(&b, "100%25", SEED, 30 * MIB, &v);
+        struct writer *w = open_writer(&b, "100%25", &v, 30 * MIB);
+        assert_int_equal(write_content(w, SEED, staged ? 20 * MIB : 30 * MIB, MIB), 0);
+        assert_int_equal(writer_commit(w, NULL, NULL), 0);
+        assert_true(object_has(&b, "100%25", SEED, 0, (staged ? 30 : 31) * MIB));
+        writer_free(w);
+        bed_close(&b);
+    }
+}
+
 /* The completion had its effect, and nobody could be asked: the next commit finds out, whether the
  * content has changed since or not. */
 static void doubtful_completions(void **state)
@@ -465,6 +484,7 @@ int main(void)
         cmocka_unit_test(small_change_of_a_large_object),
         cmocka_unit_test(holes_and_cuts),
         cmocka_unit_test(failures_are_tried_again),
+        cmocka_unit_test(without_copies),
         cmocka_unit_test(doubtful_completions),
         cmocka_unit_test(another_host_was_first),
         cmocka_unit_test(limit_of_the_local_disk),
