@@ -188,6 +188,7 @@ static void acknowledge_locked(struct writeback *wb, struct wb_op *op)
     struct wb_call *c = TAKE_PTR(op->call);
     struct wb_body *b = op->body;
     op->acked = true;
+    op->flush_seq = ++wb->acks;
     free(TAKE_PTR(op->record));
     /* Others may have it in memory, or not: only a new one is decided about. */
     if (b && b->data && !b->counted) {

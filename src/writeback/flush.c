@@ -38,14 +38,14 @@ static int wait_locked(struct wb_call *c, struct wb_key *k)
     struct wb_op *op;
     if (!f)
         return -ENOMEM;
-    *f = (struct wb_flush){.call = c, .key = k, .seq = wb->next_seq - 1};
+    *f = (struct wb_flush){.call = c, .key = k, .seq = wb->acks};
     if (k) {
         k->pins++;
         TAILQ_FOREACH (op, &k->ops, chain)
-            f->left += op->acked && covers(f, op);
+            f->left += covers(f, op);
     } else {
         TAILQ_FOREACH (op, &wb->ops, all)
-            f->left += op->acked && covers(f, op);
+            f->left += covers(f, op);
     }
     TAILQ_INSERT_TAIL(&wb->flushes, f, link);
     if (!f->left)

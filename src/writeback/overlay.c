@@ -127,7 +127,8 @@ int wb_link_locked(struct writeback *wb, struct wb_op *op, struct wb_key *k, str
     if (n && !op->edges)
         return -ENOMEM;
 
-    op->seq = op->flush_seq = wb->next_seq++;
+    op->seq = wb->next_seq++;
+    op->flush_seq = UINT64_MAX;
     op->since_ns = wb_now(wb);
     op->key = k;
     if (before)

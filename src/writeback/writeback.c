@@ -227,6 +227,7 @@ static int add_op_locked(struct writeback *wb, const struct wb_record *r)
     /* Sent before the crash, perhaps. */
     op->maybe_sent = true;
     op->acked = true;
+    op->flush_seq = ++wb->acks;
     if (op->cond == WB_PREV && TAILQ_FIRST(&k->ops) == op) {
         log_warn("'%s' was to follow a change that the journal does not have", k->key);
         op->cond = WB_ANY;

@@ -114,7 +114,7 @@ struct wb_op {
     uint64_t since_ns; /* monotonic */
     uint64_t ready_ns;
     uint64_t again_ns;  /* not before */
-    uint64_t flush_seq; /* the oldest change that this one stands for */
+    uint64_t flush_seq; /* when the oldest change that this one stands for was acknowledged */
     char *real_etag;    /* once stored */
     struct wb_call *call;
     struct wb_op *absorbs; /* takes the place of this one when journaled, and then has: */
@@ -143,7 +143,7 @@ struct wb_op {
 struct wb_flush {
     struct wb_call *call;
     struct wb_key *key; /* pinned; NULL = all */
-    uint64_t seq;
+    uint64_t seq;       /* acks when it began */
     uint64_t left;
     TAILQ_ENTRY(wb_flush) link;
 };
@@ -176,6 +176,7 @@ struct writeback {
     uint64_t bytes;
     uint64_t cached; /* bytes of bodies in memory */
     uint64_t next_seq;
+    uint64_t acks;  /* counts them */
     uint64_t stamp; /* counts ends and listings */
     struct wb_lists lists;
     struct wb_op_queue ghosts; /* by stamp */

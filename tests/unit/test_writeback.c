@@ -624,6 +624,46 @@ static void a_full_queue_makes_wait(void **state)
     close_bed(&b);
 }
 
+struct flushing {
+    struct bed *b;
+    int result;
+};
+
+static void *flush_all(void *arg)
+{
+    struct flushing *f = arg;
+    f->result = store_flush(f->b->wb, NULL, NULL);
+    return NULL;
+}
+
+/* A flush waits for what came before it, whatever else ends meanwhile. */
+static void a_flush_waits_for_its_own(void **state)
+{
+    struct bed b;
+    open_bed(&b, 2);
+    struct store_fault_rule hold = {.op = STORE_PUT, .prefix = "slow", .hold = true};
+    assert_int_equal(store_fault_add(b.fault, &hold), 0);
+    assert_int_equal(put(b.wb, "slow", "1", NULL, false, NULL), 0);
+    struct flushing f = {.b = &b, .result = 1};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, flush_all, &f), 0);
+    while (!store_fault_held(b.fault))
+        sched_yield();
+    for (int i = 0; i < 5; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "k%d", i);
+        assert_int_equal(put(b.wb, key, "2", NULL, false, NULL), 0);
+        assert_int_equal(store_flush(b.wb, key, NULL), 0);
+    }
+    assert_null(get(b.memory, "slow"));
+    assert_int_equal(pthread_tryjoin_np(thread, NULL), EBUSY);
+    assert_int_equal(store_fault_release(b.fault, 0), 1);
+    pthread_join(thread, NULL);
+    assert_int_equal(f.result, 0);
+    assert_non_null(get(b.memory, "slow"));
+    close_bed(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -644,6 +684,7 @@ int main(void)
         cmocka_unit_test(exclusive_creation_goes_through),
         cmocka_unit_test(removals_go_in_batches),
         cmocka_unit_test(a_full_queue_makes_wait),
+        cmocka_unit_test(a_flush_waits_for_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
