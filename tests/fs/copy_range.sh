@@ -10,13 +10,16 @@ SIZE=$((128 << 20))
 [ "$TEST_SERVER" = s3d ] || SIZE=$((40 << 20))
 random_file "$SCRATCH/big" $SIZE
 s3 put big "$SCRATCH/big"
+# What a journal acknowledges is copied later.
+counted=$TEST_SERVER${TEST_MOUNT_OPTIONS:+-}${TEST_MOUNT_OPTIONS:-}
+case $counted in s3d | s3d-posix*) counted=s3d ;; esac
 mount_fs -o metadata_ttl=600
 ls "$MNT" >/dev/null
 moved() { curl -sf "$S3_ENDPOINT/_s3d/counters" | awk '$1 == "bytes_in" || $1 == "bytes_out" {n += $2} END {print n + 0}'; }
 
-[ "$TEST_SERVER" != s3d ] || s3d_reset
+[ "$counted" != s3d ] || s3d_reset
 check "cp" cp "$MNT/big" "$MNT/copy"
-if [ "$TEST_SERVER" = s3d ]; then
+if [ "$counted" = s3d ]; then
     [ "$(moved)" -lt 1000000 ] || fail "cp of 128 MiB moved $(moved) bytes"
     contains "cp is a copy" "CopyObject=1 " "$(s3d_requests)"
 fi
@@ -25,7 +28,7 @@ check "the copy is the same" cmp "$SCRATCH/big" "$MNT/copy"
 s3d_cost() { # TITLE EXPECTED command...
     local title=$1 want=$2
     shift 2
-    [ "$TEST_SERVER" = s3d ] || { check "$title" "$@" && return; }
+    [ "$counted" = s3d ] || { check "$title" "$@" && return; }
     s3d_reset
     check "$title" "$@"
     equal "requests of: $title" "$want" "$(s3d_requests)"
@@ -100,6 +103,13 @@ put("old", b"old content, longer than the new")
 assert copy("tiny", "old", 10, so=0, do=0, flags=os.O_WRONLY) == 10
 assert get("old") == b"0123456789t, longer than the new"[:10] + b"old content, longer than the new"[10:]
 P
+case ${TEST_MOUNT_OPTIONS:-} in
+*writeback*) # the journal finds out, and keeps the loser's data: tests of lost+found
+    unmount_fs
+    equal "no unfinished uploads" "" "$(s3 uploads)"
+    exit 0
+    ;;
+esac
 # Another host has put the same name meanwhile.
 /usr/bin/python3 - "$MNT" <<'P' || fail "see above"
 import os, subprocess, sys

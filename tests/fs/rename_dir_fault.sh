@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # servers: s3d
+# modes: posix user
 # A rename of a directory whose old keys may not be deleted fails, and loses neither bytes nor modes:
 # the new names stay, with the marker that says where the modes are.
 . "$SOURCE_DIR/tests/lib/common.sh"
