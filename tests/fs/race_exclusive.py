@@ -180,7 +180,8 @@ def end(contenders):
 
 def announced(mounts):
     """RGW before 20 makes copies whatever the condition says, and the mounts have warned."""
-    return all("does not know conditional copies" in mounted.tail(m.log, 1000) for m in mounts)
+    words = ("does not know conditional copies", "renaming to a new name")
+    return all(any(w in mounted.tail(m.log, 1000) for w in words) for m in mounts)
 
 
 def main():
