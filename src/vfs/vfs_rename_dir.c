@@ -201,6 +201,7 @@ static int moved_locked(struct vfs *v, struct inode *i, struct inode *dir, struc
     vfs_expire_below_locked(v, i);
     if (r < 0)
         return r;
+    i->attr.ctime_ns = clock_realtime_ns(v->clock);
     i->marker = marker || m->marker_moved ? KNOWN_YES : KNOWN_NO;
     i->marker_own = false;
     r = follow_below_locked(v, i, m);
