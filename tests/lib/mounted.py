@@ -51,6 +51,7 @@ class Bed:
             sys.exit("run this through tests/run.sh, or see lib/mounted.py")
         confine.enter()
         os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+        os.environ.setdefault("XDG_CACHE_HOME", SCRATCH + "/cache")
         self.kind = os.environ.get("TEST_SERVER", "s3d")
         self.mounts = []
         self.server = None

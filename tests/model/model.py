@@ -368,6 +368,16 @@ class Run:
                 self.settle(name)
             self.settle("")
         self.target.kill_and_mount()
+        # What was noted is finished beside the first operations of the new mount.
+        end = time.monotonic() + 5
+        while True:
+            try:
+                self.do_check()
+                return
+            except Difference:
+                if time.monotonic() > end:
+                    raise
+            time.sleep(0.05)
 
     def do_check(self):
         timer = threading.Timer(HANG_SECONDS, self.target.kill)
