@@ -36,15 +36,6 @@ HANG_SECONDS = 120
 
 # What no version does: the errno that it answers with, and nothing is altered.
 UNSUPPORTED = {"basic": {"link": "EPERM"}, "full": {"link": "EPERM"}}
-# Of files larger than a part: what has left memory can neither be rewritten nor be read back.
-STREAMED = {"append", "write", "pwrite", "child_write", "ftruncate", "truncate", "read", "pread",
-            "get", "mmap_read", "mmap_write", "copy_range"}
-
-
-# What this version does not do yet: an errno with which nothing is altered. A row that goes is tested.
-LATER = {}
-WRITES = {"write", "pwrite", "child_write", "mmap_write", "ftruncate", "fallocate", "copy_range",
-          "fchmod", "futimens", "fsync", "fdatasync"}
 
 
 class Difference(Exception):
@@ -205,7 +196,6 @@ class Run:
         self.target, self.options = target, options
         self.full = options.profile == "full"
         self.unsupported = {} if options.dirs else UNSUPPORTED[options.profile]
-        self.later = {} if options.dirs else LATER
         shutil.rmtree(local_root, ignore_errors=True)
         os.mkdir(local_root)
         # As a bucket's root looks without options.
@@ -221,16 +211,6 @@ class Run:
     def opened(self, name):
         """Whether a descriptor stands for it or for something below."""
         return any(p == name or p.startswith(name + "/") for p in self.open_paths.values())
-
-    def size_of(self, op):
-        """Bytes of the file that the operation is about."""
-        about = op[2] if op[0] == "open" else op[1] if len(op) > 1 else None
-        try:
-            st = os.fstat(self.local.fds[about]) if isinstance(about, int) else \
-                os.stat(self.local.path(about))
-            return st.st_size if stat.S_ISREG(st.st_mode) else 0
-        except (OSError, KeyError, TypeError):
-            return 0
 
     def allowed(self, op):
         kind = op[0]
@@ -286,37 +266,20 @@ class Run:
         if kind in self.unsupported:
             self.step_unsupported(op, self.unsupported[kind])
             return
-        size = self.size_of(op)
         got = self.timed(op)
-        if self.is_limit(op, got, size):
+        if self.is_limit(op, got):
             return
-        # Part of a write may have been taken before the limit was met.
-        short = kind in ("write", "pwrite", "child_write") and got[0] == "ok" and \
-            got[1] < op[-2] and self.is_limit(op, ("error", "EOPNOTSUPP"), size)
-        self.local.cap = got[1] if short else None
         want = self.local.run(op)
-        self.local.cap = None
         if got != want:
             raise Difference(f"{op!r}\n  on the mount: {got}\n  locally:      {want}")
         if got[0] == "ok":
             self.track(op)
 
-    def is_limit(self, op, got, size):
-        """A refusal that this version announces."""
-        kind = op[0]
-        if kind == "fallocate" and got == ("error", self.later.get("fallocate")):
-            return True
-        if kind == "renameat2" and op[3] == ops.RENAME_EXCHANGE and \
-                got == ("error", self.later.get("exchange")):
-            return True
-        if kind in WRITES and got == ("error", self.later.get("unlinked")) and \
-                os.fstat(self.local.fds[op[3] if kind == "copy_range" else op[1]]).st_nlink == 0:
-            return True
-        # Of a file beyond the first part.
-        if got != ("error", self.later.get("large")) or kind not in STREAMED:
-            return False
-        extent = op[2] + op[3] if op[0] == "pwrite" else op[2] if "truncate" in op[0] else 0
-        return max(size, extent) > PART_SIZE
+    def is_limit(self, op, got):
+        """A refusal that is announced: two files are exchanged, directories are not."""
+        return not self.options.dirs and op[0] == "renameat2" and op[3] == ops.RENAME_EXCHANGE and \
+            got == ("error", "EINVAL") and \
+            any(os.path.isdir(self.local.path(name)) for name in op[1:3])
 
     def step_unsupported(self, op, announced):
         """On the mount alone. Whatever the kernel finds wrong with the names comes first."""

@@ -63,7 +63,6 @@ class Side:
     def __init__(self, root):
         self.root = root
         self.fds = {}
-        self.cap = None  # bytes that a write is cut to
 
     def path(self, name):
         """No operation leaves the folder, whatever a list to replay says."""
@@ -169,14 +168,14 @@ class Side:
         return digest(os.pread(self.fds[slot], length, offset))
 
     def op_write(self, slot, length, seed):
-        return os.write(self.fds[slot], content(length, seed)[:self.cap])
+        return os.write(self.fds[slot], content(length, seed))
 
     def op_pwrite(self, slot, offset, length, seed):
-        return os.pwrite(self.fds[slot], content(length, seed)[:self.cap], offset)
+        return os.pwrite(self.fds[slot], content(length, seed), offset)
 
     def op_child_write(self, slot, length, seed):
         fd = self.fds[slot]
-        return self.in_child(lambda: os.write(fd, content(length, seed)[:self.cap]))
+        return self.in_child(lambda: os.write(fd, content(length, seed)))
 
     def op_seek(self, slot, offset, whence):
         return os.lseek(self.fds[slot], offset, whence)
