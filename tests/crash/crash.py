@@ -166,8 +166,9 @@ class Step:
     """run(mnt) does it; change(world) is what it does to the names. loose: cut short, each name
     may be as before or as after (POSIX promises no more, e.g. for rm -r)."""
 
-    def __init__(self, name, run, change, loose=False):
+    def __init__(self, name, run, change, loose=False, claim=None):
         self.name, self.run, self.change, self.loose = name, run, change, loose
+        self.claim = claim  # a directory that may be there, empty, although nothing else was done
 
     def after(self, world):
         changed = dict(world)
@@ -184,7 +185,8 @@ def drive(run, steps, world):
         except OSError as e:
             if e.errno not in GONE or not run.died(20):
                 raise Failed(f"step '{step.name}': {e}; {mounted.tail(run.log)}") from None
-            return [world, after], step
+            claimed = [dict(world, **{step.claim: ("dir",)})] if step.claim else []
+            return [world, after] + claimed, step
         world = after
     return [world], None
 
@@ -274,11 +276,15 @@ def one(bed, name, point, n, steps, reached, options=(), again=None, trace_to=No
             run.mount(check=False, PAILFS_CRASH_AT=again)
             mounted.poll(60, lambda: run.daemon.poll() is not None or
                          run.status().get("recovery") == "done")
-            if run.daemon.poll() is None:
-                run.unmount()
-            elif run.daemon.returncode == -signal.SIGKILL:
+            try:
+                if run.daemon.poll() is None:
+                    run.unmount()
+            except Failed:
+                if not run.died(20):
+                    raise
+            if run.daemon.returncode == -signal.SIGKILL:
                 reached.add(again)
-            else:
+            elif run.daemon.returncode != 0:
                 raise Failed(f"exit status {run.daemon.returncode} of the recovery")
             run.clear()
         run.mount(**({"PAILFS_CRASH_TRACE": trace_to} if trace_to else {}))
@@ -292,7 +298,8 @@ def one(bed, name, point, n, steps, reached, options=(), again=None, trace_to=No
         log = mounted.tail(run.log, 40)
         raise Failed(f"{point}:{n}{' then ' + again if again else ''}, cut short: {cut.name if cut else 'nothing'}: {e}\n{log}") from None
     except Exception:
-        raise Failed(f"{point}:{n}: {traceback.format_exc()}\n{mounted.tail(run.log)}") from None
+        raise Failed(f"{point}:{n}: {traceback.format_exc()}\nexit status "
+                     f"{run.daemon and run.daemon.poll()}\n{mounted.tail(run.log)}") from None
     finally:
         run.kill()
         run.clear()
