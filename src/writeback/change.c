@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crash_point.h"
 #include "base/log.h"
 #include "store/store_limits.h"
 #include "writeback/writeback_impl.h"
@@ -210,6 +211,7 @@ static void journaled(void *ctx, int result)
 {
     struct wb_op *op = ctx;
     struct writeback *wb = op->call->wb;
+    CRASH_POINT("writeback.journaled");
     pthread_mutex_lock(&wb->lock);
     wb->tasks--;
     pthread_cond_broadcast(&wb->idle);
@@ -263,6 +265,7 @@ static void prepare_file(void *arg)
     const struct store_put_in *in = op->call->in;
     char etag[STORE_ETAG_SIZE];
     int r = wb_body_write(wb, op->seq, in->body, in->n_body, etag);
+    CRASH_POINT("writeback.file.written");
     pthread_mutex_lock(&wb->lock);
     wb->tasks--;
     pthread_cond_broadcast(&wb->idle);

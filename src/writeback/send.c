@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/crash_point.h"
 #include "base/log.h"
 #include "store/store_limits.h"
 
@@ -114,6 +115,7 @@ void wb_send_free_locked(struct wb_send *s)
 
 static void sent(void *ctx, int result, const struct s3_error *err)
 {
+    CRASH_POINT("writeback.sent");
     wb_outcome(ctx, result, err);
 }
 
@@ -463,6 +465,7 @@ static void rows_dropped(void *ctx, int result)
 {
     struct ending *e = ctx;
     struct writeback *wb = e->wb;
+    CRASH_POINT("writeback.dropped");
     pthread_mutex_lock(&wb->lock);
     wb->tasks--;
     if (result < 0)
