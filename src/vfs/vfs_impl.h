@@ -108,6 +108,7 @@ struct open_file {
     struct vfs_hidden *hidden;  /* where the content of that is; owned, NULL = with the writer */
     char stub[STORE_ETAG_SIZE]; /* of the empty object that made the file, while it is that */
     bool failed;                /* a commit failed, and somebody was told */
+    int refused;                /* what the store said to the last write, when that failed */
     bool lost_is_current;       /* lost+found has what was written, or could not have it */
     char *lost_path;            /* there; owned, NULL = nothing */
     bool pending;               /* in vfs.pending */

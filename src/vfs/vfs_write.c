@@ -216,6 +216,7 @@ void vfs_written_locked(struct vfs *v, struct open_file *of, uint64_t size)
     a->times_set = vfs_keeps_times_locked(v, of->inode);
     a->mtime_ns = a->ctime_ns = vfs_write_time_locked(v, of->inode);
     of->dirty = true;
+    of->refused = 0;
     of->lost_is_current = false;
 }
 
@@ -272,10 +273,15 @@ int vfs_write(struct vfs *v, struct vfs_file *file, uint64_t offset, const void 
         return r;
     of->dirty = true;
     pthread_mutex_unlock(&v->lock);
-    r = writer_write(of->writer, offset, buf, len, err);
+    struct s3_error local = {0};
+    r = writer_write(of->writer, offset, buf, len, &local);
     pthread_mutex_lock(&v->lock);
     if (r == 0)
         vfs_written_locked(v, of, end > of->inode->attr.size ? end : of->inode->attr.size);
+    else if (local.operation[0])
+        of->refused = r;
+    if (r < 0 && err)
+        *err = local;
     if (--of->writing == 0)
         pthread_cond_broadcast(&v->changed);
     return r;
@@ -333,6 +339,13 @@ int vfs_commit_content_locked(struct vfs *v, struct open_file *of, struct s3_err
     }
     if (!vfs_upload_pending(of))
         return 0;
+    /* The program may not have looked. What it had written before would take the place of the old
+     * object, as if it were all. */
+    if (of->refused) {
+        if (err)
+            s3_error_set(err, S3_ERROR_SERVER, "a write to it has failed");
+        return of->refused;
+    }
     if (i->parent && vfs_posix_deviates_locked(v, i) &&
         (r = vfs_posix_mark_locked(v, i->parent, err)) < 0)
         return r;
