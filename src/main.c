@@ -252,6 +252,8 @@ static int serve(struct app *app)
         return EXIT_SYSTEM;
     }
     r = fuse_mount_loop(app->mount);
+    if (app->start.writeback)
+        start_set_draining(&app->start, true);
     recover_end(&app->recover);
     atomic_store(&app->serving, false);
     pthread_join(app->signal_thread, NULL);
@@ -260,6 +262,7 @@ static int serve(struct app *app)
     if (sync_and_log(app) < 0 && r == 0)
         r = -EIO;
     drain(app);
+    start_set_draining(&app->start, false);
     log_info("'%s' is unmounted", app->options.mountpoint);
     return r < 0 ? EXIT_SYSTEM : EXIT_OK;
 }

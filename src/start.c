@@ -2,8 +2,11 @@
 #include "start.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -18,6 +21,11 @@
 #define START_ANSWER_MS  10000u
 /* A removal waits that long for others to share a request with. */
 #define WRITEBACK_LINGER_NS NS_PER_S
+/* In the folder of a mount that is no more, while its daemon stores what is pending. */
+#define DRAINING        "draining"
+#define SLOTS_LOOKED_AT 8u
+#define DRAIN_WAIT_NS   (60 * (uint64_t)NS_PER_S)
+#define DRAIN_POLL_NS   (100 * (uint64_t)NS_PER_MS)
 
 static uint32_t milliseconds(uint64_t ns)
 {
@@ -271,6 +279,72 @@ static int open_state(struct start *s, const struct conf_options *o, struct s3_e
     return 0;
 }
 
+void start_set_draining(const struct start *s, bool draining)
+{
+    CLEANUP_FREE char *path = NULL;
+    CLEANUP_FD int fd = -1;
+
+    if (!s->state_dir || asprintf(&path, "%s/" DRAINING, s->state_dir->path) < 0)
+        return;
+    if (draining)
+        fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    else
+        (void)unlink(path);
+}
+
+/* The slot is held by a mount that has ended for its users and is not done yet. */
+static bool slot_is_draining(const char *slot)
+{
+    CLEANUP_FREE char *mark = NULL, *lock = NULL;
+    CLEANUP_FD int fd = -1;
+
+    if (asprintf(&mark, "%s/" DRAINING, slot) < 0)
+        return false;
+    if (access(mark, F_OK) < 0 || asprintf(&lock, "%s/lock", slot) < 0)
+        return false;
+    fd = open(lock, O_RDWR | O_CLOEXEC);
+    return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+}
+
+/* Of the slots beside ours (state_dir.h): <id>, <id>.2 ... */
+static bool others_are_draining(const char *ours)
+{
+    CLEANUP_FREE char *base = strdup(ours);
+    char *end = base ? strrchr(base, '-') : NULL;
+
+    if (!end)
+        return false;
+    end[strcspn(end, ".")] = '\0';
+    for (unsigned slot = 1; slot <= SLOTS_LOOKED_AT; slot++) {
+        CLEANUP_FREE char *path = NULL;
+
+        if ((slot == 1 ? asprintf(&path, "%s", base) : asprintf(&path, "%s.%u", base, slot)) < 0)
+            return false;
+        if (strcmp(path, ours) != 0 && slot_is_draining(path))
+            return true;
+    }
+    return false;
+}
+
+/* What a mount before has acknowledged and not stored yet would be missing in this one, and be
+ * stored over what this one writes. */
+static int wait_for_drains(struct start *s, const struct conf_options *o, struct s3_error *reterr)
+{
+    uint64_t begin = clock_monotonic_ns(clock_system());
+
+    if (!s->state_dir || o->state_dir)
+        return 0;
+    start_set_draining(s, false);
+    while (others_are_draining(s->state_dir->path)) {
+        if (clock_monotonic_ns(clock_system()) - begin > DRAIN_WAIT_NS)
+            return s3_error_set(reterr, S3_ERROR_CONFIG,
+                                "a mount of this bucket that was unmounted is still storing what "
+                                "was written to it: try again when its daemon has ended");
+        clock_sleep_ns(clock_system(), DRAIN_POLL_NS);
+    }
+    return 0;
+}
+
 /* Without it a lost update is told, and what was written is gone. */
 static void open_lost(struct start *s, const struct conf_options *o)
 {
@@ -409,6 +483,9 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
     if (r < 0)
         return r;
     caps_begin(&s->caps, s->store);
+    r = wait_for_drains(s, o, reterr);
+    if (r < 0)
+        return r;
     open_lost(s, o);
     if (s->state) {
         r = store_ledger_new(s->store, s->state, NULL, &s->ledger);

@@ -38,6 +38,8 @@ int start_connect(struct start *s, const struct conf_options *o, struct s3_error
 /* The rest. notify: from fuse_mount_notify. */
 int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_notify notify,
                      struct s3_error *reterr);
+/* Tells mounts that come now whether this one, which nobody sees any more, still stores changes. */
+void start_set_draining(const struct start *s, bool draining);
 /* Frees all; takes a zeroed or half-made struct. */
 void start_done(struct start *s);
 

@@ -19,6 +19,17 @@ check "pailctl unmount" "$PAILCTL" unmount "$MNT"
 check "no daemon" no_daemon
 equal "stored by pailctl unmount" "a1 a2 a3 a4 a5" "$(s3 keys | paste -sd ' ' -)"
 
+# A mount that comes at once sees all of it.
+mount_fs -o writeback
+s3d_fault "op=PutObject key=e count=5 action=delay:1500"
+check "files" write_some e
+fusermount3 -u "$MNT" || fail "unmount"
+mount_fs
+equal "what the mount before wrote" e4 "$(cat "$MNT/e4")"
+equal "stored" 10 "$(s3 keys | wc -l)"
+s3 rm e1 e2 e3 e4 e5
+unmount_fs
+
 mount_fs -o writeback,retries=0,timeout=3,connect_timeout=2
 ls "$MNT" >"$SCRATCH/ls.out" || fail "ls"
 s3d_stop
