@@ -15,9 +15,10 @@
  * Life:    writer_new -> write/truncate/read -> writer_commit (any number) -> writer_free (aborts
  *          an upload that was not committed).
  * Threads: any; calls on one writer are serialised inside. Blocks for memory (back-pressure).
- * Errors:  the first failure of a stream's part stays: every later write and commit returns it
- *          until writer_free; the store's old object is untouched. What is staged is still there
- *          after any failure, and the next commit tries again. -ENOSPC: no room on the local disk;
+ * Errors:  a part that fails makes the writer staged when all that was sent is still at hand. What
+ * is staged is there after any failure, and the next commit tries again. Otherwise the failure
+ *          stays: every later write and commit returns it until writer_free; the store's old object
+ *          is untouched. -ENOSPC: no room on the local disk;
  *          what a write that failed was to replace may have changed in part. */
 #ifndef PAILFS_DATA_WRITER_H
 #define PAILFS_DATA_WRITER_H
