@@ -25,6 +25,42 @@ void writer_enter(struct writer *w)
     pthread_mutex_unlock(&w->lock);
 }
 
+void writer_reads_begin(struct writer *w)
+{
+    SCOPE_LOCK(&w->lock);
+    w->open_for_reads = true;
+    pthread_cond_broadcast(&w->idle);
+}
+
+void writer_reads_end(struct writer *w)
+{
+    SCOPE_LOCK(&w->lock);
+    w->open_for_reads = false;
+    while (w->reads)
+        pthread_cond_wait(&w->idle, &w->lock);
+}
+
+/* Enters, or false: reads beside who is inside, until leave_read. */
+static bool enter_to_read(struct writer *w)
+{
+    SCOPE_LOCK(&w->lock);
+    while (w->busy && !w->open_for_reads)
+        pthread_cond_wait(&w->idle, &w->lock);
+    bool alone = !w->busy;
+    if (alone)
+        w->busy = true;
+    else
+        w->reads++;
+    return alone;
+}
+
+static void leave_read(struct writer *w)
+{
+    SCOPE_LOCK(&w->lock);
+    if (--w->reads == 0)
+        pthread_cond_broadcast(&w->idle);
+}
+
 bool writer_try_enter(struct writer *w)
 {
     SCOPE_LOCK(&w->lock);
@@ -46,7 +82,7 @@ void writer_leave(struct writer *w)
 
     pthread_mutex_lock(&w->lock);
     w->busy = false;
-    pthread_cond_signal(&w->idle);
+    pthread_cond_broadcast(&w->idle);
     pthread_mutex_unlock(&w->lock);
 }
 
@@ -663,10 +699,13 @@ int writer_read(struct writer *w, uint64_t offset, void *buf, size_t len, size_t
                 struct s3_error *reterr)
 {
     *ret_len = 0;
-    writer_enter(w);
+    bool alone = enter_to_read(w);
     size_t n = offset < w->size ? (size_t)MIN((uint64_t)len, w->size - offset) : 0;
     int r = n ? read_inside(w, offset, buf, n, reterr) : 0;
-    writer_leave(w);
+    if (alone)
+        writer_leave(w);
+    else
+        leave_read(w);
     if (!r)
         *ret_len = n;
     return r;

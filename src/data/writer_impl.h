@@ -39,6 +39,11 @@ struct writer {
     pthread_mutex_t lock;
     pthread_cond_t idle;
     bool busy; /* protected by lock: one call at a time is inside */
+    /* Protected by lock: the one inside sends a stage that nobody changes, and reads of it run
+     * beside.
+     */
+    bool open_for_reads;
+    unsigned reads;
     /* Protected by lock; written by the one inside. */
     uint64_t size;
     bool dirty;
@@ -71,6 +76,9 @@ struct writer {
 /* One call at a time. */
 void writer_enter(struct writer *w);
 void writer_leave(struct writer *w);
+/* From begin to end nothing of the stage is changed. end waits for the reads. */
+void writer_reads_begin(struct writer *w);
+void writer_reads_end(struct writer *w);
 /* false when somebody is inside. */
 bool writer_try_enter(struct writer *w);
 

@@ -237,9 +237,11 @@ static int send_parts(struct writer *w, const struct plan *plan, struct s3_error
     if (r)
         return r;
     writer_set_guarantee(w, plan->largest);
+    writer_reads_begin(w);
     for (uint32_t i = 0; i < plan->n_parts && !r; i++)
         r = send_part(w, &plan->parts[i], err);
     int waited = upload_wait(w->upload, r ? NULL : err);
+    writer_reads_end(w);
     writer_set_guarantee(w, w->d->write_part_size);
     return r ? r : waited;
 }

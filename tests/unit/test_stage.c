@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include "data_bed.h"
@@ -451,6 +452,38 @@ static void going_back_in_a_stream(void **state)
     bed_close(&b);
 }
 
+static void *commit_thread(void *w)
+{
+    return (void *)(intptr_t)writer_commit(w, NULL, NULL);
+}
+
+/* A long upload does not keep others from reading the file. */
+static void reads_beside_a_commit(void **state)
+{
+    struct bed b;
+    bed_open(&b, 2, NULL, NULL);
+    struct store_version v;
+    bed_put(&b, "f", SEED, 60 * MIB, &v);
+    struct writer *w = open_writer(&b, "f", &v, 60 * MIB);
+    assert_int_equal(write_content(w, SEED + 1, 20 * MIB, 10 * MIB), 0);
+    struct store_fault_rule rule = {.op = STORE_UPLOAD_PART, .hold = true};
+    assert_int_equal(store_fault_add(b.fault, &rule), 0);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, commit_thread, w), 0);
+    while (!store_fault_held(b.fault))
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    assert_true(reads_as(w, SEED + 1, 20 * MIB, 10 * MIB));
+    assert_true(reads_as(w, SEED, 40 * MIB, 10 * MIB));
+    store_fault_clear(b.fault);
+    void *result;
+    store_fault_release(b.fault, 0);
+    assert_int_equal(pthread_join(thread, &result), 0);
+    assert_int_equal((intptr_t)result, 0);
+    assert_true(object_has(&b, "f", SEED + 1, 20 * MIB, 10 * MIB));
+    writer_free(w);
+    bed_close(&b);
+}
+
 /* Many at once stay within the memory that they share. */
 static void memory_is_shared(void **state)
 {
@@ -491,6 +524,7 @@ int main(void)
         cmocka_unit_test(content_outlives_the_object),
         cmocka_unit_test(what_was_sent_is_still_here),
         cmocka_unit_test(going_back_in_a_stream),
+        cmocka_unit_test(reads_beside_a_commit),
         cmocka_unit_test(memory_is_shared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
