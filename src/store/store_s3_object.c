@@ -88,10 +88,10 @@ int store_s3_prepare_head(struct store_s3_request *r)
     return r->s3_in.head.key ? 0 : -ENOMEM;
 }
 
-int store_s3_finish_head(struct store_s3_request *r, int result)
+/* Of HEAD and GET, whose inputs differ. */
+static int finish_object(struct store_s3_request *r, bool facts, int result)
 {
     struct s3_head_object_out *head = &r->s3_out.head;
-    const struct store_head_in *in = r->in;
     struct store_object *o = r->out;
 
     if (result < 0)
@@ -101,12 +101,18 @@ int store_s3_finish_head(struct store_s3_request *r, int result)
         return 0;
     }
     if (object_from_head(head, &head->arena, o) < 0 ||
-        (in->facts && take_facts(head, &head->arena, o) < 0)) {
+        (facts && take_facts(head, &head->arena, o) < 0)) {
         s3_head_object_out_done(head);
         return s3_error_set(&r->err, S3_ERROR_OUT_OF_MEMORY, "out of memory");
     }
     o->arena = head->arena;
     return 0;
+}
+
+int store_s3_finish_head(struct store_s3_request *r, int result)
+{
+    const struct store_head_in *in = r->in;
+    return finish_object(r, in->facts, result);
 }
 
 static int get_head(void *ctx, const struct s3_head_object_out *head)
@@ -156,7 +162,7 @@ int store_s3_finish_get(struct store_s3_request *r, int result)
     const struct store_get_in *in = r->in;
     struct store_object *o = r->out;
 
-    result = store_s3_finish_head(r, result);
+    result = finish_object(r, false, result);
     if (result < 0 || r->begun || !in->sink->begin || !o)
         return result;
     result = in->sink->begin(in->sink->ctx, o);
