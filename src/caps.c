@@ -82,6 +82,39 @@ void caps_init(struct caps *c, const char *endpoint, const char *server, struct 
 
 /* ---- the probe ---- */
 
+/* What the probe makes is noted before, so that a crash in the middle of it leaves nothing. */
+struct probe_notes {
+    uint64_t ids[2];
+    struct state_upload_note upload;
+};
+
+static void note_probe(struct caps *c, const char *key, struct probe_notes *n)
+{
+    const char *const tails[] = {"", STORE_S3_PROBE_COPY};
+    char text[128];
+
+    memset(n, 0, sizeof(*n));
+    for (size_t i = 0; c->state && i < 2; i++) {
+        (void)snprintf(text, sizeof(text), "%s%s", key, tails[i]);
+        (void)state_intent_begin(c->state, STATE_INTENT_DELETE, text, NULL, NULL, 0, &n->ids[i]);
+    }
+    n->upload = (struct state_upload_note){.what = STATE_UPLOAD_BEGIN, .key = key};
+    if (c->state)
+        (void)state_upload_write(c->state, &n->upload);
+}
+
+static void forget_probe(struct caps *c, struct probe_notes *n)
+{
+    struct state_upload_note end = {.what = STATE_UPLOAD_END, .row = n->upload.row};
+
+    for (size_t i = 0; i < 2; i++) {
+        if (n->ids[i])
+            (void)state_intent_end(c->state, n->ids[i]);
+    }
+    if (end.row)
+        (void)state_upload_write(c->state, &end);
+}
+
 static void *probe_main(void *arg)
 {
     CLEANUP_STRBUF struct strbuf text = STRBUF_INIT(TEXT_SIZE);
@@ -89,12 +122,16 @@ static void *probe_main(void *arg)
     struct store_caps found;
     struct s3_error err = {0};
     char key[sizeof(PROBE_KEY) + 16], described[1024];
+    struct probe_notes notes;
     uint64_t random = 0;
     int r;
 
     (void)!getrandom(&random, sizeof(random), 0);
     (void)snprintf(key, sizeof(key), PROBE_KEY "%016" PRIx64, random);
+    note_probe(c, key, &notes);
     r = store_s3_probe(c->store, key, &c->stop, &found, &err);
+    if (r == 0) /* else the next mount sees to what may be left */
+        forget_probe(c, &notes);
     if (r < 0) {
         if (r != -ECANCELED)
             log_info("which conditions the server holds could not be found out (%s): files are "

@@ -183,6 +183,9 @@ int store_ledger_new(struct store *inner, struct state *st, struct clock *clock,
 /* And the longest that a CREATE may have been on its way, tried several times. */
 #define WINDOW_AFTER_NS (180 * NS_PER_S)
 
+/* Keys below it have random names: every upload of one is ours (vfs, caps). */
+#define OWN_KEYS ".pailfs-unlinked/"
+
 /* Pages of uploads of one key that are looked at: more is not what a crash leaves. */
 #define PAGES_MAX 20
 
@@ -277,6 +280,12 @@ static int abort_lost(void *ctx, const struct store_upload_entry *u)
 
     if (strcmp(u->upload_id, s->probe_id) == 0)
         return 0;
+    if (strncmp(s->key, OWN_KEYS, strlen(OWN_KEYS)) == 0) {
+        r = abort_upload(s->l, s->key, u->upload_id);
+        s->aborted += r == 1;
+        s->failed = r < 0 ? r : s->failed;
+        return 0;
+    }
     r = store_call(s->l->inner, STORE_UPLOAD_PARTS, &in, &parts, NULL);
     n = parts.n_parts;
     store_parts_done(&parts);

@@ -30,6 +30,7 @@ void store_s3_set_caps(struct store *store, const struct store_caps *caps);
 /* Finds out what the server does, with about 15 requests on objects that begin with `key` and are
  * gone afterwards. Blocks; ends early when *stop is set. err is not NULL. A failure says nothing
  * about the server: no permission to write, a bucket whose versions cannot be deleted. */
+#define STORE_S3_PROBE_COPY "-copy"
 int store_s3_probe(struct store *store, const char *key, const atomic_bool *stop,
                    struct store_caps *ret, struct s3_error *err);
 /* What it puts before keys: "" or with a '/' at the end. Borrowed. */

@@ -236,7 +236,7 @@ int store_s3_probe(struct store *store, const char *key, const atomic_bool *stop
     int r;
 
     (void)snprintf(p.key, sizeof(p.key), "%s%s", p.s->prefix, key);
-    (void)snprintf(p.copy, sizeof(p.copy), "%s-copy", p.key);
+    (void)snprintf(p.copy, sizeof(p.copy), "%s" STORE_S3_PROBE_COPY, p.key);
     r = make(&p);
     if (r < 0)
         return r;
