@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# modes: posix
+# modes: none
 # Mode, owner and times as s3fs, AWS DataSync and FSx, rclone, s3cmd and gcsfuse keep them, in
 # directories with the markers that each of them makes; a change through the mount keeps the rest.
 . "$SOURCE_DIR/tests/lib/common.sh"

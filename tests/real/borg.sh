@@ -77,12 +77,15 @@ contains "it says why" "lock" "$(cat "$SCRATCH/refuse.out")"
 : >"$SCRATCH/free"
 check "the holder ends" wait $holder
 mkdir "$SCRATCH/inleft" "$SCRATCH/inright"
-client left "$MNT" 3 &
-left=$!
-client right "$OTHER" 3 || fail "the right client"
-check "the left client" wait $left
-equal "archives of both" "left-1 left-2 left-3 right-1 right-2 right-3 three two" "$(borg list --short | sort | paste -sd ' ' -)"
-check "borg check --verify-data of what both have stored" borg check --verify-data
+# RGW 16 ignores the conditions of copies and deletes (the mount says so): there one client at a time.
+if [ "$TEST_SERVER" != rgw ]; then
+    client left "$MNT" 3 &
+    left=$!
+    client right "$OTHER" 3 || fail "the right client"
+    check "the left client" wait $left
+    equal "archives of both" "left-1 left-2 left-3 right-1 right-2 right-3 three two" "$(borg list --short | sort | paste -sd ' ' -)"
+    check "borg check --verify-data of what both have stored" borg check --verify-data
+fi
 check "unmount" fusermount3 -u "$OTHER" || fail "fusermount3 -u $OTHER"
 poll 60 no_daemon "$OTHER" || fail "the daemon of $OTHER did not end"
-finish_fs
+finish_fs 'does not hold every condition'

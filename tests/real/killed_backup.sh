@@ -71,4 +71,4 @@ mkdir "$SCRATCH/b1" "$SCRATCH/b2"
 same_tree "borg's first" "$SCRATCH/first" "$SCRATCH/b1/tree"
 (cd "$SCRATCH/b2" && borg extract ::last) || fail "borg extract of the last"
 same_tree "borg's last" "$tree" "$SCRATCH/b2/tree"
-finish_fs
+finish_fs 'does not hold every condition'
