@@ -65,8 +65,10 @@ same_tree() { # same_tree TEXT A B [diff option...]
 }
 
 log_clean() {
-    local bad
-    bad=$(grep -vE ' (info|debug): ' "$LOG" | grep -vE "${1:-^$}")
+    local bad known='^$'
+    # Ceph 16 ignores some conditions, and the mount says so.
+    [ "$TEST_SERVER" != rgw ] || known='the server does not hold every condition'
+    bad=$(grep -vE ' (info|debug): ' "$LOG" | grep -vE "$known" | grep -vE "${1:-^$}")
     [ -z "$bad" ] || fail "lines in the log: $bad"
 }
 

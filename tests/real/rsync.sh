@@ -24,9 +24,9 @@ equal "an extended attribute after a remount" "a value" "$(getfattr --only-value
 check "boto3 compares" s3 tree "$tree" t/
 run "$tree/" "$MNT/t/"
 equal "nothing to do the second time" "" "$(transferred)"
-s3d_reset
+[ "$TEST_SERVER" != s3d ] || s3d_reset
 run "$tree/" "$MNT/t/"
-equal "requests of a run with nothing to do" "" "$(s3d_requests)"
+[ "$TEST_SERVER" != s3d ] || equal "requests of a run with nothing to do" "" "$(s3d_requests)"
 run --checksum "$tree/" "$MNT/t/"
 equal "nothing to do by checksum" "" "$(transferred)"
 echo more >>"$tree/name with blanks"
@@ -42,7 +42,6 @@ printf changed | dd of="$tree/small.bin" bs=1 seek=33333 conv=notrunc status=non
 run --inplace --no-whole-file "$tree/" "$MNT/t/"
 equal "one file changed" small.bin "$(transferred)"
 printf changed | dd of="$tree/large.bin" bs=1 seek=7654321 conv=notrunc status=none
-s3d_reset
 run --inplace --no-whole-file "$tree/" "$MNT/t/"
 equal "one large file changed" large.bin "$(transferred)"
 remount_fs
