@@ -143,6 +143,8 @@ static void note_copied_locked(struct mover *mv, const char *source, const char 
     int r = set_add(&mv->set, version_hash('s', source, etag));
     if (r == 0)
         r = set_add(&mv->set, version_hash('t', key, version->etag));
+    if (r == 0)
+        r = set_add(&mv->set, version_hash('k', key, ""));
     if (r < 0 && mv->result == 0)
         mv->result = r;
     m->n++;
@@ -352,6 +354,28 @@ static int copy_all(struct mover *mv, struct s3_error *err)
     return r < 0 ? r : mv->result;
 }
 
+/* Two hosts that rename to one name that is empty, or becomes so, each look after their copies are
+ * there: one of them at least sees the other's, and takes its own away. The first page tells; what
+ * programs lock with is small. */
+static int check_alone(struct mover *mv, struct s3_error *err)
+{
+    struct move_cursor c = {.prefix = mv->m->to};
+    struct store_page page = {0};
+    int r = move_next_page(mv->v, &c, &page, err);
+    bool have = r > 0;
+    for (size_t i = 0; r > 0 && i < page.n_entries; i++) {
+        const char *key = page.entries[i].key;
+        if (strcmp(key, mv->m->to) != 0 && !set_has(&mv->set, version_hash('k', key, ""))) {
+            s3_error_set(err, S3_ERROR_CONFLICT, "'%s' was made meanwhile", key);
+            r = -ENOTEMPTY;
+        }
+    }
+    if (have)
+        store_page_done(&page);
+    free(c.token);
+    return MIN(r, 0);
+}
+
 /* ---- deletes ---- */
 
 /* Of one side all that still is what was copied, or what the copies made. The marker of the prefix
@@ -406,6 +430,8 @@ int vfs_move_tree(struct vfs *v, struct vfs_move *m, struct s3_error *err)
     struct mover mv = {.v = v, .m = m, .next_progress_ns = vfs_after(vfs_now(v), PROGRESS_NS)};
     pthread_mutex_init(&mv.lock, NULL);
     int r = copy_all(&mv, err);
+    if (r == 0)
+        r = check_alone(&mv, err);
     CRASH_POINT("rename.copied");
     if (r == 0 && m->all_copied)
         m->all_copied(m->ctx);

@@ -4,10 +4,12 @@
  * mount's lock is not held.
  *
  * Safety:  a copy is of the version that was listed, and replaces nothing where the store keeps
- *          conditions of copies. Of every copy a hash of (key, ETag) is kept, 16 bytes for each
- *          side: before the deletes the old keys are listed anew, and only what still is the
+ *          conditions of copies. Of every copy hashes of its keys and ETags are kept, 48 bytes a
+ *          file: before the deletes the old keys are listed anew, and only what still is the
  * version that was copied goes, a page at a time. What another host stores between the listing of
  *          a page and the delete of its keys, one round trip, is lost.
+ *          When all copies are there the new names are listed once: another host's among them are
+ *          a conflict, -ENOTEMPTY.
  * Failure: before the last copy is there the copies are taken away again, in the same manner; after
  *          it the new keys stay, whatever happens. */
 #ifndef PAILFS_VFS_VFS_MOVE_H

@@ -46,7 +46,7 @@ static void test_pages(void **state)
     fixture_expect(&f, "list 1");
     assert_int_equal(fixture_rename(&f, "d", "e", 0), 0);
     /* What is absent is asked for; then each page twice. */
-    fixture_expect(&f, "list 7, put 1, copy 2500, delete-many 3");
+    fixture_expect(&f, "list 8, put 1, copy 2500, delete-many 3");
     assert_int_equal(store_memory_object_count(f.memory), 2503);
     for (int i = 0; i < 2500; i += 499) {
         char path[64];
@@ -145,6 +145,29 @@ static void test_new_name_is_taken_meanwhile(void **state)
     fixture_done(&f);
 }
 
+/* What another host renames to the same name at the same time has other keys: nothing is replaced,
+ * but the two directories must not become one. */
+static void test_new_name_is_shared_meanwhile(void **state)
+{
+    struct fixture f;
+    fixture_init(&f, NULL);
+    fixture_object(&f, "d/ours", "a");
+    fixture_object(&f, "e/", "");
+    (void)fixture_ls(&f, "", false);
+    struct job j = {.f = &f};
+    pthread_t thread;
+    begin_hold(&f, STORE_COPY, "e/ours");
+    assert_int_equal(pthread_create(&thread, NULL, rename_job, &j), 0);
+    while (store_fault_held(f.fault) == 0)
+        sched_yield();
+    fixture_object(&f, "e/theirs", "theirs");
+    store_fault_release(f.fault, 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(j.result, -ENOTEMPTY);
+    assert_string_equal(fixture_keys(&f), "d/ours e/ e/theirs ");
+    fixture_done(&f);
+}
+
 static void test_lost_answer(void **state)
 {
     struct fixture f;
@@ -175,6 +198,7 @@ int main(void)
         cmocka_unit_test(test_fails_while_copying),
         cmocka_unit_test(test_others_meanwhile),
         cmocka_unit_test(test_new_name_is_taken_meanwhile),
+        cmocka_unit_test(test_new_name_is_shared_meanwhile),
         cmocka_unit_test(test_lost_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
