@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: posix user
 # servers: s3d
 # Attributes that could not be stored yet are shown, tried again, and not lost by kill -9: the next
 # mount stores them.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: posix user
 # Two hosts on one bucket: whatever they do to one file or name at the same time, nothing that was
 # acknowledged is lost, nothing is mixed, and exactly one of two that exclude each other succeeds.
 # limit: 400

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: posix user
 # servers: s3d
 # What attributes cost in the order in which programs set them: at most one copy, and none when the
 # upload or a rename takes them along.

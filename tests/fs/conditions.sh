@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: posix user
 # What a server does with conditions is found out at the first change, kept, and shown; a mount that
 # only reads asks nothing; nothing stays in the bucket. What is ignored is looked after.
 . "$SOURCE_DIR/tests/lib/common.sh"

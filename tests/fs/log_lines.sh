@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: posix user
 # servers: s3d
 # A failure is one line that names the object as it is called in the bucket; a handle that goes on
 # writing after it adds none; and a request is tried as often as --help says.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: posix user
 # pailctl lost: what lost to another host is listed, put back and forgotten, with the mount and without.
 . "$SOURCE_DIR/tests/lib/common.sh"
 server_start

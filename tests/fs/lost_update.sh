@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: posix user
 # Two hosts change one file: the second to close gets ESTALE and the first one's object stays. Two
 # make one file with O_EXCL: the second gets EEXIST. What the losers wrote is in lost+found, once each.
 . "$SOURCE_DIR/tests/lib/common.sh"

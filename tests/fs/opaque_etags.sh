@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: posix user
 # ETags that are no MD5 (SSE-KMS), a versioned bucket: whoever lost an answer loses no data, and what is
 # removed or replaced through the mount is an older version afterwards, never deleted for good.
 # servers: s3d

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: posix user
 # servers: s3d
 # A rename that S3 refuses is an error at the call, and neither the old file nor the one in its place is harmed;
 # copies that fail inside a 200 do so too; what passes is tried again.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: posix user
 # Two mounts of one bucket: what one has closed the other sees after its TTL; mkdir has one winner.
 . "$SOURCE_DIR/tests/lib/common.sh"
 server_start

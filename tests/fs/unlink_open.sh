@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: posix user
 # The name of a removed file goes at once, for everybody; who writes it goes on to work with it, and
 # nothing of that is ever stored.
 . "$SOURCE_DIR/tests/lib/common.sh"

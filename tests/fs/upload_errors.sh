@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: posix user
 # servers: s3d
 # An upload that fails is reported by close or fsync, and the old object stays whole.
 . "$SOURCE_DIR/tests/lib/common.sh"

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: posix user
 # Extended attributes: user.* in s3fs' form, errnos, other namespaces free, tools that carry them.
 . "$SOURCE_DIR/tests/lib/common.sh"
 server_start

@@ -58,6 +58,8 @@ poll() { # poll SECONDS command...
 }
 s3() { # boto3 as the second opinion: tests/lib/s3.py COMMAND...
     local rc
+    # With writeback the bucket follows the mount.
+    [[ ${TEST_MOUNT_OPTIONS:-} != *writeback* ]] || ! mountpoint -q "$MNT" || "$PAILCTL" flush "$MNT" >/dev/null
     /usr/bin/python3 "$SOURCE_DIR/tests/lib/s3.py" "$@"
     rc=$?
     [ $rc = 0 ] || echo "s3.py $*: exit status $rc" >&2
