@@ -470,6 +470,7 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
         .negative_ttl_ns = o->negative_ttl,
         .fsync_local = o->fsync == CONF_FSYNC_LOCAL,
         .key_max = S3_KEY_MAX - strlen(o->prefix),
+        .attrs_at_once = o->writeback,
         .background = true,
         .root_has_key = *o->prefix != '\0',
         .notify = notify,

@@ -74,6 +74,9 @@ struct vfs_options {
     uint64_t negative_ttl_ns; /* an absent name; 0 = always asked for */
     size_t key_max;           /* bytes of a key without the mount's prefix; 0 = 1,024 */
     bool fsync_local;         /* fsync does not wait for a store that acknowledges early */
+    /* Attributes do not wait to be stored together: the store acknowledges from a local journal,
+     * which keeps them over a crash and makes one of what follows each other. */
+    bool attrs_at_once;
     bool background;          /* attributes are stored from threads of its own; else by vfs_tick */
     bool root_has_key;        /* the mount has a prefix, so its root can have a marker */
     unsigned parallel;        /* requests of one operation under way; 0 = 16 */

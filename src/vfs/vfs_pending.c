@@ -59,7 +59,7 @@ static void wake_locked(struct vfs *v)
 bool vfs_pending_add_locked(struct vfs *v, struct open_file *of)
 {
     uint64_t now = vfs_now(v);
-    if (v->stopping || (!of->pending && v->n_pending >= PENDING_MAX))
+    if (v->stopping || v->opts.attrs_at_once || (!of->pending && v->n_pending >= PENDING_MAX))
         return false;
     if (of->pending) {
         remove_locked(v, of);
