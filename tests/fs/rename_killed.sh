@@ -34,7 +34,10 @@ else
     stops=("" "")
 fi
 for stop in "${stops[@]}"; do
-    if [ -n "$stop" ]; then s3d_fault "$stop action=hang"; fi
+    if [ -n "$stop" ]; then
+        s3d_reset # of what the recovery before sent
+        s3d_fault "$stop action=hang"
+    fi
     mv "$MNT/$from" "$MNT/$to" 2>/dev/null &
     mover=$!
     if [ -n "$stop" ]; then
@@ -44,7 +47,6 @@ for stop in "${stops[@]}"; do
         *) done_enough() { [ "$(s3d_count DeleteObjects)" -gt 0 ]; } ;;
         esac
         check "the rename is under way: $stop" poll 30 done_enough
-        s3d_reset
     else
         poll 5 test "$(under $to)" -gt 10
     fi
