@@ -17,6 +17,17 @@ static bool can_read(int flags)
     return (flags & O_ACCMODE) != O_WRONLY;
 }
 
+/* A write that goes past the page cache drops what is cached of its range before it gets here; a
+ * reader could cache the old bytes again in between, and they would stay. So the first handle of a
+ * file decides: when it only writes, it and all that are opened beside it go past the cache. A
+ * write drops set-user-ID bits, but the kernel does that on the way through its cache. */
+static bool is_direct_locked(const struct inode *i, int flags)
+{
+    if (i->direct_writers > 0)
+        return true;
+    return !can_read(flags) && i->handles == 0 && !(i->attr.mode & (S_ISUID | S_ISGID));
+}
+
 static struct vfs_file *new_file_locked(struct inode *i, int flags)
 {
     struct vfs_file *f = calloc(1, sizeof(*f));
@@ -24,14 +35,26 @@ static struct vfs_file *new_file_locked(struct inode *i, int flags)
         return NULL;
     f->inode = inode_ref(i);
     f->flags = flags;
+    f->direct = is_direct_locked(i, flags);
+    i->handles++;
+    if (f->direct && for_writing(flags))
+        i->direct_writers++;
     if (can_read(flags))
         i->readers++;
     return f;
 }
 
+bool vfs_file_is_direct(const struct vfs_file *file)
+{
+    return file->direct;
+}
+
 static void free_file_locked(struct vfs *v, struct vfs_file *f)
 {
     vfs_reader_drop_locked(v, f);
+    f->inode->handles--;
+    if (f->direct && for_writing(f->flags))
+        f->inode->direct_writers--;
     if (can_read(f->flags))
         vfs_reader_left_locked(v, f->inode);
     inode_unref(&v->inodes, f->inode);

@@ -125,6 +125,7 @@ struct open_file {
 struct vfs_file {
     struct inode *inode; /* referenced */
     int flags;           /* of open(2) */
+    bool direct;         /* vfs_file_is_direct */
     /* The page cache was kept at the open, with bytes of that version; "" = it was not. */
     char kept_etag[STORE_ETAG_SIZE];
     uint64_t kept_changes; /* inode->changes then */

@@ -287,6 +287,19 @@ int vfs_write(struct vfs *v, struct vfs_file *file, uint64_t offset, const void 
     return r;
 }
 
+void vfs_drop_set_ids(struct vfs *v, struct vfs_file *file)
+{
+    struct inode *i = file->inode;
+    SCOPE_LOCK(&v->lock);
+    mode_t mode = i->attr.mode & ~(mode_t)S_ISUID;
+    if (mode & S_IXGRP)
+        mode &= ~(mode_t)S_ISGID;
+    if (!file->open || mode == i->attr.mode)
+        return;
+    i->attr.mode = mode;
+    file->open->attrs_dirty = true;
+}
+
 /* ---- commit ---- */
 
 void vfs_committed_locked(struct vfs *v, struct open_file *of, const struct store_version *version,

@@ -21,6 +21,39 @@ with mmap.mmap(fd, 0) as m:
     m.flush()
 os.close(fd)
 P
+/usr/bin/python3 - "$MNT" <<'P' || fail "see above"
+import mmap, os, sys
+# Mapped before a writer comes: what is written is in the mapping at once.
+path = sys.argv[1] + "/mapped"
+with open(path, "wb") as f:
+    f.write(b"a" * 10000)
+reader = os.open(path, os.O_RDONLY)
+with mmap.mmap(reader, 0, prot=mmap.PROT_READ) as m:
+    assert m[4990:5010] == b"a" * 20
+    writer = os.open(path, os.O_WRONLY)
+    os.pwrite(writer, b"b" * 10, 5000)
+    assert m[4990:5020] == b"a" * 10 + b"b" * 10 + b"a" * 10, m[4990:5020]
+    os.close(writer)
+os.close(reader)
+# A writer alone goes past the page cache: who opens the file beside it sees each write, too.
+path = sys.argv[1] + "/growing"
+writer = os.open(path, os.O_WRONLY | os.O_CREAT)
+os.write(writer, b"1" * 100)
+reader = os.open(path, os.O_RDONLY)
+for i in range(200):
+    size = 100 * (i + 1)
+    assert os.fstat(reader).st_size == size
+    assert os.pread(reader, 1 << 20, 0) == b"1" * size
+    os.write(writer, b"1" * 100)
+with mmap.mmap(reader, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ) as m:
+    assert m[:] == b"1" * 20100
+os.close(writer)
+os.close(reader)
+reader = os.open(path, os.O_RDONLY)
+with mmap.mmap(reader, 0, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ) as m:
+    assert m[:] == b"1" * 20100
+os.close(reader)
+P
 check "seen at once" cmp "$SCRATCH/want" "$MNT/f"
 remount_fs
 check "and after a remount" cmp "$SCRATCH/want" "$MNT/f"

@@ -488,6 +488,66 @@ static void test_truncated_for_reading(void **state)
     fixture_done(&f);
 }
 
+/* Write-only handles go past the page cache, and so does what is opened beside them: a page that a
+ * reader caches while a write is on its way would stay. Where a reader is there first, none do. */
+static void test_who_goes_past_the_page_cache(void **state)
+{
+    struct fixture f;
+    struct vfs_file *writer, *reader, *other;
+    fixture_init(&f, NULL);
+    assert_int_equal(fixture_create(&f, "a", O_WRONLY, 0644, &writer), 0);
+    assert_true(vfs_file_is_direct(writer));
+    assert_int_equal(fixture_open(&f, "a", O_RDONLY, &reader), 0);
+    assert_true(vfs_file_is_direct(reader));
+    assert_int_equal(fixture_close(&f, writer), 0);
+    assert_int_equal(fixture_open(&f, "a", O_RDONLY, &other), 0);
+    assert_false(vfs_file_is_direct(other));
+    assert_int_equal(fixture_close(&f, reader), 0);
+    assert_int_equal(fixture_open(&f, "a", O_WRONLY, &writer), 0);
+    assert_false(vfs_file_is_direct(writer));
+    assert_int_equal(fixture_close(&f, other), 0);
+    assert_int_equal(fixture_close(&f, writer), 0);
+    assert_int_equal(fixture_open(&f, "a", O_RDWR, &other), 0);
+    assert_false(vfs_file_is_direct(other));
+    assert_int_equal(fixture_close(&f, other), 0);
+    assert_int_equal(fixture_open(&f, "a", O_WRONLY, &writer), 0);
+    assert_true(vfs_file_is_direct(writer));
+    assert_int_equal(fixture_open(&f, "a", O_RDWR, &other), 0);
+    assert_true(vfs_file_is_direct(other));
+    assert_int_equal(fixture_close(&f, writer), 0);
+    /* It writes, too. */
+    assert_int_equal(fixture_open(&f, "a", O_RDONLY, &reader), 0);
+    assert_true(vfs_file_is_direct(reader));
+    assert_int_equal(fixture_close(&f, other), 0);
+    assert_int_equal(fixture_close(&f, reader), 0);
+    fixture_done(&f);
+}
+
+static void test_set_ids_and_writes(void **state)
+{
+    struct fixture f;
+    struct vfs_file *writer;
+    struct vfs_entry e;
+    fixture_init(&f, NULL);
+    assert_int_equal(fixture_write(&f, "a", "x"), 0);
+    assert_int_equal(fixture_open(&f, "a", O_WRONLY, &writer), 0);
+    assert_int_equal(fixture_chmod(&f, "a", 06755), 0);
+    vfs_drop_set_ids(f.vfs, writer);
+    assert_int_equal(fixture_lookup(&f, "a", &e), 0);
+    assert_int_equal(e.st.st_mode & 07777, 0755);
+    /* Without the right to execute it for the group, it is a lock. */
+    assert_int_equal(fixture_chmod(&f, "a", 06745), 0);
+    vfs_drop_set_ids(f.vfs, writer);
+    assert_int_equal(fixture_lookup(&f, "a", &e), 0);
+    assert_int_equal(e.st.st_mode & 07777, 02745);
+    assert_int_equal(fixture_close(&f, writer), 0);
+    /* The kernel does it, on the way through its cache. */
+    assert_int_equal(fixture_open(&f, "a", O_WRONLY, &writer), 0);
+    assert_false(vfs_file_is_direct(writer));
+    assert_int_equal(fixture_close(&f, writer), 0);
+    fixture_done(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -512,6 +572,8 @@ int main(void)
         cmocka_unit_test(test_refused_condition),
         cmocka_unit_test(test_first_write_after_unlink),
         cmocka_unit_test(test_truncated_for_reading),
+        cmocka_unit_test(test_who_goes_past_the_page_cache),
+        cmocka_unit_test(test_set_ids_and_writes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
