@@ -44,7 +44,7 @@ void wb_body_unref_locked(struct writeback *wb, struct wb_body *b)
     }
     b->next_dead = wb->dead;
     wb->dead = b;
-    pthread_cond_signal(&wb->wake);
+    wb_wake_locked(wb);
 }
 
 void wb_bodies_remove(struct writeback *wb, struct wb_body *dead)

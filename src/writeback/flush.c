@@ -65,7 +65,7 @@ void wb_hurry_locked(struct writeback *wb)
         op->again_ns = 0;
         wb_enqueue_locked(wb, op);
     }
-    pthread_cond_signal(&wb->wake);
+    wb_wake_locked(wb);
 }
 
 int wb_wait_for_key_locked(struct wb_call *c, struct wb_key *k)

@@ -24,7 +24,7 @@ static void lose_end_locked(struct writeback *wb, struct wb_op *op)
 {
     op->state = WB_ENDING;
     wb_queue_locked(&wb->endings, op);
-    pthread_cond_signal(&wb->wake);
+    wb_wake_locked(wb);
 }
 
 static void keep_lost(void *arg)

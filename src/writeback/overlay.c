@@ -263,7 +263,7 @@ void wb_unlink_locked(struct writeback *wb, struct wb_op *op)
     wb_key_put_locked(wb, k);
     let_in_locked(wb);
     pthread_cond_broadcast(&wb->idle);
-    pthread_cond_signal(&wb->wake);
+    wb_wake_locked(wb);
 }
 
 /* ---- taking the place of the change before ---- */
@@ -354,7 +354,7 @@ void wb_enqueue_locked(struct writeback *wb, struct wb_op *op)
         return;
     op->ready_ns = wb_now(wb);
     wb_queue_locked(queue_for(wb, op), op);
-    pthread_cond_signal(&wb->wake);
+    wb_wake_locked(wb);
 }
 
 void wb_dequeue_locked(struct wb_op *op)

@@ -102,7 +102,7 @@ void wb_send_free_locked(struct wb_send *s)
     s->wb->running--;
     s->wb->running_bytes -= s->bytes;
     s->wb->running_deletes -= s->batch != NULL;
-    pthread_cond_signal(&s->wb->wake);
+    wb_wake_locked(s->wb);
     pthread_cond_broadcast(&s->wb->idle);
     arena_done(&s->arena);
     free(s->batch);
@@ -610,7 +610,10 @@ static void wait_locked(struct writeback *wb, uint64_t now, uint64_t when)
     ns += (uint64_t)t.tv_nsec;
     t.tv_sec += (time_t)(ns / (uint64_t)NS_PER_S);
     t.tv_nsec = (long)(ns % (uint64_t)NS_PER_S);
+    wb->resting = true;
+    pthread_cond_broadcast(&wb->idle);
     (void)pthread_cond_timedwait(&wb->wake, &wb->lock, &t);
+    wb->resting = false;
 }
 
 void *wb_sender_main(void *arg)

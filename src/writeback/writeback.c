@@ -272,7 +272,7 @@ static void writeback_free(struct store *s)
     struct writeback *wb = CONTAINER_OF(s, struct writeback, store);
     pthread_mutex_lock(&wb->lock);
     wb->stopping = true;
-    pthread_cond_signal(&wb->wake);
+    wb_wake_locked(wb);
     pthread_mutex_unlock(&wb->lock);
     if (wb->sender_started)
         pthread_join(wb->sender, NULL);
@@ -421,7 +421,7 @@ bool writeback_drain(struct store *s, uint64_t timeout_ns)
     t.tv_nsec = (long)(timeout_ns % (uint64_t)NS_PER_S);
     SCOPE_LOCK(&wb->lock);
     wb->draining++;
-    pthread_cond_signal(&wb->wake);
+    wb_wake_locked(wb);
     int r = 0;
     while (wb->n_ops && r != ETIMEDOUT)
         r = pthread_cond_timedwait(&wb->idle, &wb->lock, &t);
@@ -439,5 +439,17 @@ void writeback_kick(struct store *s)
 {
     struct writeback *wb = CONTAINER_OF(s, struct writeback, store);
     SCOPE_LOCK(&wb->lock);
-    pthread_cond_signal(&wb->wake);
+    wb_wake_locked(wb);
+}
+
+bool writeback_settle(struct store *s)
+{
+    struct writeback *wb = CONTAINER_OF(s, struct writeback, store);
+    SCOPE_LOCK(&wb->lock);
+    wb->draining++;
+    wb_wake_locked(wb);
+    while (wb->n_ops && (wb->running || wb->tasks || !wb->resting))
+        pthread_cond_wait(&wb->idle, &wb->lock);
+    wb->draining--;
+    return wb->n_ops == 0;
 }

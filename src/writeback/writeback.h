@@ -73,7 +73,10 @@ void writeback_stats(struct store *s, struct writeback_stats *ret);
 bool writeback_drain(struct store *s, uint64_t timeout_ns);
 /* As store_free, but the inner store stays: for tests, as a process that is killed. */
 void writeback_leave(struct store *s);
-/* Looks at the clock now: for tests, whose clock stands still. */
+/* For tests, whose clock stands still: looks at the clock now. */
 void writeback_kick(struct store *s);
+/* As writeback_drain, but returns when nothing goes on before the clock moves. true: nothing is
+ * pending. */
+bool writeback_settle(struct store *s);
 
 #endif

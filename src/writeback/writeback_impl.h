@@ -169,6 +169,7 @@ struct writeback {
     pthread_cond_t idle; /* something ended */
     /* protected by lock: */
     bool stopping;
+    bool resting; /* the sender has nothing to do before a certain time, or is woken */
     struct key_table keys;
     struct alias_table *aliases;
     struct wb_op_all ops; /* by number */
@@ -226,6 +227,11 @@ int wb_no_memory(struct s3_error *err);
 int wb_no_such_key(const char *key, struct s3_error *err);
 int wb_precondition(const char *key, struct s3_error *err);
 uint64_t wb_now(const struct writeback *wb);
+static inline void wb_wake_locked(struct writeback *wb)
+{
+    wb->resting = false;
+    pthread_cond_signal(&wb->wake);
+}
 
 /* ---- overlay.c: keys, chains, what waits for what ---- */
 
