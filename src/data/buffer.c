@@ -228,6 +228,24 @@ void buffer_read(const struct buffer *b, uint64_t offset, void *data, size_t len
     }
 }
 
+size_t buffer_pieces(uint64_t offset, size_t len)
+{
+    return len ? (offset + len - 1) / DATA_BLOCK_SIZE - offset / DATA_BLOCK_SIZE + 1 : 0;
+}
+
+size_t buffer_point(const struct buffer *b, uint64_t offset, size_t len, struct iovec *iov)
+{
+    size_t n = 0;
+    while (len) {
+        size_t at = offset % DATA_BLOCK_SIZE;
+        size_t part = MIN(len, DATA_BLOCK_SIZE - at);
+        iov[n++] = (struct iovec){b->blocks[offset / DATA_BLOCK_SIZE] + at, part};
+        offset += part;
+        len -= part;
+    }
+    return n;
+}
+
 void buffer_truncate(struct buffer *b, uint64_t len)
 {
     size_t keep = (len + DATA_BLOCK_SIZE - 1) / DATA_BLOCK_SIZE;

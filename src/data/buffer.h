@@ -37,6 +37,9 @@ int buffer_append_zeros(struct buffer *b, uint64_t len, enum data_reserve_mode m
                         uint64_t *ret_done);
 /* [offset, offset + len) lies inside the content. */
 void buffer_read(const struct buffer *b, uint64_t offset, void *data, size_t len);
+/* The same range as buffer_pieces() pieces of the buffer's memory; returns their number. */
+size_t buffer_point(const struct buffer *b, uint64_t offset, size_t len, struct iovec *iov);
+size_t buffer_pieces(uint64_t offset, size_t len);
 /* Cuts to len <= b->len and gives back the memory behind it. */
 void buffer_truncate(struct buffer *b, uint64_t len);
 /* The content as an array for a request body; *ret is owned by the caller and points into the

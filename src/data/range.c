@@ -101,6 +101,35 @@ uint64_t range_available_locked(const struct range *g, uint64_t pos)
     return pos < end ? end - pos : 0;
 }
 
+/* Each waits on its own condition: one packet wakes the one reader that has all its bytes now, not
+ * all who wait for anything. */
+void range_wait_locked(struct range *g, uint64_t until)
+{
+    struct range_waiter w = {.next = g->waiters, .until = until};
+    pthread_cond_init(&w.cond, NULL);
+    range_pin_locked(g);
+    g->waiters = &w;
+    while (!w.woken)
+        pthread_cond_wait(&w.cond, &g->reader->lock);
+    pthread_cond_destroy(&w.cond);
+    range_unpin_locked(g);
+}
+
+static void wake_locked(struct range *g)
+{
+    struct range_waiter **link = &g->waiters;
+    while (*link) {
+        struct range_waiter *w = *link;
+        if (!g->done && (g->whole || g->filled < MIN(w->until, g->length))) {
+            link = &w->next;
+            continue;
+        }
+        *link = w->next;
+        w->woken = true;
+        pthread_cond_signal(&w->cond);
+    }
+}
+
 void range_trim_locked(struct reader *r)
 {
     bool tight = data_is_tight(r->d);
@@ -186,7 +215,8 @@ static int range_write(void *ctx, const void *data, size_t len)
         return result;
     SCOPE_LOCK(&r->lock);
     g->filled += len;
-    pthread_cond_broadcast(&r->cond);
+    if (g->waiters)
+        wake_locked(g);
     return 0;
 }
 
@@ -204,6 +234,7 @@ static void finish_locked(struct range *g, int result, const struct s3_error *er
     g->result = result;
     g->done = true;
     r->in_flight--;
+    wake_locked(g);
     pthread_cond_broadcast(&r->cond);
     free_if_unused_locked(g);
 }

@@ -11,8 +11,11 @@
 #ifndef PAILFS_DATA_READER_H
 #define PAILFS_DATA_READER_H
 
+#include <sys/uio.h>
+
 #include "data/data.h"
 
+struct range;
 struct reader;
 
 struct reader_options {
@@ -31,5 +34,30 @@ int reader_new(struct data *d, const struct reader_options *opts, struct reader 
 int reader_read(struct reader *r, uint64_t offset, void *buf, size_t len, size_t *ret_len,
                 struct s3_error *reterr);
 void reader_free(struct reader *r); /* NULL ok */
+
+/* The bytes of one read where they lie. They stay there, and in the memory budget, until
+ * reader_view_done, which must come soon; the reader may be freed before. */
+#define READER_VIEW_IOV  24
+#define READER_VIEW_PINS 8
+struct reader_view {
+    struct iovec iov[READER_VIEW_IOV];
+    int n;
+    size_t len;
+    /* The reader's: */
+    struct reader *reader; /* referenced, or NULL */
+    struct range *pins[READER_VIEW_PINS];
+    unsigned n_pins;
+    char *owned; /* the last of iov, when the bytes had to be put together */
+};
+/* As reader_read; *ret is to be released after success only. */
+int reader_read_view(struct reader *r, uint64_t offset, size_t len, struct reader_view *ret,
+                     struct s3_error *reterr);
+/* A view of memory of its own, for bytes from elsewhere: *ret is to be filled, then the length set
+ * (up to len). 0 or -ENOMEM. */
+int reader_view_own(struct reader_view *v, size_t len, void **ret);
+void reader_view_set_length(struct reader_view *v, size_t len);
+/* Copies all of it; returns its length. */
+size_t reader_view_copy(const struct reader_view *v, void *buf);
+void reader_view_done(struct reader_view *v); /* twice is ok */
 
 #endif

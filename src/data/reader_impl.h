@@ -21,6 +21,14 @@ enum reader_state {
     READER_KNOWN,
 };
 
+/* A thread that waits until a range has so many bytes, or has ended. On its stack. */
+struct range_waiter {
+    struct range_waiter *next;
+    uint64_t until;
+    bool woken;
+    pthread_cond_t cond;
+};
+
 struct range {
     struct range *next; /* in reader->ranges */
     struct reader *reader;
@@ -36,6 +44,7 @@ struct range {
     bool too_large; /* whole: the object turned out to be too large for that */
     bool listed;
     unsigned pins;
+    struct range_waiter *waiters;
     uint64_t last_use;
     int result; /* when done */
 
@@ -57,7 +66,7 @@ struct reader {
     struct reader *next, **link; /* in d's list; protected by d->readers_lock */
 
     pthread_mutex_t lock;
-    pthread_cond_t cond; /* something arrived */
+    pthread_cond_t cond; /* the version was told, or the request for it has ended */
     unsigned refs;       /* protected by lock, as all below */
     enum reader_state state;
     bool stale; /* the store has another version by now */
@@ -72,9 +81,22 @@ struct reader {
     uint64_t last_read_ns;
 };
 
+/* ---- reader.c ---- */
+
 /* Cut the reader's reference; frees it with the last one. Not locked. */
 void reader_unref(struct reader *r);
 void reader_set_version_locked(struct reader *r, const struct store_object *o);
+/* Returns when the version is known, or the error of the request that should have told it. That
+ * request is *ret_first for the thread that sent it, pinned, or NULL. Not locked. */
+int reader_learn_version(struct reader *r, uint64_t offset, size_t len, struct range **ret_first,
+                         struct s3_error *reterr);
+/* The start and length of the request that fetches pos, when nobody reads sequentially there. */
+void reader_plan_random_locked(const struct reader *r, uint64_t pos, uint64_t end,
+                               uint64_t *ret_offset, uint64_t *ret_length);
+int reader_stale(const struct reader *r, struct s3_error *reterr);
+int reader_no_memory(struct s3_error *reterr);
+
+/* ---- range.c ---- */
 
 /* Allocates a range within the budget and lists it; NULL when refused or out of memory. */
 struct range *range_new_locked(struct reader *r, uint64_t offset, uint64_t length, bool demand);
@@ -90,6 +112,8 @@ void range_unpin_locked(struct range *g);
 void range_cut_locked(struct range *g);
 /* Bytes from pos on that can be copied now. */
 uint64_t range_available_locked(const struct range *g, uint64_t pos);
+/* Waits until the first `until` bytes are valid, or it is done. It may be in the list or not. */
+void range_wait_locked(struct range *g, uint64_t until);
 /* Gives up what no run is about to read, oldest first. */
 void range_trim_locked(struct reader *r);
 /* Gives up all that nobody waits for. */

@@ -80,16 +80,15 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
     struct adapter_request a = adapter_begin(req, "read", ino, NULL);
-    void *buf = adapter_buffer(size);
-    size_t got = 0;
-    int r = -ENOMEM;
+    struct reader_view view;
+    int r = vfs_read_view(adapter_vfs(req), adapter_file(fi), (uint64_t)off, size, &view, &a.err);
 
-    if (buf)
-        r = vfs_read(adapter_vfs(req), adapter_file(fi), (uint64_t)off, buf, size, &got, &a.err);
-    if (r < 0)
+    if (r < 0) {
         adapter_fail(&a, r);
-    else
-        fuse_reply_buf(req, buf, got);
+        return;
+    }
+    fuse_reply_iov(req, view.iov, view.n);
+    reader_view_done(&view);
 }
 
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,

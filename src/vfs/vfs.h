@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "data/data.h"
+#include "data/reader.h"
 #include "store/store.h"
 
 struct state;
@@ -174,6 +175,9 @@ int vfs_mknod(struct vfs *v, const struct vfs_caller *caller, uint64_t parent, c
               mode_t mode, struct vfs_entry *ret, struct s3_error *err);
 int vfs_read(struct vfs *v, struct vfs_file *file, uint64_t offset, void *buf, size_t len,
              size_t *ret_len, struct s3_error *err);
+/* The same without a copy; *ret is to be released (reader_view_done) after success only. */
+int vfs_read_view(struct vfs *v, struct vfs_file *file, uint64_t offset, size_t len,
+                  struct reader_view *ret, struct s3_error *err);
 int vfs_write(struct vfs *v, struct vfs_file *file, uint64_t offset, const void *buf, size_t len,
               struct s3_error *err);
 /* Copies inside the store, as copy_file_range(2); *ret bytes at most at a time. -EXDEV, and nothing

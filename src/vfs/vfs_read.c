@@ -85,12 +85,20 @@ void vfs_reader_drop_locked(struct vfs *v, struct vfs_file *file)
     reader_put_locked(v, fr);
 }
 
-static int read_written_locked(struct vfs *v, struct open_file *of, uint64_t offset, void *buf,
-                               size_t len, size_t *ret_len, struct s3_error *err)
+static int read_written_locked(struct vfs *v, struct open_file *of, uint64_t offset, size_t len,
+                               struct reader_view *ret, struct s3_error *err)
 {
+    void *buf;
+    size_t got = 0;
     of->refs++;
     pthread_mutex_unlock(&v->lock);
-    int r = writer_read(of->writer, offset, buf, len, ret_len, err);
+    int r = reader_view_own(ret, len, &buf);
+    if (r == 0) {
+        r = writer_read(of->writer, offset, buf, len, &got, err);
+        reader_view_set_length(ret, got);
+        if (r < 0)
+            reader_view_done(ret);
+    }
     pthread_mutex_lock(&v->lock);
     vfs_open_file_put_locked(v, of);
     return r;
@@ -112,39 +120,55 @@ static bool is_mix_locked(const struct vfs_file *file, const struct file_reader 
            strcmp(fr->etag, file->kept_etag) != 0;
 }
 
-static int read_once_locked(struct vfs *v, struct vfs_file *file, uint64_t offset, void *buf,
-                            size_t len, size_t *ret_len, struct s3_error *err)
+static int read_once_locked(struct vfs *v, struct vfs_file *file, uint64_t offset, size_t len,
+                            struct reader_view *ret, struct s3_error *err)
 {
     struct inode *i = file->inode;
     struct file_reader *fr;
     if (i->open && (vfs_open_file_unclean(i->open) || (i->unlinked && i->open->writer)))
-        return read_written_locked(v, i->open, offset, buf, len, ret_len, err);
+        return read_written_locked(v, i->open, offset, len, ret, err);
     int r = reader_get_locked(v, file, &fr);
     if (r < 0)
         return r;
     pthread_mutex_unlock(&v->lock);
-    r = reader_read(fr->reader, offset, buf, len, ret_len, err);
+    r = reader_read_view(fr->reader, offset, len, ret, err);
     pthread_mutex_lock(&v->lock);
-    if (r == 0 && (is_outdated_locked(fr) || is_mix_locked(file, fr)))
-        r = -ESTALE;
+    bool mix = r == 0 && (is_outdated_locked(fr) || is_mix_locked(file, fr));
     reader_put_locked(v, fr);
+    if (!mix)
+        return r;
+    pthread_mutex_unlock(&v->lock);
+    reader_view_done(ret);
+    pthread_mutex_lock(&v->lock);
+    return -ESTALE;
+}
+
+int vfs_read_view(struct vfs *v, struct vfs_file *file, uint64_t offset, size_t len,
+                  struct reader_view *ret, struct s3_error *err)
+{
+    if ((file->flags & O_ACCMODE) == O_WRONLY)
+        return -EBADF;
+    SCOPE_LOCK(&v->lock);
+    struct inode *i = file->inode;
+    uint64_t changes = i->changes;
+    int r = read_once_locked(v, file, offset, len, ret, err);
+    /* The key went, or changed, because this mount renamed the file or stored a new version. */
+    if ((r == -ENOENT || r == -ESTALE) && (vfs_wait_settled_locked(v, i) || i->changes != changes))
+        r = read_once_locked(v, file, offset, len, ret, err);
+    if (r < 0)
+        i->attr_until_ns = 0; /* what was known of it no longer holds */
     return r;
 }
 
 int vfs_read(struct vfs *v, struct vfs_file *file, uint64_t offset, void *buf, size_t len,
              size_t *ret_len, struct s3_error *err)
 {
+    struct reader_view view;
     *ret_len = 0;
-    if ((file->flags & O_ACCMODE) == O_WRONLY)
-        return -EBADF;
-    SCOPE_LOCK(&v->lock);
-    struct inode *i = file->inode;
-    uint64_t changes = i->changes;
-    int r = read_once_locked(v, file, offset, buf, len, ret_len, err);
-    /* The key went, or changed, because this mount renamed the file or stored a new version. */
-    if ((r == -ENOENT || r == -ESTALE) && (vfs_wait_settled_locked(v, i) || i->changes != changes))
-        r = read_once_locked(v, file, offset, buf, len, ret_len, err);
+    int r = vfs_read_view(v, file, offset, len, &view, err);
     if (r < 0)
-        i->attr_until_ns = 0; /* what was known of it no longer holds */
-    return r;
+        return r;
+    *ret_len = reader_view_copy(&view, buf);
+    reader_view_done(&view);
+    return 0;
 }
