@@ -22,7 +22,7 @@ struct adapter_request adapter_begin(fuse_req_t req, const char *op, uint64_t in
 }
 
 /* What programs probe for all the time is no event: an absent name, a directory that is not
- * empty, a file that is there already. The store failing, and what we cannot do, are. */
+ * empty, a file that is there already. The store failing, no room, and what we cannot do, are. */
 static bool worth_a_line(const struct adapter_request *a, int r)
 {
     switch ((int)a->err.kind) {
@@ -30,7 +30,7 @@ static bool worth_a_line(const struct adapter_request *a, int r)
     case S3_ERROR_NO_SUCH_KEY:
     case S3_ERROR_NOT_MODIFIED:
     case S3_ERROR_BAD_RANGE:
-        return r == -EIO || r == -ENOMEM || r == -EOPNOTSUPP;
+        return r == -EIO || r == -ENOMEM || r == -EOPNOTSUPP || r == -ENOSPC;
     case S3_ERROR_PRECONDITION:
         return r == -ESTALE;
     default:
