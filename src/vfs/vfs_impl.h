@@ -117,6 +117,14 @@ struct open_file {
     uint64_t pending_since_ns; /* when the first of the changes was made */
     unsigned tries;            /* to store them that failed */
     struct state_note *note;   /* of the attributes; owned; NULL = none */
+    /* The times that the upload under way was begun with. */
+    struct {
+        bool known;
+        bool times_set;
+        int64_t mtime_ns;
+        int64_t atime_ns;
+        int64_t ctime_ns;
+    } sent;
     /* used by the one who is busy, and by the attrs callback */
     struct arena attrs_arena;
     struct store_object *base; /* headers and foreign metadata to keep; owned, NULL = none */

@@ -87,8 +87,14 @@ static int writer_attrs(void *ctx, struct store_attrs *ret)
     struct open_file *of = ctx;
     SCOPE_LOCK(&of->vfs->lock);
     struct store_attrs attrs;
+    const struct inode_attr *a = &of->inode->attr;
     arena_done(&of->attrs_arena);
     of->attrs_dirty = false;
+    of->sent.known = true;
+    of->sent.times_set = a->times_set;
+    of->sent.mtime_ns = a->mtime_ns;
+    of->sent.atime_ns = a->atime_ns;
+    of->sent.ctime_ns = a->ctime_ns;
     int r = vfs_posix_metadata_locked(of->vfs, of->inode, false, of->base ? &of->base->attrs : NULL,
                                       &of->attrs_arena, &attrs);
     /* Copied, because the base may be another one before the upload is over. */
@@ -302,11 +308,27 @@ void vfs_drop_set_ids(struct vfs *v, struct vfs_file *file)
 
 /* ---- commit ---- */
 
+/* Parts leave while a file is written, and its metadata before the first of them: what is shown
+ * from now on is what the next mount will read, not the time of the last write. When times are to
+ * be stored after the upload they are those that are shown already. */
+static void take_sent_times_locked(struct open_file *of)
+{
+    struct inode_attr *a = &of->inode->attr;
+    if (of->sent.known && !of->dirty && !of->attrs_dirty) {
+        a->times_set = of->sent.times_set;
+        a->mtime_ns = of->sent.mtime_ns;
+        a->atime_ns = of->sent.atime_ns;
+        a->ctime_ns = of->sent.ctime_ns;
+    }
+    of->sent.known = false;
+}
+
 void vfs_committed_locked(struct vfs *v, struct open_file *of, const struct store_version *version,
                           uint64_t size)
 {
     struct inode *i = of->inode;
     struct inode_attr *a = &i->attr;
+    take_sent_times_locked(of);
     memcpy(a->etag, version->etag, sizeof(a->etag));
     a->modified_ns = version->mtime_ns - version->mtime_ns % NS_PER_S;
     a->modified_told = false;

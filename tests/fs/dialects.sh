@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# modes: none
+# modes: posix
 # Mode, owner and times as s3fs, AWS DataSync and FSx, rclone, s3cmd and gcsfuse keep them, in
 # directories with the markers that each of them makes; a change through the mount keeps the rest.
 . "$SOURCE_DIR/tests/lib/common.sh"
@@ -43,7 +43,7 @@ equal "rclone" 1600000000.123456789 "$(stat -c %.9Y "$MNT/mixed/rclone")"
 equal "rclone with metadata" "640 7:8 1600000000.123456789" "$(show mixed/rclone-m)"
 equal "s3cmd" "640 7:8 1600000000.000000000" "$(show mixed/s3cmd)"
 # A marker with nothing but a time says nothing about modes below it: no HEAD of each file there.
-if [ "$TEST_SERVER" = s3d ]; then
+if [ "$TEST_SERVER${TEST_MOUNT_OPTIONS:-}" = s3d ]; then
     s3d_reset
     ls -l "$MNT/rclone" >/dev/null
     equal "an rclone directory" 0 "$(curl -sf "$S3_ENDPOINT/_s3d/log?n=1000" | grep HeadObject | grep -c rclone/f)"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# modes: user writeback
+# modes: posix user writeback
 # Nobody's time changes by itself: not when the first attributes in a directory are stored, not by a
 # rename, not by a remount.
 . "$SOURCE_DIR/tests/lib/common.sh"
