@@ -311,7 +311,7 @@ static int make_dir_locked(struct vfs *v, struct inode *dir, struct inode *i, co
     if (vfs_posix_deviates_locked(v, i))
         r = vfs_posix_mark_locked(v, dir, err);
     if (r == 0)
-        r = vfs_posix_metadata_locked(v, i, false, NULL, &arena, &in.attrs);
+        r = vfs_posix_metadata_locked(v, i, v->opts.posix == VFS_POSIX_ON, NULL, &arena, &in.attrs);
     if (r < 0)
         return r;
     pthread_mutex_unlock(&v->lock);
@@ -360,7 +360,7 @@ int vfs_mkdir(struct vfs *v, const struct vfs_caller *caller, uint64_t parent, c
         i->attr_until_ns = vfs_after(vfs_now(v), v->opts.metadata_ttl_ns);
         vfs_marker_written_locked(v, i);
         i->marker_own = true;
-        i->posix = KNOWN_NO;
+        i->posix = v->opts.posix == VFS_POSIX_ON ? KNOWN_YES : KNOWN_NO;
         i->posix_until_ns = i->attr_until_ns;
         vfs_listing_empty_locked(v, i);
         vfs_listing_put_locked(v, dir, i);

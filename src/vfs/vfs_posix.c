@@ -5,7 +5,8 @@
  * the network. So a directory whose children have something in their metadata that the listing
  * alone would show differently is marked, in the metadata of its marker object; only there HEADs
  * are sent (posix=auto). The mark is written before the first child that needs it, and never taken
- * away. What we write always carries its attributes, marked or not: it costs nothing. */
+ * away; with posix=on too, where everything has times of its own: a directory is made with the mark
+ * then. What we write always carries its attributes, marked or not: it costs nothing. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -202,11 +203,8 @@ uint32_t vfs_posix_type_locked(struct vfs *v, const struct inode *dir, const str
     return i->attr.mode & S_IFMT;
 }
 
-/* NULL when there is nothing to ask, or no memory for it: then it is asked later. */
-struct marker_call *vfs_marker_begin_locked(struct vfs *v, struct inode *dir)
+static struct marker_call *marker_begin_locked(struct vfs *v, struct inode *dir)
 {
-    if (v->opts.posix != VFS_POSIX_AUTO || is_posix_fresh_locked(v, dir))
-        return NULL;
     struct marker_call *c = calloc(1, sizeof(*c));
     if (!c || vfs_marker_key_locked(v, dir, c->key) < 0 ||
         fanout_new(v->store, 1, &c->fanout) < 0) {
@@ -224,6 +222,13 @@ struct marker_call *vfs_marker_begin_locked(struct vfs *v, struct inode *dir)
         return c;
     marker_free(c);
     return NULL;
+}
+
+/* NULL when there is nothing to ask, or no memory for it: then it is asked later. */
+struct marker_call *vfs_marker_begin_locked(struct vfs *v, struct inode *dir)
+{
+    bool wanted = v->opts.posix == VFS_POSIX_AUTO && !is_posix_fresh_locked(v, dir);
+    return wanted ? marker_begin_locked(v, dir) : NULL;
 }
 
 static int marker_end_locked(struct vfs *v, struct inode *dir, struct marker_call *c,
@@ -247,20 +252,21 @@ void vfs_marker_end_locked(struct vfs *v, struct inode *dir, struct marker_call 
         (void)marker_end_locked(v, dir, c, NULL); /* a failure is met again when it matters */
 }
 
+static int know_mark_locked(struct vfs *v, struct inode *dir, struct s3_error *err)
+{
+    if (is_posix_fresh_locked(v, dir))
+        return 0;
+    struct marker_call *c = marker_begin_locked(v, dir);
+    return c ? marker_end_locked(v, dir, c, err) : -ENOMEM;
+}
+
 int vfs_posix_known_locked(struct vfs *v, struct inode *dir, bool *ret, struct s3_error *err)
 {
-    if (v->opts.posix != VFS_POSIX_AUTO) {
-        *ret = v->opts.posix == VFS_POSIX_ON;
-        return 0;
-    }
-    if (!is_posix_fresh_locked(v, dir)) {
-        struct marker_call *c = vfs_marker_begin_locked(v, dir);
-        int r = c ? marker_end_locked(v, dir, c, err) : -ENOMEM;
-        if (r < 0)
-            return r;
-    }
-    *ret = dir->posix == KNOWN_YES;
-    return 0;
+    int r = v->opts.posix == VFS_POSIX_AUTO ? know_mark_locked(v, dir, err) : 0;
+    if (r == 0)
+        *ret = v->opts.posix == VFS_POSIX_ON ||
+               (v->opts.posix == VFS_POSIX_AUTO && dir->posix == KNOWN_YES);
+    return r;
 }
 
 /* The directory's marker as it is about to be written. */
@@ -383,7 +389,7 @@ int vfs_marker_write_locked(struct vfs *v, struct inode *dir, bool flag, struct 
     while (dir->marker_busy)
         pthread_cond_wait(&v->changed, &v->lock);
     int r = 0;
-    if (!flag || v->opts.posix != VFS_POSIX_AUTO || dir->posix != KNOWN_YES) {
+    if (!flag || dir->posix != KNOWN_YES) {
         dir->marker_busy = true;
         /* Attributes that wait go along: from here on they are to be looked for. */
         if (vfs_attrs_pending(dir) && dir->parent && vfs_posix_deviates_locked(v, dir))
@@ -399,11 +405,11 @@ int vfs_marker_write_locked(struct vfs *v, struct inode *dir, bool flag, struct 
 
 int vfs_posix_mark_locked(struct vfs *v, struct inode *dir, struct s3_error *err)
 {
-    bool marked;
-    if (v->opts.posix != VFS_POSIX_AUTO)
+    if (v->opts.posix == VFS_POSIX_OFF)
         return 0;
-    int r = vfs_posix_known_locked(v, dir, &marked, err);
-    if (r < 0 || marked)
+    /* With posix=on for other mounts, which may have another setting. */
+    int r = know_mark_locked(v, dir, err);
+    if (r < 0 || dir->posix == KNOWN_YES)
         return r;
     return vfs_marker_write_locked(v, dir, true, err);
 }

@@ -80,7 +80,7 @@ import os, sys
 sys.path.insert(0, os.environ["SOURCE_DIR"] + "/tests/lib")
 import s3
 page = s3.S3.list_object_versions(Bucket=s3.BUCKET, Prefix=".pailfs")
-print(*[v["Key"] for v in page.get("Versions", []) + page.get("DeleteMarkers", [])], sep=" ", end="")
+print(*[v["Key"] for v in page.get("Versions", []) + page.get("DeleteMarkers", []) if v["Key"] != ".pailfs-root"], sep=" ", end="")
 P
 )"
 unmount_fs

@@ -140,12 +140,52 @@ static void test_marked_meanwhile(void **state)
     fixture_done(&f);
 }
 
+/* ---- posix=on ---- */
+
+/* Directories are marked as with posix=auto: another mount sees what was stored. */
+static void test_posix_on_marks(void **state)
+{
+    struct fixture f;
+    struct vfs_options on = with_posix_on();
+    fixture_init(&f, &on);
+    fixture_object(&f, "theirs/x", "x");
+    assert_int_equal(fixture_mkdir(&f, "d", 0755), 0);
+    fixture_expect(&f, "put 1");
+    assert_int_equal(fixture_mkdir(&f, "d/sub", 0700), 0);
+    assert_int_equal(fixture_write(&f, "d/sub/file", "x"), 0);
+    fixture_expect(&f, "put 2");
+    assert_int_equal(set_mtime(&f, "d/sub", NULL, 7), 0);
+    assert_int_equal(fixture_chmod(&f, "d/sub/file", 0640), 0);
+    fixture_settle(&f);
+    assert_int_equal(fixture_ino(&f, "theirs") != 0, 1);
+    store_count_reset(f.count);
+    assert_int_equal(fixture_write(&f, "theirs/y", "x"), 0);
+    assert_int_equal(fixture_write(&f, "theirs/z", "x"), 0);
+    fixture_expect(&f, "list 2, put 3"); /* the marker is one of them, once */
+    assert_int_equal(fixture_chmod(&f, "theirs", 0711), 0);
+    int64_t then = mtime_of(&f, "theirs/y");
+    for (int i = 0; i < 2; i++) {
+        fixture_remount(&f, i == 0 ? NULL : &on);
+        assert_int_equal(stat_of(&f, "d/sub").st_mode & 07777, 0700);
+        assert_true(mtime_of(&f, "d/sub") == 7);
+        assert_int_equal(stat_of(&f, "d/sub/file").st_mode & 07777, 0640);
+        assert_int_equal(stat_of(&f, "theirs").st_mode & 07777, 0711);
+        assert_true(mtime_of(&f, "theirs/y") == then);
+    }
+    /* What is marked stays so, whoever writes the marker. */
+    assert_int_equal(fixture_chmod(&f, "d", 0750), 0);
+    assert_string_equal(fixture_metadata(&f, "d/", "pailfs-posix"), "1");
+    assert_string_equal(fixture_metadata(&f, ".pailfs-root", "pailfs-posix"), "1");
+    fixture_done(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_large_in_a_marked_directory),
         cmocka_unit_test(test_large_with_posix_on),
         cmocka_unit_test(test_marked_meanwhile),
+        cmocka_unit_test(test_posix_on_marks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
