@@ -11,13 +11,20 @@
 
 #define VFS_INTENT_VERSION 1u
 
-enum { VFS_INTENT_COPYING = 1, VFS_INTENT_DELETING = 2 };
+enum {
+    VFS_INTENT_COPYING = 1,
+    VFS_INTENT_DELETING = 2,
+    VFS_INTENT_CLAIMING = 3, /* the new name's marker may have been made, nothing else */
+};
 
 /* STATE_INTENT_RENAME_DIR: key and key2 are the prefixes. */
 struct vfs_intent_dir {
     uint8_t version;
     uint8_t phase;
+    uint8_t claim[8]; /* ctime of the marker that claims key2, little endian; 0 = there is none */
 };
+/* Without a claim: what earlier versions wrote. */
+#define VFS_INTENT_DIR_SHORT 2u
 
 /* STATE_INTENT_RENAME_FILE has no payload, or that of an exchange: the ETags, each with its NUL, of
  * key and key2 before it, and the hidden key that the content of `key` is under meanwhile.
@@ -28,5 +35,10 @@ struct vfs_intent_dir {
 uint64_t vfs_intent_begin(struct vfs *v, enum state_intent_kind kind, const char *key,
                           const char *key2, const void *payload, size_t len);
 void vfs_intent_end(struct vfs *v, uint64_t id); /* 0 ok */
+
+/* The marker that was made to claim a new name goes, if it is still that: it carries the very time
+ * of change, to the nanosecond, that it was made with. 0 also when it is another one, or gone.
+ * Without the lock. */
+int vfs_unclaim(struct vfs *v, const char *key, int64_t ctime_ns, struct s3_error *err);
 
 #endif

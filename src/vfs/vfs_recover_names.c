@@ -125,10 +125,16 @@ int vfs_recover_rename_file(struct vfs *v, const struct state_intent *t, struct 
 
 /* ---- a directory ---- */
 
-static int finish_dir(struct vfs *v, const struct state_intent *t, bool deleting,
-                      struct s3_error *err)
+static int finish_dir(struct vfs *v, const struct state_intent *t,
+                      const struct vfs_intent_dir *body, struct s3_error *err)
 {
-    uint64_t left = 0;
+    uint64_t left = 0, claim = 0;
+    bool deleting = body->phase == VFS_INTENT_DELETING;
+    if (body->phase == VFS_INTENT_CLAIMING) {
+        for (size_t k = 0; k < sizeof(body->claim); k++)
+            claim |= (uint64_t)body->claim[k] << (8 * k);
+        return vfs_unclaim(v, t->key2, (int64_t)claim, err);
+    }
     log_info("going on with the rename of '%s' to '%s'", t->key, t->key2);
     int r = vfs_move_resume(v, t->key, t->key2, deleting, t->time_ns, &left, err);
     if (r == 0 && left > 0)
@@ -140,10 +146,13 @@ static int finish_dir(struct vfs *v, const struct state_intent *t, bool deleting
 
 int vfs_recover_rename_dir(struct vfs *v, const struct state_intent *t, struct s3_error *err)
 {
-    const struct vfs_intent_dir *body = t->payload;
+    struct vfs_intent_dir body = {0};
     struct inode *from, *to;
-    if (t->payload_len != sizeof(*body) || body->version != VFS_INTENT_VERSION ||
-        !is_dir_key(t->key) || !is_dir_key(t->key2) ||
+    bool known = t->payload_len == sizeof(body) || t->payload_len == VFS_INTENT_DIR_SHORT;
+    if (known)
+        memcpy(&body, t->payload, t->payload_len);
+    if (!known || body.version != VFS_INTENT_VERSION || body.phase < VFS_INTENT_COPYING ||
+        body.phase > VFS_INTENT_CLAIMING || !is_dir_key(t->key) || !is_dir_key(t->key2) ||
         strncmp(t->key, t->key2, MIN(strlen(t->key), strlen(t->key2))) == 0)
         return not_understood(t);
     SCOPE_LOCK(&v->lock);
@@ -159,7 +168,7 @@ int vfs_recover_rename_dir(struct vfs *v, const struct state_intent *t, struct s
     vfs_move_begin_locked(v, from);
     vfs_move_begin_locked(v, to);
     pthread_mutex_unlock(&v->lock);
-    r = finish_dir(v, t, body->phase == VFS_INTENT_DELETING, err);
+    r = finish_dir(v, t, &body, err);
     pthread_mutex_lock(&v->lock);
     struct inode *both[] = {from, to};
     for (size_t k = 0; k < ARRAY_SIZE(both); k++) {

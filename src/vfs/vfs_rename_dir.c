@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crash_point.h"
 #include "meta/state.h"
 #include "vfs/vfs_intent.h"
 #include "vfs/vfs_move.h"
@@ -145,28 +146,6 @@ static int prepare_locked(struct vfs *v, struct inode *i, struct inode *dir, str
     return r;
 }
 
-/* A marker made on condition: of two hosts that rename to the same new name, one wins. Its time of
- * change is that of the rename, and nobody else's. */
-static int claim_locked(struct vfs *v, struct inode *i, const char *key, struct s3_error *err)
-{
-    CLEANUP_ARENA struct arena arena = ARENA_INIT(16 << 10);
-    struct store_put_in in = {.key = key, .if_absent = true};
-    struct store_version version;
-    struct s3_error local = {0};
-    i->attr.ctime_ns = clock_realtime_ns(v->clock);
-    int r = vfs_posix_metadata_locked(v, i, false, NULL, &arena, &in.attrs);
-    if (r < 0)
-        return r;
-    pthread_mutex_unlock(&v->lock);
-    r = store_put(v->store, &in, &version, &local);
-    if (r < 0 && vfs_posix_is_own(v, key, &in.attrs, &local, &version))
-        r = 0;
-    pthread_mutex_lock(&v->lock);
-    if (r < 0 && err)
-        *err = local;
-    return r < 0 && local.kind == S3_ERROR_PRECONDITION ? -EEXIST : r;
-}
-
 struct intent {
     struct vfs *v;
     struct vfs_move *m;
@@ -174,21 +153,81 @@ struct intent {
     uint64_t id;
 };
 
-static void begin_intent(struct intent *t)
+static void begin_intent(struct intent *t, uint8_t phase, int64_t claim_ns)
 {
-    t->body = (struct vfs_intent_dir){.version = VFS_INTENT_VERSION, .phase = VFS_INTENT_COPYING};
+    t->body = (struct vfs_intent_dir){.version = VFS_INTENT_VERSION, .phase = phase};
+    for (size_t k = 0; k < sizeof(t->body.claim); k++)
+        t->body.claim[k] = (uint8_t)((uint64_t)claim_ns >> (8 * k));
     t->id = vfs_intent_begin(t->v, STATE_INTENT_RENAME_DIR, t->m->from, t->m->to, &t->body,
                              sizeof(t->body));
 }
 
-/* From here on the new names are kept, and a crash is followed by deletes alone. (Could it not be
- * noted, what somebody removes under its new name would come back after a crash; no more.) */
+/* What follows a crash from here on. */
+static int enter_phase(struct intent *t, uint8_t phase)
+{
+    t->body.phase = phase;
+    return t->id ? state_intent_update(t->v->opts.state, t->id, &t->body, sizeof(t->body)) : 0;
+}
+
+/* The new names are kept, and a crash is followed by deletes alone. (Could it not be noted, what
+ * somebody removes under its new name would come back after a crash; no more.) */
 static void all_copied(void *ctx)
 {
-    struct intent *t = ctx;
-    t->body.phase = VFS_INTENT_DELETING;
-    if (t->id)
-        (void)state_intent_update(t->v->opts.state, t->id, &t->body, sizeof(t->body));
+    (void)enter_phase(ctx, VFS_INTENT_DELETING);
+}
+
+int vfs_unclaim(struct vfs *v, const char *key, int64_t ctime_ns, struct s3_error *err)
+{
+    struct store_object o = {0};
+    struct posix_attrs there;
+    struct s3_error local = {0};
+    int r = store_head(v->store, key, &o, &local);
+    if (r == 0) {
+        attrs_read(o.attrs.metadata, o.attrs.n_metadata, &there);
+        if (ctime_ns != 0 && (there.have & POSIX_CTIME) && there.ctime_ns == ctime_ns)
+            r = store_delete(v->store, key, o.etag, &local);
+        store_object_done(&o);
+    }
+    if (r == 0 || local.kind == S3_ERROR_NO_SUCH_KEY || local.kind == S3_ERROR_PRECONDITION)
+        return 0;
+    if (err)
+        *err = local;
+    return r;
+}
+
+/* A marker made on condition: of two hosts that rename to the same new name, one wins. Its time of
+ * change is that of the rename, and nobody else's. It is noted before, so that the next mount takes
+ * it away when nothing follows. */
+static int claim_locked(struct vfs *v, struct inode *i, struct intent *t, struct s3_error *err)
+{
+    CLEANUP_ARENA struct arena arena = ARENA_INIT(16 << 10);
+    const char *key = t->m->to;
+    struct store_put_in in = {.key = key, .if_absent = true};
+    struct store_version version;
+    struct s3_error local = {0};
+    int64_t now = clock_realtime_ns(v->clock);
+    i->attr.ctime_ns = now;
+    int r = vfs_posix_metadata_locked(v, i, false, NULL, &arena, &in.attrs);
+    if (r < 0)
+        return r;
+    pthread_mutex_unlock(&v->lock);
+    begin_intent(t, VFS_INTENT_CLAIMING, now);
+    r = store_put(v->store, &in, &version, &local);
+    if (r < 0 && vfs_posix_is_own(v, key, &in.attrs, &local, &version))
+        r = 0;
+    CRASH_POINT("rename.claimed");
+    if (r == 0)
+        r = enter_phase(t, VFS_INTENT_COPYING);
+    if (r < 0 && local.kind == S3_ERROR_PRECONDITION)
+        r = -EEXIST;
+    else if (r < 0) /* it may be there all the same */
+        (void)vfs_unclaim(v, key, now, NULL);
+    if (r < 0)
+        vfs_intent_end(v, t->id);
+    pthread_mutex_lock(&v->lock);
+    if (r < 0 && err)
+        *err = local;
+    return r;
 }
 
 static int moved_locked(struct vfs *v, struct inode *i, struct inode *dir, struct inode *target,
@@ -227,7 +266,7 @@ static int rename_dir_locked(struct vfs *v, struct inode *i, struct inode *dir,
      * be new or empty, and between hosts only the condition on a marker can tell the two apart. */
     bool claim = noreplace || !target;
     if (r == 0 && claim)
-        r = claim_locked(v, i, key, err);
+        r = claim_locked(v, i, &t, err);
     if (r == -EEXIST && !noreplace) {
         vfs_listing_drop_locked(v, dir);
         r = -ENOTEMPTY;
@@ -238,12 +277,14 @@ static int rename_dir_locked(struct vfs *v, struct inode *i, struct inode *dir,
     }
     m.all_copied = all_copied;
     m.ctx = &t;
+    int64_t claimed_ns = claim ? i->attr.ctime_ns : 0;
     pthread_mutex_unlock(&v->lock);
-    begin_intent(&t);
+    if (!claim)
+        begin_intent(&t, VFS_INTENT_COPYING, 0);
     r = vfs_move_tree(v, &m, err);
     /* Once all is copied the old marker may be gone: then the new one is the only one. */
     if (r < 0 && claim && !m.copied)
-        (void)store_delete(v->store, key, NULL, NULL);
+        (void)vfs_unclaim(v, key, claimed_ns, NULL);
     vfs_intent_end(v, t.id);
     pthread_mutex_lock(&v->lock);
     if (r == 0)

@@ -166,9 +166,8 @@ class Step:
     """run(mnt) does it; change(world) is what it does to the names. loose: cut short, each name
     may be as before or as after (POSIX promises no more, e.g. for rm -r)."""
 
-    def __init__(self, name, run, change, loose=False, claim=None):
+    def __init__(self, name, run, change, loose=False):
         self.name, self.run, self.change, self.loose = name, run, change, loose
-        self.claim = claim  # a directory that may be there, empty, although nothing else was done
 
     def after(self, world):
         changed = dict(world)
@@ -185,8 +184,7 @@ def drive(run, steps, world):
         except OSError as e:
             if e.errno not in GONE or not run.died(20):
                 raise Failed(f"step '{step.name}': {e}; {mounted.tail(run.log)}") from None
-            claimed = [dict(world, **{step.claim: ("dir",)})] if step.claim else []
-            return [world, after] + claimed, step
+            return [world, after], step
         world = after
     return [world], None
 

@@ -145,6 +145,34 @@ static void test_new_name_is_taken_meanwhile(void **state)
     fixture_done(&f);
 }
 
+/* The rename fails, and the marker of the new name is another host's by then. */
+static void test_marker_of_another(void **state)
+{
+    for (int replaced = 0; replaced < 2; replaced++) {
+        struct fixture f;
+        fixture_init(&f, NULL);
+        fixture_object(&f, "d/a", "a");
+        (void)fixture_ls(&f, "", false);
+        struct job j = {.f = &f};
+        pthread_t thread;
+        struct store_fault_rule hold = {
+            .op = STORE_COPY, .prefix = "e/a", .count = 1, .hold = true, .error = S3_ERROR_SERVER};
+        assert_int_equal(store_fault_add(f.fault, &hold), 0);
+        assert_int_equal(pthread_create(&thread, NULL, rename_job, &j), 0);
+        while (store_fault_held(f.fault) == 0)
+            sched_yield();
+        if (replaced) {
+            fixture_remove(&f, "e/");
+            fixture_object(&f, "e/", "");
+        }
+        store_fault_release(f.fault, 0);
+        pthread_join(thread, NULL);
+        assert_int_equal(j.result, -EIO);
+        assert_string_equal(fixture_keys(&f), replaced ? "d/a e/ " : "d/a ");
+        fixture_done(&f);
+    }
+}
+
 /* What another host renames to the same name at the same time has other keys: nothing is replaced,
  * but the two directories must not become one. */
 static void test_new_name_is_shared_meanwhile(void **state)
@@ -198,6 +226,7 @@ int main(void)
         cmocka_unit_test(test_fails_while_copying),
         cmocka_unit_test(test_others_meanwhile),
         cmocka_unit_test(test_new_name_is_taken_meanwhile),
+        cmocka_unit_test(test_marker_of_another),
         cmocka_unit_test(test_new_name_is_shared_meanwhile),
         cmocka_unit_test(test_lost_answer),
     };

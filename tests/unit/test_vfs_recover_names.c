@@ -140,6 +140,55 @@ static void test_dir(void **state)
     }
 }
 
+/* The new name was to be claimed, and nothing else was done. */
+static void test_dir_claimed(void **state)
+{
+    static const struct {
+        const char *ctime; /* of the marker that is there, NULL = none is */
+        bool more;         /* another host has put something below it since */
+        const char *keys;
+    } cases[] = {
+        {NULL, false, "d/a "},
+        {"7.000000123", false, "d/a "},
+        {"7.000000124", false, "d/a e/ "}, /* another rename's */
+        {"7.000000123", true, "d/a e/x "},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct bed b;
+        begin(&b);
+        struct vfs_intent_dir body = {.version = VFS_INTENT_VERSION, .phase = VFS_INTENT_CLAIMING};
+        uint64_t claim = 7 * (uint64_t)NS_PER_S + 123;
+        for (size_t k = 0; k < sizeof(body.claim); k++)
+            body.claim[k] = (uint8_t)(claim >> (8 * k));
+        note(&b, STATE_INTENT_RENAME_DIR, "d/", "e/", &body, sizeof(body));
+        fixture_object(&b.f, "d/a", "a");
+        struct store_metadata ctime = {"ctime", cases[i].ctime};
+        struct store_attrs attrs = {.metadata = &ctime, .n_metadata = 1};
+        if (cases[i].ctime)
+            fixture_object_attrs(&b.f, "e/", "", &attrs);
+        if (cases[i].more)
+            fixture_object(&b.f, "e/x", "x");
+        crash(&b);
+        assert_string_equal(fixture_keys(&b.f), cases[i].keys);
+        assert_int_equal(intents(&b), 0);
+        end(&b);
+    }
+}
+
+/* As an earlier version noted it. */
+static void test_dir_short_note(void **state)
+{
+    struct bed b;
+    begin(&b);
+    struct vfs_intent_dir body = {.version = VFS_INTENT_VERSION, .phase = VFS_INTENT_COPYING};
+    note(&b, STATE_INTENT_RENAME_DIR, "d/", "e/", &body, VFS_INTENT_DIR_SHORT);
+    fixture_object(&b.f, "d/a", "a");
+    crash(&b);
+    assert_string_equal(fixture_keys(&b.f), "e/a ");
+    assert_int_equal(intents(&b), 0);
+    end(&b);
+}
+
 static void test_dir_with_others(void **state)
 {
     struct bed b;
@@ -222,6 +271,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_file),
         cmocka_unit_test(test_dir),
+        cmocka_unit_test(test_dir_claimed),
+        cmocka_unit_test(test_dir_short_note),
         cmocka_unit_test(test_dir_with_others),
         cmocka_unit_test(test_network),
         cmocka_unit_test(test_nothing_is_left),
