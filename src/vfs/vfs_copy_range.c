@@ -17,9 +17,6 @@
 
 #define METADATA_BYTES_MAX (256u << 10)
 
-/* Finding out whether the store keeps conditions of copies takes a second one. */
-#define LEARN_SIZE_MAX (8 * MIB)
-
 struct range {
     char key[COMPONENT_LENGTH_MAX + 1]; /* of the source, and its version: */
     char etag[STORE_ETAG_SIZE];
@@ -85,19 +82,6 @@ static int put_copy(struct vfs *v, const struct range *c, const struct store_cop
     return r;
 }
 
-/* A server that does not keep COPY from replacing is asked before: the window is the request's. */
-static int check_target(struct vfs *v, const struct store_copy_in *in)
-{
-    struct store_object o = {0};
-    struct s3_error err = {0};
-    int r = store_head(v->store, in->key, &o, &err);
-    if (r < 0)
-        return in->if_absent && err.kind == S3_ERROR_NO_SUCH_KEY ? 0 : -EXDEV;
-    bool same = in->if_match && strcmp(o.etag, in->if_match) == 0;
-    store_object_done(&o);
-    return same ? 0 : -EXDEV;
-}
-
 static int copy_whole_locked(struct vfs *v, struct open_file *of, const struct range *c,
                              struct s3_error *err)
 {
@@ -125,22 +109,8 @@ static int copy_whole_locked(struct vfs *v, struct open_file *of, const struct r
     if (r < 0)
         return r;
     of->attrs_dirty = false;
-    bool look = (in.if_absent || in.if_match) && v->copy_if_absent != KNOWN_YES;
-    bool learn = in.if_absent && v->copy_if_absent == KNOWN_NOT && c->size <= LEARN_SIZE_MAX;
     pthread_mutex_unlock(&v->lock);
-    if (look)
-        r = check_target(v, &in);
-    if (r == 0)
-        r = put_copy(v, c, &in, &version, err);
-    if (r == 0 && learn) {
-        struct vfs_copy done = {.source = c->key,
-                                .if_match = c->etag,
-                                .size = c->size,
-                                .key = key,
-                                .if_absent = true,
-                                .attrs = &in.attrs};
-        vfs_learn_copy_if_absent(v, &done, &version);
-    }
+    r = put_copy(v, c, &in, &version, err);
     if (r == 0)
         r = writer_adopt(of->writer, &version, c->size);
     pthread_mutex_lock(&v->lock);

@@ -71,7 +71,6 @@ struct vfs {
     LIST_HEAD(, vfs_guard) guards;
     unsigned moves; /* directories with ->moving */
     uint64_t listing_bytes;
-    enum known copy_if_absent;    /* the store keeps COPY from replacing anything when told so */
     TAILQ_HEAD(, inode) listings; /* inodes with a listing, least recently used first */
 
     /* vfs_pending.c; protected by lock */
@@ -473,11 +472,6 @@ static inline bool vfs_open_file_unclean(const struct open_file *of)
 {
     return of->writer && (of->dirty || of->busy || of->absent);
 }
-
-/* Whether the store honours if_absent on COPY: copied once more onto the copy just made, which must
- * fail, and otherwise has put the same bytes there again. Without the lock. */
-void vfs_learn_copy_if_absent(struct vfs *v, const struct vfs_copy *done,
-                              struct store_version *version);
 
 /* ---- vfs_rename.c, vfs_rename_dir.c ---- lock held, given up for requests */
 

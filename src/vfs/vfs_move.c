@@ -166,8 +166,7 @@ static void fail_locked(struct mover *mv, int result, const struct s3_error *err
 
 static bool is_refusal(const struct s3_error *err)
 {
-    return err && (err->kind == S3_ERROR_PRECONDITION || err->kind == S3_ERROR_NO_SUCH_KEY ||
-                   err->kind == S3_ERROR_UNSUPPORTED);
+    return err && (err->kind == S3_ERROR_PRECONDITION || err->kind == S3_ERROR_NO_SUCH_KEY);
 }
 
 /* To be looked at when the others are done. */
@@ -209,7 +208,7 @@ static void item_done(void *ctx, int result, const struct s3_error *err)
 static bool replaces_nothing(const struct mover *mv, const char *key)
 {
     /* The marker of the new name may have been made just now, to claim it. */
-    return mv->v->copy_if_absent != KNOWN_NO && strcmp(key, mv->m->to) != 0;
+    return strcmp(key, mv->m->to) != 0;
 }
 
 static int submit_item(struct mover *mv, struct fanout *f, struct item *it)
@@ -281,8 +280,6 @@ static int redo(struct mover *mv, struct refused *one, struct s3_error *err)
     struct store_object source, target;
     struct s3_error local = {0};
     struct store_version version;
-    if (one->error.kind == S3_ERROR_UNSUPPORTED)
-        mv->v->copy_if_absent = KNOWN_NO;
     int r = store_head(store, one->source, &source, &local);
     if (r < 0 && local.kind == S3_ERROR_NO_SUCH_KEY)
         return 0; /* removed since it was listed */

@@ -92,18 +92,17 @@ static void copy_done(void *ctx, int result, const struct s3_error *err)
 static int copy_missing(struct resume *rs, struct fanout *f, struct copy_job *j)
 {
     const struct store_entry *e = j->entry;
-    bool if_absent = rs->v->copy_if_absent != KNOWN_NO;
     if (e->size > STORE_COPY_SIZE_MAX) {
         struct vfs_copy c = {.source = e->key,
                              .if_match = e->etag,
                              .size = e->size,
                              .key = j->key,
-                             .if_absent = if_absent};
+                             .if_absent = true};
         j->result = vfs_copy_object(rs->v, &c, &j->version, &j->error);
         return 0;
     }
     j->in = (struct store_copy_in){
-        .source_key = e->key, .source_if_match = e->etag, .key = j->key, .if_absent = if_absent};
+        .source_key = e->key, .source_if_match = e->etag, .key = j->key, .if_absent = true};
     return fanout_submit(f, STORE_COPY, &j->in, &j->version, copy_done, j);
 }
 

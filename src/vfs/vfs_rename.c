@@ -6,8 +6,6 @@
 #include <linux/fs.h>
 #include <string.h>
 
-#include "base/log.h"
-#include "store/store_limits.h"
 #include "vfs/vfs_intent.h"
 
 /* Somebody else keeps replacing the file while it is copied. */
@@ -61,25 +59,6 @@ static int copy_newest(struct vfs *v, struct vfs_copy *c, char etag[STORE_ETAG_S
     }
 }
 
-void vfs_learn_copy_if_absent(struct vfs *v, const struct vfs_copy *done,
-                              struct store_version *version)
-{
-    struct s3_error err = {0};
-    struct store_version again;
-    if (done->size > STORE_COPY_SIZE_MAX)
-        return;
-    int r = vfs_copy_object(v, done, &again, &err);
-    if (r == 0)
-        *version = again;
-    if (r < 0 && err.kind != S3_ERROR_PRECONDITION)
-        return;
-    SCOPE_LOCK(&v->lock);
-    v->copy_if_absent = r < 0 ? KNOWN_YES : KNOWN_NO;
-    if (r == 0)
-        log_warn("the server does not know conditional copies: two hosts that rename to the same "
-                 "new name at the same time may both succeed");
-}
-
 static int copy_and_delete_locked(struct vfs *v, struct open_file *of, const char *component,
                                   const char *key, bool if_absent, struct store_object *o,
                                   struct store_version *version, struct s3_error *err)
@@ -98,15 +77,13 @@ static int copy_and_delete_locked(struct vfs *v, struct open_file *of, const cha
     r = vfs_rename_attrs_locked(v, of, component, &c, etag, &arena, o, &attrs, err);
     if (r < 0)
         return r;
-    bool learn = if_absent && v->copy_if_absent == KNOWN_NOT, dirty = of->attrs_dirty;
+    bool dirty = of->attrs_dirty;
     of->attrs_dirty = false;
     of->storing = true;
     pthread_mutex_unlock(&v->lock);
     /* A crash between the copy and the delete must not leave both names for ever. */
     uint64_t intent = vfs_intent_begin(v, STATE_INTENT_RENAME_FILE, source, key, NULL, 0);
     r = copy_newest(v, &c, etag, version, err);
-    if (r == 0 && learn)
-        vfs_learn_copy_if_absent(v, &c, version);
     if (r == 0) {
         r = store_delete(v->store, source, etag, &local);
         /* Replaced since it was copied: as if it had been written after the rename. Gone: by a
@@ -318,10 +295,9 @@ static int rename_locked(struct vfs *v, const struct source *from, struct inode 
     if (r == 0 && i->kind == NODE_DIR && inode_is_under(dir, i))
         r = -EINVAL;
     if (r == 0)
-        /* Nothing must be replaced, so the cache is not believed, unless the store watches. */
-        r = find_target_locked(v, dir, name,
-                               noreplace && (i->kind == NODE_DIR || v->copy_if_absent != KNOWN_YES),
-                               &target, err);
+        /* Nothing must be replaced. Of a file the store sees to that; of a directory, which need
+         * not have an object, the cache is not believed. */
+        r = find_target_locked(v, dir, name, noreplace && i->kind == NODE_DIR, &target, err);
     if (r < 0)
         return r;
     if (target && noreplace)

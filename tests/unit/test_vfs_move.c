@@ -212,10 +212,6 @@ static void test_lost_answer(void **state)
     assert_int_equal(store_fault_add(f.fault, &lost), 0);
     assert_int_equal(fixture_rename(&f, "d", "e", 0), 0);
     assert_string_equal(fixture_keys(&f), "e/ e/a e/b ");
-    /* A server that does not know the condition. */
-    fail_at(&f, STORE_COPY, "d/a", 0, S3_ERROR_UNSUPPORTED);
-    assert_int_equal(fixture_rename(&f, "e", "d", 0), 0);
-    assert_string_equal(fixture_keys(&f), "d/ d/a d/b ");
     fixture_done(&f);
 }
 
