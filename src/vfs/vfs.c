@@ -67,6 +67,8 @@ void vfs_free(struct vfs *v)
     if (!v)
         return;
     vfs_pending_done(v);
+    vfs_listing_drop_below_locked(v, v->inodes.root);
+    vfs_listing_drop_locked(v, v->inodes.root);
     inode_table_done(&v->inodes);
     pthread_cond_destroy(&v->changed);
     pthread_mutex_destroy(&v->lock);
@@ -106,6 +108,8 @@ void vfs_forget(struct vfs *v, uint64_t ino, uint64_t n)
 {
     SCOPE_LOCK(&v->lock);
     struct inode *i = inode_find(&v->inodes, ino);
+    if (i && i->kind == NODE_DIR && i->lookups <= n)
+        vfs_listing_keep_locked(v, i);
     if (i)
         inode_forget(&v->inodes, i, n);
 }

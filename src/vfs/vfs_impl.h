@@ -215,6 +215,11 @@ int vfs_listing_more_locked(struct vfs *v, struct inode *dir, struct dir *d, str
 /* Loads the first page if there is no fresh listing, and remembers if there are more. */
 int vfs_listing_first_locked(struct vfs *v, struct inode *dir, struct s3_error *err);
 void vfs_listing_drop_locked(struct vfs *v, struct inode *dir);
+/* The same of every directory below. */
+void vfs_listing_drop_below_locked(struct vfs *v, struct inode *dir);
+/* The kernel is about to forget the directory: a complete listing that is still believed keeps it,
+ * for as long as there is memory for listings. */
+void vfs_listing_keep_locked(struct vfs *v, struct inode *dir);
 /* Gives a directory that is known to be empty a complete listing. */
 void vfs_listing_empty_locked(struct vfs *v, struct inode *dir);
 /* Own changes; a listing that cannot take them in is dropped. */

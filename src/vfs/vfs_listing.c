@@ -8,6 +8,9 @@
 
 #include "vfs/vfs_impl.h"
 
+/* Of an inode that nobody but its listing holds, and its name. */
+#define KEPT_BYTES (sizeof(struct inode) + 64)
+
 /* A listing leaves room for an inode of each entry in the same measure; see opts.listing_memory. */
 static void account_locked(struct vfs *v, size_t before, size_t after)
 {
@@ -23,6 +26,27 @@ void vfs_listing_drop_locked(struct vfs *v, struct inode *dir)
     account_locked(v, dir->dir->bytes, 0);
     dir_unref(dir->dir);
     dir->dir = NULL;
+    if (dir->kept) {
+        account_locked(v, KEPT_BYTES, 0);
+        dir->kept = false;
+        inode_unref(&v->inodes, dir);
+    }
+}
+
+void vfs_listing_drop_below_locked(struct vfs *v, struct inode *dir)
+{
+    struct inode *i = TAILQ_FIRST(&v->listings);
+    if (i)
+        inode_ref(i);
+    while (i) {
+        struct inode *next = TAILQ_NEXT(i, by_use);
+        if (next)
+            inode_ref(next);
+        if (i != dir && inode_is_under(i, dir))
+            vfs_listing_drop_locked(v, i);
+        inode_unref(&v->inodes, i);
+        i = next;
+    }
 }
 
 static void used_locked(struct vfs *v, struct inode *dir)
@@ -35,12 +59,28 @@ static void used_locked(struct vfs *v, struct inode *dir)
 static void shrink_locked(struct vfs *v)
 {
     struct inode *dir = TAILQ_FIRST(&v->listings);
-    while (dir && v->listing_bytes > v->opts.listing_memory) {
-        struct inode *next = TAILQ_NEXT(dir, by_use);
-        if (dir->dir->refs == 1)
+    if (dir)
+        inode_ref(dir);
+    while (dir) {
+        bool more = v->listing_bytes > v->opts.listing_memory;
+        struct inode *next = more ? TAILQ_NEXT(dir, by_use) : NULL;
+        if (next)
+            inode_ref(next);
+        if (more && dir->dir->refs == 1)
             vfs_listing_drop_locked(v, dir);
+        inode_unref(&v->inodes, dir);
         dir = next;
     }
+}
+
+void vfs_listing_keep_locked(struct vfs *v, struct inode *dir)
+{
+    if (dir->kept || !dir->dir || !dir->dir->complete || vfs_now(v) >= dir->dir_until_ns)
+        return;
+    dir->kept = true;
+    inode_ref(dir);
+    account_locked(v, 0, KEPT_BYTES);
+    shrink_locked(v);
 }
 
 struct dir *vfs_listing_fresh_locked(struct vfs *v, struct inode *dir)

@@ -117,11 +117,11 @@ void vfs_expire_below_locked(struct vfs *v, struct inode *dir)
             i->changes++;
             if (i->kind == NODE_FILE && !i->open)
                 i->attr_until_ns = 0;
-            vfs_listing_drop_locked(v, i);
             i->marker = KNOWN_NOT;
             i->marker_own = false;
         }
     }
+    vfs_listing_drop_below_locked(v, dir);
     vfs_listing_drop_locked(v, dir);
     dir->changes++;
 }

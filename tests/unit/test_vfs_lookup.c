@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/attr.h"
+#include "store/store_count.h"
 #include "store/store_fault.h"
 #include "vfs_fixture.h"
 
@@ -347,6 +348,74 @@ static void test_forget(void **state)
     fixture_done(&f);
 }
 
+/* The kernel forgets all that it is not using when memory is short. What was listed in full is
+ * known all the same, as far as the memory for listings goes. */
+static void forget_all(struct fixture *f, const char *path)
+{
+    struct vfs_entry e;
+    assert_int_equal(fixture_lookup(f, path, &e), 0);
+    vfs_forget(f->vfs, e.ino, 1000);
+}
+
+static void test_forgotten_directory(void **state)
+{
+    struct fixture f;
+    struct vfs_entry e;
+    fixture_init(&f, NULL);
+    fixture_object(&f, "d/sub/a", "1");
+    (void)fixture_ls(&f, "", false);
+    (void)fixture_ls(&f, "d", false);
+    (void)fixture_ls(&f, "d/sub", false);
+    fixture_expect(&f, "list 3");
+    forget_all(&f, "d/sub");
+    forget_all(&f, "d");
+    assert_int_equal(fixture_lookup(&f, "d/sub/absent", &e), -ENOENT);
+    assert_int_equal(fixture_lookup(&f, "d/sub/a", &e), 0);
+    fixture_expect(&f, "");
+    /* It can be renamed and removed. */
+    forget_all(&f, "d/sub");
+    forget_all(&f, "d");
+    assert_int_equal(fixture_rename(&f, "d", "e", 0), 0);
+    assert_int_equal(fixture_lookup(&f, "d", &e), -ENOENT);
+    assert_string_equal(fixture_ls(&f, "e/sub", false), "a ");
+    forget_all(&f, "e/sub");
+    assert_int_equal(fixture_unlink(&f, "e/sub/a"), 0);
+    assert_int_equal(fixture_rmdir(&f, "e/sub"), 0);
+    assert_int_equal(fixture_lookup(&f, "e/sub", &e), -ENOENT);
+    fixture_done(&f);
+}
+
+static void test_forgotten_directories_are_bounded(void **state)
+{
+    struct fixture f;
+    struct vfs_options o = fixture_options();
+    char path[32];
+    o.listing_memory = 16 << 10;
+    fixture_init(&f, &o);
+    for (int i = 0; i < 100; i++) {
+        snprintf(path, sizeof(path), "d%03d/a", i);
+        fixture_object(&f, path, "1");
+    }
+    for (int i = 0; i < 100; i++) {
+        snprintf(path, sizeof(path), "d%03d", i);
+        (void)fixture_ls(&f, path, false);
+        forget_all(&f, path);
+    }
+    (void)fixture_ls(&f, "", false);
+    size_t known = 0;
+    for (int i = 99; i >= 0; i--) {
+        struct vfs_entry e;
+        char requests[256];
+        store_count_reset(f.count);
+        snprintf(path, sizeof(path), "d%03d/absent", i);
+        assert_int_equal(fixture_lookup(&f, path, &e), -ENOENT);
+        store_count_describe(f.count, requests, sizeof(requests));
+        known += requests[0] == '\0';
+    }
+    assert_in_range(known, 1, 40);
+    fixture_done(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -362,6 +431,8 @@ int main(void)
         cmocka_unit_test(test_no_negative_cache),
         cmocka_unit_test(test_errors_are_not_absence),
         cmocka_unit_test(test_forget),
+        cmocka_unit_test(test_forgotten_directory),
+        cmocka_unit_test(test_forgotten_directories_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
