@@ -1,0 +1,47 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# servers: s3d
+# modes: user
+# What operations on whole trees cost: nothing is asked or written for each file beyond its own change.
+# A directory that is there by its files alone gets a marker when the last of them goes, so that it stays: one PUT.
+. "$SOURCE_DIR/tests/lib/common.sh"
+server_start
+FILES=200 DIRS=11 # of which one holds the others
+/usr/bin/python3 - <<'P' || fail "fill"
+import concurrent.futures, os, sys
+sys.path.insert(0, os.environ["SOURCE_DIR"] + "/tests/lib")
+import s3
+keys = [f"{tree}/d{d}/f{f}" for tree in ("foreign", "gone") for d in range(10) for f in range(20)]
+with concurrent.futures.ThreadPoolExecutor(8) as pool:
+    list(pool.map(lambda key: s3.S3.put_object(Bucket=s3.BUCKET, Key=key, Body=b"content"), keys))
+P
+mount_fs -o metadata_ttl=600
+ls "$MNT" >/dev/null
+# cost TITLE "OP=N OP<=N ..." command...: nothing else is sent
+cost() {
+    local title=$1 want=$2 op got n
+    shift 2
+    s3d_reset
+    check "$title" "$@" >/dev/null
+    check "flush" "$PAILCTL" flush "$MNT" >/dev/null # attributes that wait for more of them
+    got=$(s3d_requests)
+    printf '%-40s %s\n' "$title" "$got"
+    for op in $got; do
+        n=${op#*=} op=${op%%=*}
+        case " $want " in
+        *" $op=$n "*) ;;
+        *" $op<="*)
+            limit=${want#*"$op<="}
+            [ "$n" -le "${limit%% *}" ] || fail "$title: $op=$n, more than ${limit%% *}"
+            ;;
+        *) fail "$title: $op=$n, expected: $want" ;;
+        esac
+    done
+}
+cost "mv of a tree" "CopyObject=$FILES PutObject=1 DeleteObjects=1 ListObjectsV2<=4" mv "$MNT/foreign" "$MNT/moved"
+cost "cp -r" "CopyObject=$FILES PutObject=$DIRS ListObjectsV2<=$DIRS HeadObject<=1" cp -r "$MNT/moved" "$MNT/copy"
+cost "rm -r of what others stored" "DeleteObject=$((FILES + DIRS)) PutObject<=$((DIRS - 1)) ListObjectsV2<=$((2 * DIRS))" rm -r "$MNT/moved"
+cost "rm -r of what was made here" "DeleteObject=$((FILES + DIRS)) ListObjectsV2<=$DIRS" rm -r "$MNT/copy"
+cost "find -delete" "DeleteObject=$((FILES + DIRS)) PutObject<=$DIRS ListObjectsV2<=$((2 * DIRS + 1)) HeadObject<=1" find "$MNT/gone" -delete
+unmount_fs
+equal "nothing is left" "" "$(s3 keys)"
