@@ -396,6 +396,13 @@ static int keep_lost(void *ctx, const struct writeback_lost *l)
     return r;
 }
 
+static void settled(void *ctx)
+{
+    struct start *s = ctx;
+
+    state_settled(s->state);
+}
+
 static int one_row(void *ctx, const struct journal_row *row)
 {
     return 1;
@@ -411,6 +418,7 @@ static int open_writeback(struct start *s, const struct conf_options *o, struct 
                                      .linger_ns = WRITEBACK_LINGER_NS,
                                      .only_old = !o->writeback,
                                      .lost = keep_lost,
+                                     .settled = settled,
                                      .ctx = s};
     int r;
 
@@ -424,7 +432,9 @@ static int open_writeback(struct start *s, const struct conf_options *o, struct 
     if (asprintf(&dir, "%s/journal", s->state_dir->dirty) < 0 ||
         state_journal_new(s->state, &opts.journal) < 0)
         return s3_error_set(reterr, S3_ERROR_OUT_OF_MEMORY, "no memory");
-    if (!o->writeback && opts.journal->ops->load(opts.journal, one_row, NULL) == 0) {
+    opts.doubtful = state_doubtful(s->state);
+    if (!o->writeback && !opts.doubtful &&
+        opts.journal->ops->load(opts.journal, one_row, NULL) == 0) {
         opts.journal->ops->free(opts.journal);
         return 0;
     }

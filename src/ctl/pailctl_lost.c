@@ -295,6 +295,18 @@ static int restore_item(struct pailctl *p, const struct place *place, const stru
         fprintf(stderr, "pailctl: nothing says what '%s' was meant for: --to PATH\n", item->name);
         return PAILCTL_USAGE;
     }
+    r = lost_verify(place->folder, item);
+    if (r == -EBADMSG && !p->options.to) {
+        fprintf(stderr,
+                "pailctl: the content of '%s' is not what was kept: damaged, or changed since; "
+                "--to PATH takes it out as it is\n",
+                item->name);
+        return PAILCTL_FAILED;
+    }
+    if (r == -EBADMSG)
+        fprintf(stderr, "pailctl: '%s' is damaged, or was changed since it was kept\n", item->name);
+    else if (r < 0)
+        return complain(item->name, r);
     if (p->options.to)
         r = snprintf(to, sizeof(to), "%s", p->options.to) < (int)sizeof(to) ? 0 : -ENAMETOOLONG;
     else

@@ -41,8 +41,11 @@ struct journal;
 struct journal_ops {
     /* 0, or -errno and then done does not run. */
     int (*submit)(struct journal *j, const struct journal_change *c);
-    /* The rows, oldest first, without their bodies. fn's result other than 0 ends it. */
+    /* The rows, oldest first, without their bodies; one that cannot be read has no record. fn's
+     * result other than 0 ends it. */
     int (*load)(struct journal *j, int (*fn)(void *ctx, const struct journal_row *row), void *ctx);
+    /* Its length, 0 = none; -ENOENT. Blocks. */
+    int (*body_size)(struct journal *j, uint64_t seq, size_t *ret);
     /* Copies the body of a row into buf; -ENOENT when it is not there with that length. Blocks. */
     int (*body)(struct journal *j, uint64_t seq, void *buf, size_t len);
     void (*free)(struct journal *j);

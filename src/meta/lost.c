@@ -15,6 +15,7 @@
 
 #include "base/attr.h"
 #include "base/cleanup.h"
+#include "base/crc.h"
 #include "base/strbuf.h"
 #include "base/timefmt.h"
 #include "meta/lost_impl.h"
@@ -121,12 +122,14 @@ static void append_field(struct strbuf *sb, const char *name, const char *value)
     (void)strbuf_append_char(sb, '\n');
 }
 
-static void describe(const struct lost *l, const struct lost_note *n, struct strbuf *sb)
+static void describe(const struct lost *l, const struct lost_note *n, uint32_t content,
+                     struct strbuf *sb)
 {
     CLEANUP_STRBUF struct strbuf key = STRBUF_INIT(16 * 1024);
     char time[TIMEFMT_ISO8601_SIZE];
 
-    (void)strbuf_appendf(&key, "%s%s", l->prefix, n->key);
+    if (*n->key || n->reason != LOST_UNKNOWN) /* else nobody knows what it was meant for */
+        (void)strbuf_appendf(&key, "%s%s", l->prefix, n->key);
     timefmt_iso8601(n->time_ns, time);
     (void)strbuf_append_str(sb, LOST_HEADER "\n");
     append_field(sb, "key", strbuf_str(&key));
@@ -145,6 +148,10 @@ static void describe(const struct lost *l, const struct lost_note *n, struct str
         append_field(sb, "upload_id", n->upload_id);
         (void)strbuf_appendf(sb, "upload_length: %" PRIu64 "\n", n->upload_length);
     }
+    (void)strbuf_appendf(sb, "content: %08" PRIx32 "\n", content);
+    if (!sb->error)
+        (void)strbuf_appendf(sb, LOST_CRC "%08" PRIx32 "\n",
+                             crc32c_update(0, strbuf_str(sb), sb->len));
     if (!sb->error)
         sb->error = key.error;
 }
@@ -164,14 +171,19 @@ static int write_all(int fd, const char *from, size_t len)
     return 0;
 }
 
-static int write_description(struct lost *l, const struct lost_note *note, struct lost_file *ret)
+/* fd: the content, all of it. */
+static int write_description(struct lost *l, const struct lost_note *note, int fd,
+                             struct lost_file *ret)
 {
     CLEANUP_STRBUF struct strbuf sb = STRBUF_INIT(64 * 1024);
-    int r = lost_begin(l, ret);
+    uint32_t content = 0;
+    int r = lost_content_crc(fd, &content);
 
+    if (r == 0)
+        r = lost_begin(l, ret);
     if (r < 0)
         return r;
-    describe(l, note, &sb);
+    describe(l, note, content, &sb);
     r = sb.error ? sb.error : write_all(ret->fd, strbuf_str(&sb), sb.len);
     if (r == 0 && fsync(ret->fd) < 0)
         r = -errno;
@@ -216,7 +228,7 @@ static int choose_name(const struct lost *l, const struct lost_note *note,
     char time[TIMEFMT_BASIC_SIZE], part[NAME_PART_MAX + 1];
 
     timefmt_basic(note->time_ns, time);
-    readable(note->key, part);
+    readable(*note->key ? note->key : "unknown", part);
     for (unsigned i = 1; i < NUMBER_MAX; i++) {
         if (i == 1)
             (void)snprintf(name, LOST_NAME_SIZE, "%s-%s", time, part);
@@ -281,7 +293,7 @@ int lost_end(struct lost *l, struct lost_file *f, const struct lost_note *note,
     struct lost_file description;
     int r = fsync(f->fd) < 0 ? -errno : 0;
 
-    if (r == 0 && (r = write_description(l, note, &description)) == 0) {
+    if (r == 0 && (r = write_description(l, note, f->fd, &description)) == 0) {
         r = publish(l, l->dir_fd, f->temporary, note, description.temporary, ret_path);
         if (r < 0)
             lost_cancel(l, &description);
@@ -322,7 +334,7 @@ int lost_add_file(struct lost *l, const struct lost_note *note, const char *path
     int r = fd < 0 || fsync(fd) < 0 ? -errno : 0;
 
     if (r == 0)
-        r = write_description(l, note, &description);
+        r = write_description(l, note, fd, &description);
     if (r < 0)
         return r;
     r = publish(l, AT_FDCWD, path, note, description.temporary, ret_path);

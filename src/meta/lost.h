@@ -45,6 +45,8 @@ struct lost_note {
     /* An unfinished upload to the key whose parts hold [0, upload_length); NULL or "" = none. */
     const char *upload_id;
     uint64_t upload_length;
+    bool has_content_crc; /* told by a list: what lost_verify goes by */
+    uint32_t content_crc;
     /* Filled by the module when an item is made, told when it is listed. */
     const char *bucket, *endpoint, *prefix;
 };
@@ -94,6 +96,8 @@ struct lost_list {
 /* A folder that is not there is an empty list. */
 int lost_list(const char *folder, struct lost_list *ret);
 void lost_list_done(struct lost_list *l);
+/* -EBADMSG: its content is not what was kept, but damaged or changed. */
+int lost_verify(const char *folder, const struct lost_item *item);
 int lost_drop(const char *folder, const char *name);
 
 #endif

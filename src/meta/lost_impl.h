@@ -8,11 +8,15 @@
 
 #define LOST_TEMPORARY ".new-"
 #define LOST_INFO      ".info"
-#define LOST_HEADER    "pailfs lost+found 1"
+#define LOST_HEADER    "pailfs lost+found 2"
+#define LOST_HEADER_1  "pailfs lost+found 1" /* without checksums */
+#define LOST_CRC       "crc: "
 
 /* '%', control characters and bytes that are not UTF-8 as %XX: a line stays a line that a person
  * can read. */
 void lost_escape(struct strbuf *sb, const char *s);
+/* CRC-32C of a file. */
+int lost_content_crc(int fd, uint32_t *ret);
 enum lost_reason lost_reason_parse(const char *name);
 
 #endif

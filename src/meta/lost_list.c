@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/crc.h"
 #include "base/encode.h"
 #include "base/parse.h"
 #include "base/timefmt.h"
@@ -17,6 +18,7 @@
 
 #define LIST_BYTES_MAX (64u << 20)
 #define INFO_BYTES_MAX (64u << 10)
+#define CONTENT_BUFFER (256u << 10)
 
 void lost_escape(struct strbuf *sb, const char *s)
 {
@@ -73,6 +75,33 @@ static int set_text(struct arena *a, char *value, const char **ret)
     return *ret ? 0 : -ENOMEM;
 }
 
+static bool parse_crc(const char *text, uint32_t *ret)
+{
+    char *end;
+
+    if (strlen(text) != 8 || strspn(text, "0123456789abcdef") != 8)
+        return false;
+    *ret = (uint32_t)strtoul(text, &end, 16);
+    return *end == '\0';
+}
+
+/* The last line is the checksum of those before, and is cut off. */
+static bool crc_holds(char *text)
+{
+    size_t len = strlen(text), line = strlen(LOST_CRC) + 8 + 1;
+    char *at = len > line ? text + len - line : NULL;
+    uint32_t crc;
+
+    if (!at || at[-1] != '\n' || strncmp(at, LOST_CRC, strlen(LOST_CRC)) != 0 ||
+        text[len - 1] != '\n')
+        return false;
+    text[len - 1] = '\0';
+    if (!parse_crc(at + strlen(LOST_CRC), &crc))
+        return false;
+    *at = '\0';
+    return crc == crc32c_update(0, text, (size_t)(at - text));
+}
+
 static int set_field(struct arena *a, struct lost_note *n, const char *name, char *value)
 {
     const char *reason = NULL;
@@ -106,6 +135,10 @@ static int set_field(struct arena *a, struct lost_note *n, const char *name, cha
         return parse_u64(value, &n->missing_length) < 0 ? -EBADMSG : 0;
     if (strcmp(name, "upload_length") == 0)
         return parse_u64(value, &n->upload_length) < 0 ? -EBADMSG : 0;
+    if (strcmp(name, "content") == 0) {
+        n->has_content_crc = parse_crc(value, &n->content_crc);
+        return n->has_content_crc ? 0 : -EBADMSG;
+    }
     return 0; /* of a later version */
 }
 
@@ -118,6 +151,8 @@ static int parse_note(struct arena *a, char *text, struct lost_note *ret)
     bool first = true;
     int r;
 
+    if (strncmp(text, LOST_HEADER_1 "\n", strlen(LOST_HEADER_1) + 1) != 0 && !crc_holds(text))
+        return -EBADMSG;
     for (; *line; line = end + 1) {
         char *colon;
 
@@ -126,7 +161,7 @@ static int parse_note(struct arena *a, char *text, struct lost_note *ret)
             return -EBADMSG;
         *end = '\0';
         if (first) {
-            if (strcmp(line, LOST_HEADER) != 0)
+            if (strcmp(line, LOST_HEADER) != 0 && strcmp(line, LOST_HEADER_1) != 0)
                 return -EBADMSG;
             first = false;
             continue;
@@ -245,6 +280,43 @@ void lost_list_done(struct lost_list *l)
     free(l->items);
     arena_done(&l->arena);
     memset(l, 0, sizeof(*l));
+}
+
+int lost_content_crc(int fd, uint32_t *ret)
+{
+    CLEANUP_FREE char *buf = malloc(CONTENT_BUFFER);
+    uint32_t crc = 0;
+    ssize_t n;
+
+    if (!buf)
+        return -ENOMEM;
+    for (off_t at = 0; (n = pread(fd, buf, CONTENT_BUFFER, at)) != 0; at += n) {
+        if (n < 0 && errno == EINTR)
+            n = 0;
+        if (n < 0)
+            return -errno;
+        crc = crc32c_update(crc, buf, (size_t)n);
+    }
+    *ret = crc;
+    return 0;
+}
+
+int lost_verify(const char *folder, const struct lost_item *item)
+{
+    CLEANUP_FREE char *path = NULL;
+    CLEANUP_FD int fd = -1;
+    uint32_t crc;
+    int r;
+
+    if (!item->note.has_content_crc)
+        return 0;
+    if (asprintf(&path, "%s/%s", folder, item->name) < 0)
+        return -ENOMEM;
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return -errno;
+    r = lost_content_crc(fd, &crc);
+    return r < 0 ? r : crc == item->note.content_crc ? 0 : -EBADMSG;
 }
 
 /* The description goes first: content alone is still listed, a description alone would not be. */

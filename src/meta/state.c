@@ -7,12 +7,14 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/attr.h"
 #include "base/cleanup.h"
 #include "base/crash_point.h"
 #include "base/log.h"
 #include "meta/state_impl.h"
+#include "meta/state_wal.h"
 
 /* Jobs in one transaction: bounds what a failed one has to repeat. */
 #define GROUP_MAX 512u
@@ -26,6 +28,7 @@ struct state {
 
     /* the writer thread's */
     sqlite3 *db; /* NULL: the database was lost and could not be begun anew */
+    struct state_wal *wal;
 
     pthread_t thread;
     bool started;
@@ -80,8 +83,11 @@ static void restart(struct state *st)
     struct s3_error err = {0};
 
     atomic_store(&st->begun_anew, true);
+    state_wal_forget(TAKE_PTR(st->wal));
     if (state_db_restart(st->opts.path, &st->opts, st->clock, &st->db, &err) < 0)
         log_error("no local state from here on: %s", err.message);
+    else
+        (void)state_wal_watch(st->db, st->opts.path, &st->wal);
 }
 
 static int run_alone(struct state *st, struct state_job *job)
@@ -249,6 +255,8 @@ int state_open(const struct state_options *opts, struct state **ret, struct s3_e
     if (r == 0)
         r = state_db_open(st->opts.path, &st->opts, st->clock, &st->db, st->first_ids, err);
     atomic_init(&st->begun_anew, r == 1);
+    if (r >= 0)
+        r = state_wal_watch(st->db, st->opts.path, &st->wal);
     if (r >= 0) {
         r = -pthread_create(&st->thread, NULL, writer_main, st);
         st->started = r == 0;
@@ -272,6 +280,7 @@ void state_close(struct state *st)
         pthread_mutex_unlock(&st->lock);
         pthread_join(st->thread, NULL);
     }
+    state_wal_forget(st->wal);
     sqlite3_close(st->db);
     free_options(&st->opts);
     free(st->first_ids);
@@ -317,6 +326,21 @@ const char *state_path(struct state *st)
 bool state_begun_anew(struct state *st)
 {
     return atomic_load(&st->begun_anew);
+}
+
+bool state_doubtful(struct state *st)
+{
+    CLEANUP_FREE char *path = state_file(st->opts.path, STATE_DOUBTFUL);
+
+    return !path || access(path, F_OK) == 0;
+}
+
+void state_settled(struct state *st)
+{
+    CLEANUP_FREE char *path = state_file(st->opts.path, STATE_DOUBTFUL);
+
+    if (path && unlink(path) < 0 && errno != ENOENT)
+        log_warn("'%s': %s", path, strerror(errno));
 }
 
 struct clock *state_clock(struct state *st)

@@ -42,8 +42,13 @@ void state_close(struct state *st);
 bool state_unfinished(struct state *st);
 /* The folder. Borrowed. */
 const char *state_path(struct state *st);
-/* Whether the database was damaged and begun anew, at the open or since. */
+/* Whether the database was damaged, at the open or since: begun anew, or without the end of its
+ * log. */
 bool state_begun_anew(struct state *st);
+/* Rows that were acknowledged may be missing since some open: what is on the disk and no row names
+ * is not garbage then. It stays so, also over mounts, until all of that is settled. */
+bool state_doubtful(struct state *st);
+void state_settled(struct state *st);
 
 /* ---- Jobs: for the modules that keep tables in state.db (they include state_impl.h) ---- */
 

@@ -15,6 +15,7 @@
 #include "base/strbuf.h"
 #include "base/timefmt.h"
 #include "meta/state_impl.h"
+#include "meta/state_wal.h"
 
 /* "pail" in the header of the file, for file(1). */
 #define APPLICATION_ID 0x7061696c
@@ -34,6 +35,13 @@ static int folder_sync(const char *folder)
     return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
+char *state_file(const char *folder, const char *name)
+{
+    char *path = NULL;
+
+    return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
+}
+
 static char *db_path(const char *folder, const char *suffix)
 {
     char *path = NULL;
@@ -43,36 +51,61 @@ static char *db_path(const char *folder, const char *suffix)
 
 /* ---- moving aside ---- */
 
+/* Until what the database may have known of is settled, see state_doubtful. */
+static void mark_doubtful(const char *folder)
+{
+    CLEANUP_FREE char *path = state_file(folder, STATE_DOUBTFUL);
+    CLEANUP_FD int fd = path ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
+
+    if (fd < 0 || folder_sync(folder) < 0)
+        log_warn("'%s/" STATE_DOUBTFUL "': %s", folder, strerror(errno));
+}
+
 static int move_one(const char *folder, const char *suffix, const char *broken)
 {
     CLEANUP_FREE char *from = db_path(folder, suffix);
     CLEANUP_FREE char *to = NULL;
+    struct stat st;
 
     if (!from || asprintf(&to, "%s%s", broken, suffix) < 0)
         return -ENOMEM;
+    if (*suffix && stat(from, &st) == 0 && st.st_size == 0) /* a log that never was one */
+        return unlink(from) < 0 ? -errno : 0;
     return rename(from, to) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* A path that nothing is at, nor at it with "-wal"; NULL without memory. */
+static char *broken_path(const char *folder, struct clock *clock)
+{
+    char time[TIMEFMT_BASIC_SIZE];
+    struct stat st;
+
+    timefmt_basic(clock_realtime_ns(clock), time);
+    for (unsigned i = 0;; i++) {
+        char tail[48], wal[56];
+
+        (void)snprintf(tail, sizeof(tail), i ? ".broken-%s.%u" : ".broken-%s", time, i);
+        (void)snprintf(wal, sizeof(wal), "%s-wal", tail);
+        CLEANUP_FREE char *broken = db_path(folder, tail);
+        CLEANUP_FREE char *log = db_path(folder, wal);
+        if (!broken || !log)
+            return NULL;
+        if (lstat(broken, &st) < 0 && lstat(log, &st) < 0)
+            return TAKE_PTR(broken);
+    }
 }
 
 /* *ret: the new path, owned by the caller. */
 static int move_aside(const char *folder, struct clock *clock, char **ret)
 {
-    char time[TIMEFMT_BASIC_SIZE];
-    CLEANUP_FREE char *broken = NULL;
-    struct stat st;
+    CLEANUP_FREE char *broken = broken_path(folder, clock);
+    CLEANUP_FREE char *end = state_file(folder, STATE_WAL_END);
     int r;
 
-    timefmt_basic(clock_realtime_ns(clock), time);
-    for (unsigned i = 0;; i++) {
-        char tail[48];
-
-        (void)snprintf(tail, sizeof(tail), i ? ".broken-%s.%u" : ".broken-%s", time, i);
-        free(broken);
-        broken = db_path(folder, tail);
-        if (!broken)
-            return -ENOMEM;
-        if (lstat(broken, &st) < 0)
-            break;
-    }
+    if (!broken || !end)
+        return -ENOMEM;
+    mark_doubtful(folder);
+    (void)unlink(end);
     /* The log first: a new database must never meet the log of the old one. */
     r = move_one(folder, "-wal", broken);
     if (r == 0)
@@ -82,6 +115,40 @@ static int move_aside(const char *folder, struct clock *clock, char **ret)
     if (r == 0)
         *ret = TAKE_PTR(broken);
     return r;
+}
+
+static int copy_file(const char *from, const char *to)
+{
+    CLEANUP_FD int in = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    CLEANUP_FD int out = in < 0 ? -1 : open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    char buf[16384];
+    ssize_t n = 0;
+
+    if (in < 0 || out < 0)
+        return -errno;
+    while ((n = read(in, buf, sizeof(buf))) > 0) {
+        if (write(out, buf, (size_t)n) != n)
+            return errno ? -errno : -EIO;
+    }
+    return n < 0 || fsync(out) < 0 ? -errno : 0;
+}
+
+/* SQLite is going to write over what it cannot read of its log. */
+static void keep_log(const char *folder, struct clock *clock)
+{
+    CLEANUP_FREE char *broken = broken_path(folder, clock);
+    CLEANUP_FREE char *from = db_path(folder, "-wal"), *to = NULL;
+    CLEANUP_FREE char *end = state_file(folder, STATE_WAL_END);
+
+    mark_doubtful(folder);
+    if (!broken || !from || !end || asprintf(&to, "%s-wal", broken) < 0)
+        return;
+    int r = copy_file(from, to);
+    if (r == 0)
+        log_error("the damaged log is kept as '%s'", to);
+    else if (r != -ENOENT)
+        log_error("the damaged log could not be kept as '%s': %s", to, strerror(-r));
+    (void)unlink(end); /* told */
 }
 
 /* ---- taking over ---- */
@@ -397,6 +464,9 @@ static int open_once(const char *folder, const struct state_options *identity, s
     if (r == 0)
         r = find_first_ids(db, first_ids);
     if (r < 0) {
+        /* The log stays with what it belongs to. */
+        if (db)
+            (void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
         sqlite3_close(db);
         /* The file could be opened for writing: what says otherwise is its header. */
         return r == -EPROTO || r == -EROFS ? -EUCLEAN : r;
@@ -430,12 +500,18 @@ int state_db_open(const char *folder, const struct state_options *identity, stru
                   sqlite3 **ret, int64_t *first_ids, struct s3_error *err)
 {
     struct s3_error said = {0};
+    bool lost = state_wal_check(folder) == STATE_WAL_LOST;
+
+    if (lost)
+        keep_log(folder, clock);
     int r = open_once(folder, identity, ret, first_ids, &said);
 
     if (r == -EUCLEAN) {
         r = begin_anew(folder, identity, clock, ret, first_ids, &said);
-        r = r < 0 ? r : 1;
+        lost = true;
     }
+    if (r >= 0)
+        r = lost;
     if (r < 0 && !said.message[0])
         (void)s3_error_set(&said, S3_ERROR_CONFIG, "'%.300s/state.db': %s", folder,
                            r == -EBUSY ? "another program has it open" : strerror(-r));

@@ -11,6 +11,9 @@
 
 #define STATE_SCHEMA_VERSION 1
 
+/* File in the folder: rows that were acknowledged may be missing (state_doubtful). */
+#define STATE_DOUBTFUL "doubtful"
+
 struct state_table {
     const char *name;
     const char *sql; /* CREATE TABLE ..., as sqlite_schema must show it */
@@ -54,6 +57,9 @@ uint32_t state_crc_blob(uint32_t crc, const void *data, size_t len);
 
 /* Moves a row that does not hold what it should to the table aside, with a line in the log. */
 int state_row_aside(sqlite3 *db, const char *table, int64_t id, const char *why);
+
+/* "folder/name", or NULL without memory. */
+char *state_file(const char *folder, const char *name);
 
 /* state.db in folder, opened, checked and of this schema; what is damaged is moved aside, and what
  * can be read of it taken over (then 1 is returned). first_ids: see state_first_id, by row of

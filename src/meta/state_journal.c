@@ -96,8 +96,8 @@ static int read_page(struct sqlite3 *db, void *ctx)
         r = state_column_blob(stmt, 1, JOURNAL_RECORD_MAX, &p->arena, &row->record,
                               &row->record_len);
         if (r == -EBADMSG)
-            r = state_row_aside(db, "journal", seq, "is damaged");
-        else if (r == 0)
+            r = 0; /* without a record: write-back keeps its content aside */
+        if (r == 0)
             p->n++;
     }
     return r;
@@ -134,6 +134,7 @@ struct body_job {
 static int read_body(struct sqlite3 *db, void *ctx)
 {
     const struct body_job *b = ctx;
+    const void *data;
     CLEANUP_STMT sqlite3_stmt *stmt = NULL;
     int r =
         state_prepare(db, &stmt, "SELECT body FROM journal WHERE seq = ?", "i", (int64_t)b->seq);
@@ -142,11 +143,41 @@ static int read_body(struct sqlite3 *db, void *ctx)
         r = state_step(stmt);
     if (r <= 0)
         return r == 0 ? -ENOENT : r;
-    if (sqlite3_column_type(stmt, 0) != SQLITE_BLOB ||
-        (size_t)sqlite3_column_bytes(stmt, 0) != b->len)
+    data = sqlite3_column_blob(stmt, 0); /* of a damaged type too: who asked looks at the bytes */
+    if (!data || (size_t)sqlite3_column_bytes(stmt, 0) != b->len)
         return -ENOENT;
-    memcpy(b->buf, sqlite3_column_blob(stmt, 0), b->len);
+    memcpy(b->buf, data, b->len);
     return 0;
+}
+
+struct size_job {
+    uint64_t seq;
+    size_t size;
+};
+
+static int read_size(struct sqlite3 *db, void *ctx)
+{
+    struct size_job *b = ctx;
+    CLEANUP_STMT sqlite3_stmt *stmt = NULL;
+    int r = state_prepare(db, &stmt, "SELECT length(CAST(body AS BLOB)) FROM journal WHERE seq = ?",
+                          "i", (int64_t)b->seq);
+
+    if (r == 0)
+        r = state_step(stmt);
+    if (r <= 0)
+        return r == 0 ? -ENOENT : r;
+    b->size = (size_t)sqlite3_column_int64(stmt, 0);
+    return 0;
+}
+
+static int journal_state_body_size(struct journal *j, uint64_t seq, size_t *ret)
+{
+    struct state_journal *s = CONTAINER_OF(j, struct state_journal, journal);
+    struct size_job b = {.seq = seq};
+    int r = state_write(s->state, read_size, &b);
+
+    *ret = b.size;
+    return r;
 }
 
 static int journal_state_body(struct journal *j, uint64_t seq, void *buf, size_t len)
@@ -165,6 +196,7 @@ static void journal_state_free(struct journal *j)
 static const struct journal_ops STATE_OPS = {
     .submit = journal_state_submit,
     .load = journal_state_load,
+    .body_size = journal_state_body_size,
     .body = journal_state_body,
     .free = journal_state_free,
 };

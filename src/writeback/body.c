@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,7 +9,6 @@
 #include "base/digest.h"
 #include "base/encode.h"
 #include "base/log.h"
-#include "base/parse.h"
 #include "writeback/writeback_impl.h"
 
 #define NAME_SIZE 24u
@@ -151,35 +149,4 @@ int wb_body_load(struct writeback *wb, const struct wb_body *b, uint64_t seq, vo
     if (r == 0)
         *ret = TAKE_PTR(data);
     return r;
-}
-
-/* ---- at the start ---- */
-
-static int compare(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-void wb_bodies_sweep(struct writeback *wb)
-{
-    CLEANUP_FREE uint64_t *needed = calloc(wb->n_ops + 1, sizeof(*needed));
-    CLEANUP_DIR DIR *d = opendir(wb->dir);
-    const struct dirent *e;
-    const struct wb_op *op;
-    size_t n = 0;
-    if (!needed)
-        return; /* then they stay until the next start */
-    TAILQ_FOREACH (op, &wb->ops, all)
-        if (op->body && op->body->file)
-            needed[n++] = op->body->file;
-    qsort(needed, n, sizeof(*needed), compare);
-    while (d && (e = readdir(d))) {
-        uint64_t number;
-        if (parse_u64(e->d_name, &number) < 0 ||
-            bsearch(&number, needed, n, sizeof(*needed), compare))
-            continue;
-        log_debug("content of change %s, which was not acknowledged, is removed", e->d_name);
-        (void)unlinkat(wb->dir_fd, e->d_name, 0);
-    }
 }

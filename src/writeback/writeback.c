@@ -242,10 +242,8 @@ static int load_row(void *ctx, const struct journal_row *row)
     struct wb_record r;
     int result = wb_record_decode(row->record, row->record_len, &r);
     if (result < 0 || r.seq != row->seq) {
-        /* It stays where it is, for whoever can read it. */
-        log_error("journal: row %llu is damaged and is not sent", (unsigned long long)row->seq);
         wb->next_seq = MAX(wb->next_seq, row->seq + 1);
-        return 0;
+        return wb_damaged_add(wb, row->seq);
     }
     return add_op_locked(wb, &r);
 }
@@ -254,10 +252,10 @@ static int take_up(struct writeback *wb, struct s3_error *err)
 {
     pthread_mutex_lock(&wb->lock);
     int r = wb->journal->ops->load(wb->journal, load_row, wb);
-    if (r == 0)
-        wb_bodies_sweep(wb);
     uint64_t n = wb->n_ops;
     wb_unlock(wb);
+    if (r == 0)
+        wb_salvage(wb);
     if (r < 0)
         return s3_error_set(err, S3_ERROR_CONFIG, "the journal cannot be read: %s", strerror(-r));
     if (n)
@@ -311,6 +309,7 @@ static void writeback_free(struct store *s)
     if (wb->dir_fd >= 0)
         (void)close(wb->dir_fd);
     free(wb->dir);
+    free(wb->damaged);
     pthread_cond_destroy(&wb->wake);
     pthread_cond_destroy(&wb->idle);
     pthread_mutex_destroy(&wb->lock);

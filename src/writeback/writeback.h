@@ -48,7 +48,10 @@ struct writeback_options {
     uint64_t max_age_ns;     /* nothing new while something is pending for longer; 0 = no limit */
     bool only_old;           /* nothing new is acknowledged early: for what a mount before left */
     uint64_t linger_ns;      /* a removal waits that long for company, others a quarter */
-    /* Keeps it, blocking; 0 or -errno and then it is tried again. Never NULL. */
+    bool doubtful;           /* rows of the journal may be missing: content without one is kept */
+    void (*settled)(void *ctx); /* all of that is kept; at the start, may be NULL */
+    /* Keeps it, blocking; key "": nobody knows what it was meant for; 0 or -errno and then it is
+     * tried again. Never NULL. */
     int (*lost)(void *ctx, const struct writeback_lost *l);
     void *ctx;
 };

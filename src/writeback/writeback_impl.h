@@ -199,6 +199,8 @@ struct writeback {
     struct wb_op_queue failing; /* direct ones that end with what they wait for */
     struct wb_op_queue losing;  /* for lost+found */
     struct wb_body *dead;       /* files to be removed */
+    uint64_t *damaged;          /* rows that do not hold; at the start */
+    size_t n_damaged;
     uint64_t random;
     struct writeback_stats stats;
     uint64_t last_log_ns;
@@ -278,8 +280,13 @@ int wb_body_open(struct writeback *wb, const struct wb_body *b);
 int wb_body_load(struct writeback *wb, const struct wb_body *b, uint64_t seq, void **ret);
 int wb_etag_of(const struct iovec *iov, int n_iov, char etag[STORE_ETAG_SIZE]);
 void wb_bodies_remove(struct writeback *wb, struct wb_body *dead);
-/* Removes files that no change has. */
-void wb_bodies_sweep(struct writeback *wb);
+
+/* ---- salvage.c: at the start, before there are other threads ---- */
+
+/* A row that does not hold. 0 or -ENOMEM. */
+int wb_damaged_add(struct writeback *wb, uint64_t seq);
+/* Content that no change has is removed, or kept in lost+found when rows may be missing. */
+void wb_salvage(struct writeback *wb);
 
 /* ---- change.c: what alters something ---- */
 

@@ -164,6 +164,67 @@ def flipped(run):
         run.unmount()
 
 
+def acknowledged(run):
+    """A write-back mount that acknowledged files, none of which is in S3 yet, and was killed."""
+    options = ["writeback"]
+    run.mount(*options)
+    run.bed.s3d("POST", "faults", "op=PutObject action=status:503:SlowDown")
+    digests = {f"f{i:02}": write(run, f"f{i:02}", i, 100_000 if i % 4 == 0 else 1000 + i)
+               for i in range(20)}
+    run.kill()
+    run.bed.s3d("DELETE", "faults")
+    equal("in the bucket", {}, run.bucket_world())
+    return options, digests
+
+
+def flipped_log(run):
+    """A damaged byte within state.db-wal does not take the changes after it along."""
+    options, digests = acknowledged(run)
+    folder = state_folder(run)
+    with open(folder + "/state.db-wal", "r+b") as f:
+        for at in (24, f.seek(0, 2) // 3):
+            f.seek(at)
+            byte = f.read(1)[0]
+            f.seek(at)
+            f.write(bytes([byte ^ 4]))
+    run.mount(*options)
+    for name, digest in digests.items():
+        equal(name, digest, read(run, name))
+    run.unmount()
+    equal("the bucket", digests, run.bucket_world())
+    contains("the start", "which could be put right", mounted.tail(run.folder + "/stderr.log"))
+
+
+def destroyed_log(run):
+    """More damage than that: what can be read is stored, all other content is in lost+found, and
+    the log says so."""
+    options, digests = acknowledged(run)
+    folder = state_folder(run)
+    with open(folder + "/state.db-wal", "r+b") as f:
+        f.seek(f.seek(0, 2) // 2)
+        f.write(b"Z" * 9000)
+    run.mount()  # without the option, too
+    run.recovered()
+    if not mounted.poll(60, lambda: run.status().get("writeback_pending", "0") == "0"):
+        raise crash.Failed(f"not stored: {run.status()}")
+    run.unmount()
+    stored = run.bucket_world()
+    for name, digest in stored.items():
+        equal(name, digests[name], digest)
+    if not 0 < len(stored) < len(digests):
+        raise crash.Failed(f"half of the log was destroyed, and {len(stored)} are stored")
+    kept = set()
+    for path in glob.glob(folder + "/lost+found/*"):
+        with open(path, "rb") as f:
+            kept.add(sha(f.read()))
+    large = {d for n, d in digests.items() if int(n[1:]) % 4 == 0}
+    equal("large ones that are nowhere", set(), large - kept - set(stored.values()))
+    said = mounted.tail(run.folder + "/stderr.log", 60) + mounted.tail(run.log, 60)
+    contains("the log", "cannot be read", said)
+    contains("the log", "pailctl lost list", said)
+    equal("marked", False, os.path.exists(folder + "/doubtful"))
+
+
 def not_a_database(run):
     digest = killed(run)
     folder = state_folder(run)
@@ -322,8 +383,8 @@ def clock_jump(run):
 
 
 def main():
-    tests = [in_use, slots, lost, lost_while_mounted, flipped, not_a_database, cut_short, disk_full,
-             no_place, somebody_elses, newer, clock_jump]
+    tests = [in_use, slots, lost, lost_while_mounted, flipped, flipped_log, destroyed_log,
+             not_a_database, cut_short, disk_full, no_place, somebody_elses, newer, clock_jump]
     if len(sys.argv) > 1:
         tests = [t for t in tests if t.__name__ in sys.argv[1:]]
     bed = mounted.Bed()

@@ -130,6 +130,15 @@ static int memory_load(struct journal *j, int (*fn)(void *ctx, const struct jour
     return result;
 }
 
+static int memory_body_size(struct journal *j, uint64_t seq, size_t *ret)
+{
+    struct memory_journal *m = CONTAINER_OF(j, struct memory_journal, journal);
+    SCOPE_LOCK(&m->disk->lock);
+    const struct row *r = *find(m->disk, seq);
+    *ret = r && r->seq == seq ? r->body_len : 0;
+    return r && r->seq == seq ? 0 : -ENOENT;
+}
+
 static int memory_body(struct journal *j, uint64_t seq, void *buf, size_t len)
 {
     struct memory_journal *m = CONTAINER_OF(j, struct memory_journal, journal);
@@ -148,7 +157,8 @@ static void memory_free(struct journal *j)
     free(m);
 }
 
-static const struct journal_ops MEMORY_OPS = {memory_submit, memory_load, memory_body, memory_free};
+static const struct journal_ops MEMORY_OPS = {memory_submit, memory_load, memory_body_size,
+                                              memory_body, memory_free};
 
 struct journal *journal_memory_new(struct journal_disk *d)
 {
@@ -202,6 +212,25 @@ void journal_disk_damage_body(struct journal_disk *d)
     while (last->next)
         last = last->next;
     ((char *)last->body)[0] ^= 1;
+}
+
+void journal_disk_damage_record(struct journal_disk *d, size_t n)
+{
+    SCOPE_LOCK(&d->lock);
+    struct row *r = d->rows;
+    while (n--)
+        r = r->next;
+    ((char *)r->record)[r->record_len / 2] ^= 1;
+}
+
+void journal_disk_lose(struct journal_disk *d)
+{
+    SCOPE_LOCK(&d->lock);
+    while (d->rows) {
+        struct row *next = d->rows->next;
+        row_free(d->rows);
+        d->rows = next;
+    }
 }
 
 void journal_disk_free(struct journal_disk *d)

@@ -19,5 +19,9 @@ void journal_disk_fill(struct journal_disk *d, bool full);
 size_t journal_disk_rows(struct journal_disk *d);
 /* Flips a byte of the last row's body. */
 void journal_disk_damage_body(struct journal_disk *d);
+/* The n-th row's. */
+void journal_disk_damage_record(struct journal_disk *d, size_t n);
+/* All rows are gone. */
+void journal_disk_lose(struct journal_disk *d);
 
 #endif

@@ -284,10 +284,57 @@ static void memory_runs_out(void **state)
     assert_true(failed > 0);
 }
 
+static void flip(const char *path, off_t at)
+{
+    uint8_t byte;
+    CLEANUP_FD int fd = open(path, O_RDWR);
+
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, &byte, 1, at), 1);
+    byte ^= (uint8_t)(1u << at % 8);
+    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+}
+
+/* Any one byte of a description: the item says nothing rather than something wrong. Any one of the
+ * content: it is told before it is put back. */
+static void flipped_bytes_are_told(void **state)
+{
+    struct world *w = *state;
+    struct lost_note note = a_note("dir/report.txt");
+    struct lost_list list;
+    char path[PATH_MAX], info[PATH_MAX + 8];
+    struct stat st;
+
+    add(w, &note, "hello", path);
+    snprintf(info, sizeof(info), "%s.info", path);
+    assert_int_equal(stat(info, &st), 0);
+    for (off_t at = -1; at < st.st_size; at++) {
+        if (at >= 0)
+            flip(info, at);
+        assert_int_equal(lost_list(w->folder, &list), 0);
+        assert_int_equal(list.n, 1);
+        assert_string_equal(list.items[0].note.key, at < 0 ? "p/dir/report.txt" : "");
+        assert_int_equal(list.items[0].note.reason, at < 0 ? LOST_REPLACED : LOST_UNKNOWN);
+        lost_list_done(&list);
+        if (at >= 0)
+            flip(info, at);
+    }
+    for (off_t at = -1; at < 5; at++) {
+        if (at >= 0)
+            flip(path, at);
+        assert_int_equal(lost_list(w->folder, &list), 0);
+        assert_int_equal(lost_verify(w->folder, &list.items[0]), at < 0 ? 0 : -EBADMSG);
+        lost_list_done(&list);
+        if (at >= 0)
+            flip(path, at);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_item_says_what_it_is, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(flipped_bytes_are_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(odd_keys_come_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_file_is_moved, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_a_crash_left, set_up, tear_down),

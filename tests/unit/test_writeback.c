@@ -29,6 +29,7 @@ struct kept { /* in lost+found */
     char key[64];
     char data[256];
     enum lost_reason reason;
+    uint64_t size;
 };
 
 struct bed {
@@ -40,20 +41,29 @@ struct bed {
     struct kept kept[8]; /* protected by lock */
     int n_kept;
     int refuse_kept;
+    bool doubtful, settled;
 };
 
 static int keep(void *ctx, const struct writeback_lost *l)
 {
     struct bed *b = ctx;
+    if (b->refuse_kept)
+        return -ENOSPC;
     pthread_mutex_lock(&b->lock);
     struct kept *k = &b->kept[b->n_kept++ % 8];
     snprintf(k->key, sizeof(k->key), "%s", l->key);
     k->reason = l->reason;
+    k->size = l->size;
     memset(k->data, 0, sizeof(k->data));
     if (l->data)
         memcpy(k->data, l->data, MIN(l->size, sizeof(k->data) - 1));
     pthread_mutex_unlock(&b->lock);
     return 0;
+}
+
+static void note_settled(void *ctx)
+{
+    ((struct bed *)ctx)->settled = true;
 }
 
 static int kept(struct bed *b)
@@ -72,6 +82,8 @@ static void open_wb(struct bed *b)
                                   .dir = b->dir,
                                   .clock = &b->clock.clock,
                                   .linger_ns = 3600ull * NS_PER_S,
+                                  .doubtful = b->doubtful,
+                                  .settled = note_settled,
                                   .lost = keep,
                                   .ctx = b};
     assert_int_equal(writeback_new(&o, &b->wb, &err), 0);
@@ -510,6 +522,69 @@ static void damaged_content_is_never_stored(void **state)
     close_bed(&b);
 }
 
+static void reopen_over_an_empty_store(struct bed *b)
+{
+    struct store_memory_options o = {.clock = &b->clock.clock};
+    assert_int_equal(store_memory_new(&o, &b->memory), 0);
+    assert_int_equal(store_count_new(b->memory, NULL, &b->count), 0);
+    open_wb(b);
+}
+
+/* Its key and condition cannot be trusted: the content is kept, under no name. */
+static void content_of_a_damaged_row_is_kept(void **state)
+{
+    struct bed b;
+    static char large[100000];
+    open_bed(&b, 2);
+    memset(large, 'l', sizeof(large) - 1);
+    assert_int_equal(put(b.wb, "small", "acknowledged", NULL, false, NULL), 0);
+    assert_int_equal(put(b.wb, "large", large, NULL, false, NULL), 0);
+    assert_int_equal(put(b.wb, "whole", "as it was", NULL, false, NULL), 0);
+    store_free(b.wb);
+    journal_disk_damage_record(b.disk, 0);
+    journal_disk_damage_record(b.disk, 1);
+    reopen_over_an_empty_store(&b);
+    assert_int_equal(kept(&b), 2); /* files come first */
+    assert_string_equal(b.kept[0].key, "");
+    assert_string_equal(b.kept[1].key, "");
+    assert_string_equal(b.kept[1].data, "acknowledged");
+    assert_int_equal(b.kept[0].size, sizeof(large) - 1);
+    drain(&b);
+    assert_null(get(b.memory, "small"));
+    assert_null(get(b.memory, "large"));
+    assert_string_equal(get(b.memory, "whole"), "as it was");
+    assert_int_equal(journal_disk_rows(b.disk), 0);
+    close_bed(&b);
+}
+
+/* Without its row a file looks like content that was never acknowledged. */
+static void content_without_a_row_is_kept_when_rows_are_missing(void **state)
+{
+    struct bed b;
+    static char large[100000];
+    open_bed(&b, 2);
+    memset(large, 'l', sizeof(large) - 1);
+    assert_int_equal(put(b.wb, "large", large, NULL, false, NULL), 0);
+    store_free(b.wb);
+    journal_disk_lose(b.disk);
+    b.doubtful = true;
+    b.refuse_kept = 1;
+    reopen_over_an_empty_store(&b);
+    assert_int_equal(kept(&b), 0);
+    assert_false(b.settled); /* the disk of lost+found was full: the next start tries again */
+    store_free(b.wb);
+    b.refuse_kept = 0;
+    reopen_over_an_empty_store(&b);
+    assert_int_equal(kept(&b), 1);
+    assert_int_equal(b.kept[0].size, sizeof(large) - 1);
+    assert_true(b.settled);
+    store_free(b.wb);
+    b.doubtful = false;
+    reopen_over_an_empty_store(&b);
+    assert_int_equal(kept(&b), 1);
+    close_bed(&b);
+}
+
 static void a_full_disk_is_passed_by(void **state)
 {
     struct bed b;
@@ -679,6 +754,8 @@ int main(void)
         cmocka_unit_test(one_404_is_no_conflict),
         cmocka_unit_test(a_crash_loses_nothing),
         cmocka_unit_test(damaged_content_is_never_stored),
+        cmocka_unit_test(content_of_a_damaged_row_is_kept),
+        cmocka_unit_test(content_without_a_row_is_kept_when_rows_are_missing),
         cmocka_unit_test(a_full_disk_is_passed_by),
         cmocka_unit_test(exclusive_creation_goes_through),
         cmocka_unit_test(removals_go_in_batches),
