@@ -61,6 +61,7 @@ void dir_unref(struct dir *d)
     free(d->held);
     free(d->buckets);
     free(d->token);
+    free(d->after);
     free(d);
 }
 
@@ -225,10 +226,10 @@ int dir_put(struct dir *d, const char *component, enum node_kind kind, uint64_t 
                d->complete ? 0 : DIR_ENTRY_OWN);
 }
 
-static void drop_held(struct dir *d, const char *component)
+static void drop_held(struct dir *d, const char *component, size_t len)
 {
     for (size_t i = 0; i < d->n_held; i++) {
-        if (strcmp(d->held[i]->text, component) == 0) {
+        if (d->held[i]->name_len == len && memcmp(d->held[i]->text, component, len) == 0) {
             free(d->held[i]);
             d->held[i] = d->held[--d->n_held];
             return;
@@ -242,7 +243,7 @@ int dir_remove(struct dir *d, const char *component, enum node_kind kind)
     if (!d->complete) {
         /* Remembered, so that a page made before the removal does not bring it back. */
         if (kind == NODE_FILE)
-            drop_held(d, component);
+            drop_held(d, component, len);
         return put(d, component, len, kind, 0, 0, NULL, DIR_ENTRY_OWN | DIR_ENTRY_GONE);
     }
     struct dir_entry *e = find_any(d, component, len, kind, &number);
@@ -306,18 +307,31 @@ static bool own_change(struct dir *d, const char *s, size_t len, enum node_kind 
     return e && (e->flags & DIR_ENTRY_OWN);
 }
 
-/* Whether a directory of the same component may still follow after the page's last key. */
-static bool undecided(const char *component, size_t len, const char *last)
+/* "component/" against a key without the prefix. */
+static int compare_as_directory(const char *component, size_t len, const char *key)
 {
-    return last && strncmp(last, component, len) == 0 &&
-           (last[len] == '\0' || (unsigned char)last[len] < '/');
+    int c = strncmp(component, key, len);
+    if (c != 0)
+        return c;
+    if (key[len] != '/')
+        return '/' - (int)(unsigned char)key[len];
+    return key[len + 1] ? -1 : 0;
 }
 
-/* What follows the prefix in the greatest key of a page that is not the last; else NULL. */
+/* Whether a directory of the same component may still come. */
+static bool undecided(const char *component, size_t len, const struct dir_gap *gaps, size_t n_gaps)
+{
+    for (size_t i = 0; i < n_gaps; i++) {
+        if (compare_as_directory(component, len, gaps[i].from) > 0 &&
+            (!gaps[i].to || compare_as_directory(component, len, gaps[i].to) <= 0))
+            return true;
+    }
+    return false;
+}
+
+/* What follows the prefix in the greatest key of a page; NULL when there is none. */
 static const char *last_of_page(const struct store_page *page, const char *prefix)
 {
-    if (!page->next_token)
-        return NULL;
     const char *a = page->n_entries > 0 ? page->entries[page->n_entries - 1].key : NULL;
     const char *b = page->n_prefixes > 0 ? page->prefixes[page->n_prefixes - 1] : NULL;
     const char *last = !a || (b && strcmp(b, a) > 0) ? b : a;
@@ -326,6 +340,7 @@ static const char *last_of_page(const struct store_page *page, const char *prefi
 
 static int hold(struct dir *d, const struct store_entry *o, const char *s, size_t len)
 {
+    drop_held(d, s, len);
     struct dir_entry **p = realloc(d->held, (d->n_held + 1) * sizeof(*p));
     if (!p)
         return -ENOMEM;
@@ -335,11 +350,11 @@ static int hold(struct dir *d, const struct store_entry *o, const char *s, size_
 }
 
 /* Shows the held objects that the page has decided. */
-static int release_held(struct dir *d, const char *last)
+static int release_held(struct dir *d, const struct dir_gap *gaps, size_t n_gaps)
 {
     for (size_t i = 0; i < d->n_held;) {
         struct dir_entry *e = d->held[i];
-        if (undecided(e->text, e->name_len, last)) {
+        if (undecided(e->text, e->name_len, gaps, n_gaps)) {
             i++;
             continue;
         }
@@ -360,24 +375,40 @@ static int release_held(struct dir *d, const char *last)
 int dir_add_page(struct dir *d, const char *prefix, const struct store_page *page,
                  struct s3_error *reterr)
 {
+    char *token = NULL;
+    if (page->next_token && !(token = strdup(page->next_token)))
+        return -ENOMEM;
+    /* An empty page that is not the last decides nothing. */
+    const char *last = last_of_page(page, prefix);
+    struct dir_gap rest = {.from = last ? last : ""};
+    int r = dir_add_part(d, prefix, page, &rest, token ? 1 : 0, reterr);
+    if (r < 0) {
+        free(token);
+        return r;
+    }
+    free(d->token);
+    free(d->after);
+    d->token = token;
+    d->after = NULL;
+    return 0;
+}
+
+int dir_add_part(struct dir *d, const char *prefix, const struct store_page *page,
+                 const struct dir_gap *gaps, size_t n_gaps, struct s3_error *reterr)
+{
     const char *s;
     size_t len;
     int r = check_page(prefix, page, reterr);
     if (r < 0)
         return r;
-    char *token = NULL;
-    if (page->next_token && !(token = strdup(page->next_token)))
-        return -ENOMEM;
-    free(d->token);
-    d->token = token;
-
-    const char *last = last_of_page(page, prefix);
     for (size_t i = 0; i < page->n_prefixes; i++) {
         (void)component_of(page->prefixes[i], prefix, NODE_DIR, &s, &len);
-        if (!own_change(d, s, len, NODE_DIR) && (r = put(d, s, len, NODE_DIR, 0, 0, NULL, 0)) < 0)
+        /* One that is there already may carry a flag, and a removal of ours stands. */
+        if (!find_any(d, s, len, NODE_DIR, NULL) &&
+            (r = put(d, s, len, NODE_DIR, 0, 0, NULL, 0)) < 0)
             return r;
     }
-    if ((r = release_held(d, last)) < 0)
+    if ((r = release_held(d, gaps, n_gaps)) < 0)
         return r;
     for (size_t i = 0; i < page->n_entries; i++) {
         const struct store_entry *o = &page->entries[i];
@@ -395,13 +426,14 @@ int dir_add_page(struct dir *d, const char *prefix, const struct store_page *pag
         }
         if (own_change(d, s, len, NODE_FILE))
             continue;
-        r = undecided(s, len, last) ? hold(d, o, s, len)
-                                    : put(d, s, len, NODE_FILE, o->size, o->mtime_ns, o->etag, 0);
+        r = undecided(s, len, gaps, n_gaps)
+                ? hold(d, o, s, len)
+                : put(d, s, len, NODE_FILE, o->size, o->mtime_ns, o->etag, 0);
         if (r < 0)
             return r;
     }
     d->pages++;
-    d->complete = !token;
+    d->complete = n_gaps == 0;
     return 0;
 }
 

@@ -53,6 +53,7 @@ struct dir {
     uint64_t since_ns;    /* monotonic; the first page was asked for then */
     uint64_t prefix_hash; /* of the prefix that the token belongs to; 0 before the first page */
     char *token;          /* of the next page; NULL before the first and after the last */
+    char *after;          /* without a token: the next page begins after that key; NULL = at all */
     size_t bytes;         /* of memory */
     size_t n_live;        /* entries that are there */
     size_t n_long;        /* entries whose name may be a hash */
@@ -74,6 +75,17 @@ void dir_unref(struct dir *d); /* NULL ok */
  * not what was asked for; the listing is unchanged then. -ENOMEM: the listing is of no more use. */
 int dir_add_page(struct dir *d, const char *prefix, const struct store_page *page,
                  struct s3_error *reterr);
+
+/* A stretch of names that is not known yet: what sorts after `from` (without the prefix), up to
+ * and with `to`; NULL = to the end. */
+struct dir_gap {
+    const char *from;
+    const char *to;
+};
+/* The same for pages in any order: the gaps that are left with this page, none = complete. The next
+ * page is the caller's affair: the token and `after` are let alone. */
+int dir_add_part(struct dir *d, const char *prefix, const struct store_page *page,
+                 const struct dir_gap *gaps, size_t n_gaps, struct s3_error *reterr);
 
 /* The entry, or NULL when it is removed or not known. */
 struct dir_entry *dir_find(struct dir *d, const char *component, enum node_kind kind);

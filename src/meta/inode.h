@@ -87,7 +87,6 @@ struct inode {
     bool moving;               /* its keys are being renamed: nothing below may be changed */
     bool large;                /* more than one page when it was last looked at */
     TAILQ_ENTRY(inode) by_use; /* in the owner's list, while there is a listing */
-    bool kept;                 /* its listing holds a reference on it */
 
     uint64_t changes; /* made by this mount: of the content, or of the directory's names */
 

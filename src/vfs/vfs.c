@@ -23,13 +23,6 @@
 /* What a program reads and writes at a time best (st_blksize); coreutils take it literally. */
 #define STAT_BLOCK_SIZE (1 << 20)
 
-/* The listing goes with the inode. */
-static void inode_freed(void *ctx, struct inode *i)
-{
-    struct vfs *v = ctx;
-    vfs_listing_drop_locked(v, i);
-}
-
 int vfs_new(const struct vfs_options *opts, struct vfs **ret)
 {
     struct vfs *v = calloc(1, sizeof(*v));
@@ -52,8 +45,6 @@ int vfs_new(const struct vfs_options *opts, struct vfs **ret)
         free(v);
         return -ENOMEM;
     }
-    v->inodes.freed = inode_freed;
-    v->inodes.ctx = v;
     pthread_mutex_init(&v->lock, NULL);
     pthread_cond_init(&v->changed, NULL);
     vfs_pending_init(v);
@@ -68,7 +59,6 @@ void vfs_free(struct vfs *v)
         return;
     vfs_pending_done(v);
     vfs_listing_drop_below_locked(v, v->inodes.root);
-    vfs_listing_drop_locked(v, v->inodes.root);
     inode_table_done(&v->inodes);
     pthread_cond_destroy(&v->changed);
     pthread_mutex_destroy(&v->lock);
@@ -108,10 +98,14 @@ void vfs_forget(struct vfs *v, uint64_t ino, uint64_t n)
 {
     SCOPE_LOCK(&v->lock);
     struct inode *i = inode_find(&v->inodes, ino);
-    if (i && i->kind == NODE_DIR && i->lookups <= n)
-        vfs_listing_keep_locked(v, i);
-    if (i)
-        inode_forget(&v->inodes, i, n);
+    if (!i)
+        return;
+    bool last = i->kind == NODE_DIR && i->lookups <= n;
+    inode_ref(i);
+    inode_forget(&v->inodes, i, n);
+    if (last)
+        vfs_listing_forgotten_locked(v, i);
+    inode_unref(&v->inodes, i);
 }
 
 void vfs_describe(struct vfs *v, uint64_t ino, char *buf, size_t size)
@@ -178,6 +172,7 @@ void vfs_move_begin_locked(struct vfs *v, struct inode *dir)
         pthread_cond_wait(&v->changed, &v->lock);
     dir->moving = true;
     v->moves++;
+    vfs_walk_all_changed_locked(v);
     while (is_changing_below(v, dir))
         pthread_cond_wait(&v->changed, &v->lock);
 }
@@ -186,6 +181,7 @@ void vfs_move_end_locked(struct vfs *v, struct inode *dir)
 {
     dir->moving = false;
     v->moves--;
+    vfs_walk_all_changed_locked(v);
     pthread_cond_broadcast(&v->changed);
 }
 
@@ -407,6 +403,7 @@ void vfs_fill_entry_locked(struct vfs *v, struct inode *i, struct vfs_entry *ret
 void vfs_dir_changed_locked(struct vfs *v, struct inode *dir)
 {
     dir->changes++;
+    vfs_walk_changed_locked(v, dir);
     dir->names_changed_ns = clock_realtime_ns(v->clock);
     dir->attr.mtime_ns = dir->attr.ctime_ns = dir->names_changed_ns;
 }

@@ -15,6 +15,7 @@ struct vfs_dir {
     struct inode *inode; /* referenced */
     /* protected by vfs.lock */
     struct dir *listing; /* referenced; NULL before the first read */
+    size_t walk;         /* see vfs_walk_note_locked */
     struct inode
         *ahead[AHEAD_MAX]; /* referenced: their attributes were loaded for the next reads */
     size_t n_ahead;
@@ -33,6 +34,7 @@ int vfs_opendir(struct vfs *v, uint64_t ino, struct vfs_dir **ret)
         return r;
     }
     dir->inode = inode_ref(i);
+    dir->walk = VFS_NO_WALK;
     *ret = dir;
     return 0;
 }
@@ -140,7 +142,7 @@ static int fill_entries_locked(struct vfs *v, struct vfs_dir *dir, uint64_t offs
         while (number >= d->n && !d->complete) {
             if (filled > 0)
                 return 0;
-            if ((r = vfs_listing_more_locked(v, dir->inode, d, err)) < 0)
+            if ((r = vfs_listing_more_locked(v, dir->inode, d, dir->walk, err)) < 0)
                 return r;
         }
         if (number >= d->n)
@@ -174,6 +176,8 @@ int vfs_readdir(struct vfs *v, struct vfs_dir *dir, uint64_t offset, bool plus, 
     SCOPE_LOCK(&v->lock);
     if (dir->inode->unlinked)
         return 0; /* rmdir'ed while open: empty */
+    if (offset == 0)
+        dir->walk = vfs_walk_note_locked(v, dir->inode);
     /* rewinddir() shows the directory anew. */
     if (!dir->listing || (offset == 0 && vfs_listing_fresh_locked(v, dir->inode) != dir->listing)) {
         struct dir *d;
@@ -258,8 +262,10 @@ void vfs_forget_name_locked(struct vfs *v, struct inode *i)
         return;
     vfs_listing_remove_locked(v, dir, i->name, i->kind);
     vfs_dir_changed_locked(v, dir);
+    inode_ref(i);
     vfs_listing_drop_locked(v, i);
     inode_unlink(&v->inodes, i);
+    inode_unref(&v->inodes, i);
 }
 
 /* ---- making ---- */

@@ -37,6 +37,9 @@ struct vfs_hidden {
 TAILQ_HEAD(open_files, open_file);
 TAILQ_HEAD(pending_files, open_file);
 
+/* Own changes that are remembered while a listing of several directories is under way. */
+#define VFS_WALK_CHANGES 64u
+
 /* Copies of objects onto themselves under way, at most. */
 #define VFS_ATTR_THREADS 8u
 
@@ -72,6 +75,14 @@ struct vfs {
     unsigned moves; /* directories with ->moving */
     uint64_t listing_bytes;
     TAILQ_HEAD(, inode) listings; /* inodes with a listing, least recently used first */
+
+    struct {                                 /* vfs_walk.c; protected by lock */
+        char last[COMPONENT_LENGTH_MAX + 1]; /* key of the directory that was read last */
+        uint64_t last_ns;                    /* when; 0 = never */
+        bool off;                            /* the store does not list as S3 does */
+        uint64_t n_changes;                  /* of names, made by this mount */
+        uint64_t changed[VFS_WALK_CHANGES];  /* key_hash of their directories; a ring */
+    } walk;
 
     /* vfs_pending.c; protected by lock */
     struct pending_files pending; /* by due_ns; each with a reference */
@@ -210,22 +221,44 @@ struct dir *vfs_listing_fresh_locked(struct vfs *v, struct inode *dir);
 /* That, or a new one. Referenced for the caller. */
 int vfs_listing_get_locked(struct vfs *v, struct inode *dir, struct dir **ret);
 /* One more page of d, by this thread or another that is at it. The caller has references on both.
- */
-int vfs_listing_more_locked(struct vfs *v, struct inode *dir, struct dir *d, struct s3_error *err);
+ * walk: from vfs_walk_note_locked, or VFS_NO_WALK. */
+int vfs_listing_more_locked(struct vfs *v, struct inode *dir, struct dir *d, size_t walk,
+                            struct s3_error *err);
 /* Loads the first page if there is no fresh listing, and remembers if there are more. */
 int vfs_listing_first_locked(struct vfs *v, struct inode *dir, struct s3_error *err);
+/* The inode may go with it, unless the caller has a reference. */
 void vfs_listing_drop_locked(struct vfs *v, struct inode *dir);
-/* The same of every directory below. */
-void vfs_listing_drop_below_locked(struct vfs *v, struct inode *dir);
-/* The kernel is about to forget the directory: a complete listing that is still believed keeps it,
- * for as long as there is memory for listings. */
-void vfs_listing_keep_locked(struct vfs *v, struct inode *dir);
+/* The kernel has forgotten the directory: its listing stays only if it is whole and believed. */
+void vfs_listing_forgotten_locked(struct vfs *v, struct inode *dir);
+/* Of the directory and of all below it. */
+void vfs_listing_drop_below_locked(struct vfs *v, const struct inode *dir);
+/* A listing without a page, in force from then on. Borrowed. */
+int vfs_listing_new_locked(struct vfs *v, struct inode *dir, uint64_t since_ns, struct dir **ret);
+/* After something was added to the directory's listing d, which had `before` bytes: -ENOMEM drops
+ * it, 0 learns from it. */
+void vfs_listing_added_locked(struct vfs *v, struct inode *dir, struct dir *d, size_t before,
+                              int result);
 /* Gives a directory that is known to be empty a complete listing. */
 void vfs_listing_empty_locked(struct vfs *v, struct inode *dir);
 /* Own changes; a listing that cannot take them in is dropped. */
 void vfs_listing_put_locked(struct vfs *v, struct inode *dir, const struct inode *child);
 void vfs_listing_remove_locked(struct vfs *v, struct inode *dir, const char *component,
                                enum node_kind kind);
+
+/* ---- vfs_walk.c ---- lock held, which fetching gives up meanwhile */
+
+#define VFS_NO_WALK SIZE_MAX
+/* Somebody begins to read the directory. When that looks like a walk of a tree: the length of the
+ * key of the directory that is walked, else VFS_NO_WALK. */
+size_t vfs_walk_note_locked(struct vfs *v, const struct inode *dir);
+/* The first page of the directory's listing d, with listings of what follows it in the tree.
+ * -EAGAIN: ask for the directory alone. */
+int vfs_walk_fetch_locked(struct vfs *v, struct inode *dir, struct dir *d, const char *prefix,
+                          size_t walk, struct s3_error *err);
+/* The directory's names were changed by this mount: what is under way may not tell of it. */
+void vfs_walk_changed_locked(struct vfs *v, const struct inode *dir);
+/* Of every directory. */
+void vfs_walk_all_changed_locked(struct vfs *v);
 
 /* ---- vfs_posix.c ---- */
 

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Listings of directories in the cache: fetched page by page by whoever needs the next one, shared
  * by all, believed for metadata_ttl from the time they were begun, dropped least recently used
- * first when they take too much memory. */
+ * first when they take too much memory. A listing keeps its inode: what was listed ahead of a
+ * reader (vfs_walk.c) is of directories that the kernel has not heard of. */
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
 
 #include "vfs/vfs_impl.h"
 
-/* Of an inode that nobody but its listing holds, and its name. */
-#define KEPT_BYTES (sizeof(struct inode) + 64)
+/* Of the directory's inode, which stays with the listing. */
+#define LISTING_INODE_BYTES (sizeof(struct inode) + 64u)
 
 /* A listing leaves room for an inode of each entry in the same measure; see opts.listing_memory. */
 static void account_locked(struct vfs *v, size_t before, size_t after)
@@ -23,30 +24,10 @@ void vfs_listing_drop_locked(struct vfs *v, struct inode *dir)
     if (!dir->dir)
         return;
     TAILQ_REMOVE(&v->listings, dir, by_use);
-    account_locked(v, dir->dir->bytes, 0);
+    account_locked(v, dir->dir->bytes + LISTING_INODE_BYTES, 0);
     dir_unref(dir->dir);
     dir->dir = NULL;
-    if (dir->kept) {
-        account_locked(v, KEPT_BYTES, 0);
-        dir->kept = false;
-        inode_unref(&v->inodes, dir);
-    }
-}
-
-void vfs_listing_drop_below_locked(struct vfs *v, struct inode *dir)
-{
-    struct inode *i = TAILQ_FIRST(&v->listings);
-    if (i)
-        inode_ref(i);
-    while (i) {
-        struct inode *next = TAILQ_NEXT(i, by_use);
-        if (next)
-            inode_ref(next);
-        if (i != dir && inode_is_under(i, dir))
-            vfs_listing_drop_locked(v, i);
-        inode_unref(&v->inodes, i);
-        i = next;
-    }
+    inode_unref(&v->inodes, dir);
 }
 
 static void used_locked(struct vfs *v, struct inode *dir)
@@ -55,32 +36,34 @@ static void used_locked(struct vfs *v, struct inode *dir)
     TAILQ_INSERT_TAIL(&v->listings, dir, by_use);
 }
 
-/* Listings in use stay: their readers go on, and the next reader would fetch them again. */
+/* Listings in use stay: their readers go on, and the next reader would fetch them again. The next
+ * one in the list has a reference of its own, so it outlives what a drop frees. */
 static void shrink_locked(struct vfs *v)
 {
     struct inode *dir = TAILQ_FIRST(&v->listings);
-    if (dir)
-        inode_ref(dir);
-    while (dir) {
-        bool more = v->listing_bytes > v->opts.listing_memory;
-        struct inode *next = more ? TAILQ_NEXT(dir, by_use) : NULL;
-        if (next)
-            inode_ref(next);
-        if (more && dir->dir->refs == 1)
+    while (dir && v->listing_bytes > v->opts.listing_memory) {
+        struct inode *next = TAILQ_NEXT(dir, by_use);
+        if (dir->dir->refs == 1)
             vfs_listing_drop_locked(v, dir);
-        inode_unref(&v->inodes, dir);
         dir = next;
     }
 }
 
-void vfs_listing_keep_locked(struct vfs *v, struct inode *dir)
+void vfs_listing_forgotten_locked(struct vfs *v, struct inode *dir)
 {
-    if (dir->kept || !dir->dir || !dir->dir->complete || vfs_now(v) >= dir->dir_until_ns)
-        return;
-    dir->kept = true;
-    inode_ref(dir);
-    account_locked(v, 0, KEPT_BYTES);
-    shrink_locked(v);
+    if (dir->dir && (!dir->dir->complete || vfs_now(v) >= dir->dir_until_ns))
+        vfs_listing_drop_locked(v, dir);
+}
+
+void vfs_listing_drop_below_locked(struct vfs *v, const struct inode *dir)
+{
+    struct inode *i = TAILQ_FIRST(&v->listings);
+    while (i) {
+        struct inode *next = TAILQ_NEXT(i, by_use);
+        if (inode_is_under(i, dir))
+            vfs_listing_drop_locked(v, i);
+        i = next;
+    }
 }
 
 struct dir *vfs_listing_fresh_locked(struct vfs *v, struct inode *dir)
@@ -97,11 +80,12 @@ struct dir *vfs_listing_fresh_locked(struct vfs *v, struct inode *dir)
 
 static void install_locked(struct vfs *v, struct inode *dir, struct dir *d)
 {
+    inode_ref(dir);
     vfs_listing_drop_locked(v, dir);
     dir->dir = d;
     dir->dir_until_ns = vfs_after(d->since_ns, v->opts.metadata_ttl_ns);
     TAILQ_INSERT_TAIL(&v->listings, dir, by_use);
-    account_locked(v, 0, d->bytes);
+    account_locked(v, 0, d->bytes + LISTING_INODE_BYTES);
 }
 
 /* Files that only this host knows are not in the store's pages. */
@@ -119,21 +103,28 @@ static int add_own_files_locked(struct vfs *v, struct inode *dir, struct dir *d)
     return 0;
 }
 
+int vfs_listing_new_locked(struct vfs *v, struct inode *dir, uint64_t since_ns, struct dir **ret)
+{
+    struct dir *d;
+    int r = dir_new(since_ns, &d);
+    if (r < 0)
+        return r;
+    if ((r = add_own_files_locked(v, dir, d)) < 0) {
+        dir_unref(d);
+        return r;
+    }
+    install_locked(v, dir, d);
+    *ret = d;
+    return 0;
+}
+
 int vfs_listing_get_locked(struct vfs *v, struct inode *dir, struct dir **ret)
 {
     struct dir *d = vfs_listing_fresh_locked(v, dir);
-    if (!d) {
-        int r = dir_new(vfs_now(v), &d);
-        if (r < 0)
-            return r;
-        if ((r = add_own_files_locked(v, dir, d)) < 0) {
-            dir_unref(d);
-            return r;
-        }
-        install_locked(v, dir, d);
-    }
-    *ret = dir_ref(d);
-    return 0;
+    int r = d ? 0 : vfs_listing_new_locked(v, dir, vfs_now(v), &d);
+    if (r == 0)
+        *ret = dir_ref(d);
+    return r;
 }
 
 void vfs_listing_empty_locked(struct vfs *v, struct inode *dir)
@@ -182,9 +173,9 @@ static uint64_t hash_prefix(const char *prefix)
     return h ? h : 1;
 }
 
-static int fetch_locked(struct vfs *v, struct inode *dir, struct dir *d, struct s3_error *err)
+/* The key of the directory, the same as for the pages before. */
+static int prefix_locked(struct inode *dir, struct dir *d, char prefix[COMPONENT_LENGTH_MAX + 1])
 {
-    char prefix[COMPONENT_LENGTH_MAX + 1];
     int r = inode_key(dir, COMPONENT_LENGTH_MAX, prefix);
     if (r < 0)
         return r;
@@ -193,38 +184,70 @@ static int fetch_locked(struct vfs *v, struct inode *dir, struct dir *d, struct 
     if (d->prefix_hash && d->prefix_hash != hash_prefix(prefix))
         return -ESTALE;
     d->prefix_hash = hash_prefix(prefix);
+    return 0;
+}
+
+void vfs_listing_added_locked(struct vfs *v, struct inode *dir, struct dir *d, size_t before,
+                              int result)
+{
+    if (result == 0 && dir == v->inodes.root)
+        hide_own_keys(v, d);
+    if (dir->dir != d)
+        return;
+    account_locked(v, before, d->bytes);
+    if (result == 0)
+        learn_locked(v, dir, d);
+    if (result == -ENOMEM)
+        vfs_listing_drop_locked(v, dir);
+}
+
+/* The next page of a delimited listing. */
+static int fetch_page_locked(struct vfs *v, struct inode *dir, struct dir *d, const char *prefix,
+                             struct s3_error *err)
+{
     struct store_page page = {0};
-    struct store_list_in in = {.prefix = prefix, .delimited = true, .token = d->token};
-    d->loading = true;
+    struct store_list_in in = {.prefix = prefix,
+                               .delimited = true,
+                               .token = d->token,
+                               .start_after = d->token ? NULL : d->after};
     pthread_mutex_unlock(&v->lock);
-    r = store_list(v->store, &in, &page, err);
+    int r = store_list(v->store, &in, &page, err);
     pthread_mutex_lock(&v->lock);
+    if (r < 0)
+        return r;
+    size_t before = d->bytes;
+    r = dir_add_page(d, prefix, &page, err);
+    vfs_listing_added_locked(v, dir, d, before, r);
+    store_page_done(&page);
+    return r;
+}
+
+static int fetch_locked(struct vfs *v, struct inode *dir, struct dir *d, size_t walk,
+                        struct s3_error *err)
+{
+    char prefix[COMPONENT_LENGTH_MAX + 1];
+    int r = prefix_locked(dir, d, prefix);
+    if (r < 0)
+        return r;
+    d->loading = true;
+    r = walk != VFS_NO_WALK && d->pages == 0 ? vfs_walk_fetch_locked(v, dir, d, prefix, walk, err)
+                                             : -EAGAIN;
+    if (r == -EAGAIN)
+        r = fetch_page_locked(v, dir, d, prefix, err);
     d->loading = false;
-    if (r == 0) {
-        size_t before = d->bytes;
-        r = dir_add_page(d, prefix, &page, err);
-        if (r == 0 && dir == v->inodes.root)
-            hide_own_keys(v, d);
-        if (dir->dir == d)
-            account_locked(v, before, d->bytes);
-        store_page_done(&page);
-        if (r == 0 && dir->dir == d)
-            learn_locked(v, dir, d);
-        if (r == -ENOMEM && dir->dir == d)
-            vfs_listing_drop_locked(v, dir);
-        shrink_locked(v);
-    }
+    shrink_locked(v);
     pthread_cond_broadcast(&v->changed);
     return r;
 }
 
-int vfs_listing_more_locked(struct vfs *v, struct inode *dir, struct dir *d, struct s3_error *err)
+int vfs_listing_more_locked(struct vfs *v, struct inode *dir, struct dir *d, size_t walk,
+                            struct s3_error *err)
 {
     unsigned pages = d->pages;
     /* When the one who was at it failed, this caller finds out why by itself. */
     while (!d->complete && d->pages == pages) {
         if (!d->loading)
-            return fetch_locked(v, dir, d, err);
+            return fetch_locked(v, dir, d, walk, err);
         pthread_cond_wait(&v->changed, &v->lock);
     }
     return 0;
@@ -237,7 +260,7 @@ int vfs_listing_first_locked(struct vfs *v, struct inode *dir, struct s3_error *
     if (r < 0)
         return r;
     if (d->pages == 0 && !d->complete)
-        r = vfs_listing_more_locked(v, dir, d, err);
+        r = vfs_listing_more_locked(v, dir, d, VFS_NO_WALK, err);
     dir_unref(d);
     return r;
 }
@@ -253,6 +276,7 @@ static void changed_locked(struct vfs *v, struct inode *dir, size_t before, int 
 
 void vfs_listing_put_locked(struct vfs *v, struct inode *dir, const struct inode *child)
 {
+    vfs_walk_changed_locked(v, dir);
     if (!dir->dir)
         return;
     size_t before = dir->dir->bytes;
@@ -266,6 +290,7 @@ void vfs_listing_put_locked(struct vfs *v, struct inode *dir, const struct inode
 void vfs_listing_remove_locked(struct vfs *v, struct inode *dir, const char *component,
                                enum node_kind kind)
 {
+    vfs_walk_changed_locked(v, dir);
     if (!dir->dir)
         return;
     size_t before = dir->dir->bytes;

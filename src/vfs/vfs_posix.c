@@ -296,6 +296,7 @@ static int marker_put(struct vfs *v, const char *key, const struct store_attrs *
 void vfs_marker_written_locked(struct vfs *v, struct inode *dir)
 {
     dir->marker = KNOWN_YES;
+    vfs_walk_changed_locked(v, dir);
     dir->marker_until_ns = vfs_after(vfs_now(v), MARKER_OWN_NS);
 }
 

@@ -127,8 +127,12 @@ int vfs_rename_inode_locked(struct vfs *v, struct inode *i, struct inode *dir,
         dir->changes++;
         return -ENOENT;
     }
-    if (other && other != i)
+    if (other && other != i) {
+        inode_ref(other);
+        vfs_listing_drop_locked(v, other);
         inode_unlink(&v->inodes, other);
+        inode_unref(&v->inodes, other);
+    }
     inode_ref(old_dir);
     vfs_listing_remove_locked(v, old_dir, i->name, i->kind);
     vfs_dir_changed_locked(v, old_dir);

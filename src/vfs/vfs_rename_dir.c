@@ -110,6 +110,7 @@ static int follow_below_locked(struct vfs *v, struct inode *dir, const struct vf
 
 void vfs_expire_below_locked(struct vfs *v, struct inode *dir)
 {
+    vfs_listing_drop_below_locked(v, dir);
     for (size_t b = 0; b < v->inodes.n_buckets; b++) {
         for (struct inode *i = v->inodes.by_ino[b]; i; i = i->next_by_ino) {
             if (i == dir || !inode_is_under(i, dir))
@@ -121,8 +122,6 @@ void vfs_expire_below_locked(struct vfs *v, struct inode *dir)
             i->marker_own = false;
         }
     }
-    vfs_listing_drop_below_locked(v, dir);
-    vfs_listing_drop_locked(v, dir);
     dir->changes++;
 }
 

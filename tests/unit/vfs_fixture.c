@@ -20,6 +20,7 @@
 #define START_NS (INT64_C(1790000000) * NS_PER_S)
 
 const struct vfs_caller fixture_caller = {.uid = 1000, .gid = 100};
+unsigned fixture_page_size;
 
 struct vfs_options fixture_options(void)
 {
@@ -54,6 +55,7 @@ void fixture_init(struct fixture *f, const struct vfs_options *opts)
     *f = (struct fixture){0};
     clock_fake_init(&f->clock, START_NS);
     struct store_memory_options m = {.clock = &f->clock.clock,
+                                     .page_size = fixture_page_size,
                                      .threads = threads ? (unsigned)strtoul(threads, NULL, 10) : 0};
     assert_int_equal(store_memory_new(&m, &f->memory), 0);
     assert_int_equal(store_fault_new(f->memory, &f->clock.clock, &f->fault), 0);

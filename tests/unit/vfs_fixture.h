@@ -29,6 +29,8 @@ struct fixture {
 };
 
 extern const struct vfs_caller fixture_caller;
+/* Keys in a page of the store's listings; 0 = 1,000. Set before fixture_init. */
+extern unsigned fixture_page_size;
 
 /* The options that fixture_init uses for NULL: uid 1000, gid 100, 0644, 0755, posix=auto, TTL 60 s,
  * negative TTL 60 s. */

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Walks of a tree (find, du, grep -r, a backup): when directories beside each other are read one
+ * after the other, the next one is asked for without a delimiter, and the page's 1,000 keys tell
+ * what is in those that follow it, too. So a tree of small directories costs requests by its keys
+ * and not by its directories.
+ *
+ * Each such request begins at the directory that is wanted now, wherever the walk has come to; it
+ * costs no more than a page of that directory alone would. Of a large directory the
+ * page has the beginning; it goes on with a delimited listing after its last key. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "meta/subtree.h"
+#include "vfs/vfs_impl.h"
+
+/* From one directory to the next, with whatever the program does to the files between. */
+#define WALK_NS (10 * (uint64_t)NS_PER_S)
+
+size_t vfs_walk_note_locked(struct vfs *v, const struct inode *dir)
+{
+    char key[COMPONENT_LENGTH_MAX + 1];
+    uint64_t now = vfs_now(v), since = v->walk.last_ns;
+    if (inode_key(dir, COMPONENT_LENGTH_MAX, key) < 0)
+        return VFS_NO_WALK;
+    size_t same = 0;
+    while (key[same] && key[same] == v->walk.last[same])
+        same++;
+    /* Into a directory or back up: that tells nothing about those beside it. */
+    bool beside = key[same] && v->walk.last[same];
+    memcpy(v->walk.last, key, sizeof(key));
+    v->walk.last_ns = now;
+    /* What is not believed for a while need not be fetched ahead. */
+    if (v->walk.off || !beside || since == 0 || now - since > WALK_NS ||
+        v->opts.metadata_ttl_ns < (uint64_t)NS_PER_S)
+        return VFS_NO_WALK;
+    while (same > 0 && key[same - 1] != '/')
+        same--;
+    return same;
+}
+
+/* ---- own changes while a page is under way ---- */
+
+void vfs_walk_changed_locked(struct vfs *v, const struct inode *dir)
+{
+    v->walk.changed[v->walk.n_changes++ % VFS_WALK_CHANGES] = dir->key_hash;
+}
+
+void vfs_walk_all_changed_locked(struct vfs *v)
+{
+    v->walk.n_changes += VFS_WALK_CHANGES;
+}
+
+/* ---- the page ---- */
+
+struct take {
+    struct vfs *v;
+    struct inode *dir; /* the directory that was asked for */
+    struct dir *d;
+    const char *prefix;
+    struct inode *base; /* the one that is walked */
+    size_t base_len;
+    size_t n_keys; /* of the page */
+    uint64_t start_ns;
+    uint64_t n_changes; /* at the start */
+    bool taken;         /* there was something in the directory */
+};
+
+static bool was_changed_locked(const struct take *t, const struct inode *i)
+{
+    const struct vfs *v = t->v;
+    for (uint64_t n = t->n_changes; n < v->walk.n_changes; n++) {
+        if (v->walk.changed[n % VFS_WALK_CHANGES] == i->key_hash)
+            return true;
+    }
+    return i->moving || i->unlinked;
+}
+
+/* The inode of a directory of the page, referenced; NULL when the page may be older than what this
+ * mount did there. */
+static int find_dir_locked(const struct take *t, const char *key, struct inode **ret)
+{
+    struct vfs *v = t->v;
+    char component[COMPONENT_LENGTH_MAX + 1];
+    struct inode *i = inode_ref(t->base);
+    const char *p = key + t->base_len;
+    *ret = NULL;
+    while (*p) {
+        size_t len = strcspn(p, "/");
+        struct inode *child = NULL;
+        memcpy(component, p, len);
+        component[len] = '\0';
+        bool hidden = i == v->inodes.root && strcmp(component, VFS_HIDDEN_DIR) == 0;
+        int r = hidden || was_changed_locked(t, i)
+                    ? 0
+                    : inode_get(&v->inodes, i, component, NODE_DIR, &child);
+        inode_unref(&v->inodes, i);
+        if (r < 0 || !child)
+            return r;
+        i = child;
+        p += len + 1;
+    }
+    if (was_changed_locked(t, i))
+        inode_unref(&v->inodes, i);
+    else
+        *ret = i;
+    return 0;
+}
+
+static int add_locked(struct vfs *v, struct inode *i, struct dir *d, const char *key,
+                      const struct store_page *part, const char *last, struct s3_error *err)
+{
+    struct dir_gap rest = {.from = last ? last + strlen(key) : ""};
+    char *after = last ? strdup(last) : NULL;
+    size_t before = d->bytes;
+    int r = last && !after ? -ENOMEM : dir_add_part(d, key, part, &rest, last ? 1 : 0, err);
+    if (r == 0) {
+        d->after = after;
+        after = NULL;
+    }
+    free(after);
+    vfs_listing_added_locked(v, i, d, before, r);
+    return r;
+}
+
+static int take_dir(void *ctx, const char *key, const struct store_page *part, const char *last,
+                    size_t n_keys)
+{
+    struct take *t = ctx;
+    struct vfs *v = t->v;
+    struct inode *i;
+    struct dir *d;
+    if (strcmp(key, t->prefix) == 0) {
+        int added = add_locked(v, t->dir, t->d, key, part, last, NULL);
+        t->taken = added == 0;
+        return added;
+    }
+    /* A small directory across the page's end is whole in the one that begins with it. */
+    if (last && n_keys < t->n_keys / 2)
+        return 0;
+    if (v->walk.n_changes - t->n_changes > VFS_WALK_CHANGES || v->moves > 0)
+        return 0;
+    int r = find_dir_locked(t, key, &i);
+    if (r < 0 || !i)
+        return r;
+    if (!vfs_listing_fresh_locked(v, i)) {
+        r = vfs_listing_new_locked(v, i, t->start_ns, &d);
+        if (r == 0)
+            r = add_locked(v, i, d, key, part, last, NULL);
+        if (r < 0)
+            vfs_listing_drop_locked(v, i);
+    }
+    inode_unref(&v->inodes, i);
+    return r;
+}
+
+/* Whether the page tells that nothing is in the directory. */
+static bool is_past(const struct store_page *page, const char *prefix)
+{
+    return !page->next_token ||
+           (page->n_entries > 0 && strcmp(page->entries[page->n_entries - 1].key, prefix) > 0);
+}
+
+static int take_page_locked(struct take *t, const char *base, const char *after,
+                            const struct store_page *page, struct s3_error *err)
+{
+    static const struct store_page empty;
+    t->n_keys = page->n_entries;
+    int r = subtree_split(base, after, page, take_dir, t, err);
+    if (r == -EPROTO)
+        t->v->walk.off = true;
+    if (t->taken)
+        return 0; /* what is missing of the others will be asked for */
+    if (r == 0 && is_past(page, t->prefix))
+        return add_locked(t->v, t->dir, t->d, t->prefix, &empty, NULL, err);
+    return r == -ENOMEM ? r : -EAGAIN;
+}
+
+/* A key before all that are in the directory, and after nearly all that are before it: '.' comes
+ * before '/'. What is between them is only told in vain. */
+static int key_before(const char *prefix, char after[COMPONENT_LENGTH_MAX + 2])
+{
+    size_t len = strlen(prefix);
+    if (len + 1 > COMPONENT_LENGTH_MAX)
+        return -EAGAIN;
+    memcpy(after, prefix, len - 1);
+    memcpy(after + len - 1, ".~", 3);
+    return 0;
+}
+
+int vfs_walk_fetch_locked(struct vfs *v, struct inode *dir, struct dir *d, const char *prefix,
+                          size_t walk, struct s3_error *err)
+{
+    char base[COMPONENT_LENGTH_MAX + 1], after[COMPONENT_LENGTH_MAX + 2];
+    struct take t = {.v = v,
+                     .dir = dir,
+                     .d = d,
+                     .prefix = prefix,
+                     .base = dir,
+                     .base_len = walk,
+                     .start_ns = vfs_now(v),
+                     .n_changes = v->walk.n_changes};
+    size_t up_len = strlen(prefix);
+    while (t.base->parent && up_len > walk) {
+        up_len -= t.base->name_len + 1;
+        t.base = t.base->parent;
+    }
+    if (up_len != walk || t.base == dir || key_before(prefix, after) < 0)
+        return -EAGAIN;
+    memcpy(base, prefix, walk);
+    base[walk] = '\0';
+
+    struct store_page page = {0};
+    struct store_list_in in = {.prefix = base, .start_after = after};
+    struct s3_error local = {0};
+    inode_ref(t.base);
+    pthread_mutex_unlock(&v->lock);
+    int r = store_list(v->store, &in, &page, &local);
+    pthread_mutex_lock(&v->lock);
+    if (r == 0) {
+        r = take_page_locked(&t, base, after, &page, &local);
+        store_page_done(&page);
+    } else if (local.kind == S3_ERROR_ACCESS_DENIED || local.kind == S3_ERROR_INVALID ||
+               local.kind == S3_ERROR_UNSUPPORTED) {
+        /* Some policies allow a listing of one directory only. */
+        v->walk.off = true;
+        r = -EAGAIN;
+    }
+    if (r < 0 && r != -EAGAIN && err)
+        *err = local;
+    inode_unref(&v->inodes, t.base);
+    return r;
+}

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Walks of trees: what they cost, and that they show what listing each directory alone shows. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/attr.h"
+#include "store/store_count.h"
+#include "store/store_fault.h"
+#include "vfs_fixture.h"
+
+/* ---- find(1) ---- */
+
+struct names {
+    char name[1200][64];
+    uint64_t ino[1200];
+    size_t n;
+    uint64_t next;
+};
+
+static bool take_name(void *ctx, const char *name, const struct vfs_entry *e, uint64_t next)
+{
+    struct names *l = ctx;
+    l->next = next;
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return true;
+    assert_true(l->n < ARRAY_SIZE(l->name));
+    snprintf(l->name[l->n], sizeof(l->name[0]), "%.60s%s", name, S_ISDIR(e->st.st_mode) ? "/" : "");
+    l->ino[l->n++] = e->ino;
+    return true;
+}
+
+struct lines {
+    char *line[4000];
+    size_t n;
+};
+
+static void lines_done(struct lines *l)
+{
+    while (l->n > 0)
+        free(l->line[--l->n]);
+}
+
+static struct names *list(struct fixture *f, uint64_t ino)
+{
+    struct names *l = calloc(1, sizeof(*l));
+    struct vfs_dir *dir;
+    uint64_t before;
+    assert_non_null(l);
+    assert_int_equal(vfs_opendir(f->vfs, ino, &dir), 0);
+    do {
+        before = l->next;
+        assert_int_equal(vfs_readdir(f->vfs, dir, l->next, true, take_name, l, &f->err), 0);
+    } while (l->next != before);
+    vfs_releasedir(f->vfs, dir);
+    return l;
+}
+
+/* A line for each name below, with the sizes of files. */
+static void find(struct fixture *f, uint64_t ino, const char *path, struct lines *out)
+{
+    struct names *l = list(f, ino);
+    for (size_t i = 0; i < l->n; i++) {
+        struct vfs_entry e;
+        char below[1024], line[1100];
+        snprintf(below, sizeof(below), "%s%s", path, l->name[i]);
+        assert_int_equal(vfs_getattr(f->vfs, l->ino[i], NULL, &e, &f->err), 0);
+        snprintf(line, sizeof(line), "%s %lld", below, (long long)e.st.st_size);
+        assert_true(out->n < ARRAY_SIZE(out->line));
+        assert_non_null(out->line[out->n++] = strdup(line));
+        if (S_ISDIR(e.st.st_mode))
+            find(f, l->ino[i], below, out);
+        vfs_forget(f->vfs, l->ino[i], 1);
+    }
+    free(l);
+}
+
+static int by_line(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void find_all(struct fixture *f, struct lines *out)
+{
+    *out = (struct lines){0};
+    find(f, VFS_ROOT, "", out);
+    qsort(out->line, out->n, sizeof(out->line[0]), by_line);
+}
+
+static void assert_same(const struct lines *a, const struct lines *b)
+{
+    for (size_t i = 0; i < a->n && i < b->n; i++)
+        assert_string_equal(a->line[i], b->line[i]);
+    assert_int_equal(a->n, b->n);
+}
+
+static uint64_t lists(struct fixture *f)
+{
+    uint64_t n = store_count_requests(f->count, STORE_LIST);
+    store_count_reset(f->count);
+    return n;
+}
+
+/* Listings that are not believed are not fetched ahead. */
+static struct vfs_options plain_options(void)
+{
+    struct vfs_options o = fixture_options();
+    o.metadata_ttl_ns = 1;
+    return o;
+}
+
+/* ---- what it costs ---- */
+
+static void make_tree(struct fixture *f, unsigned dirs, unsigned files)
+{
+    char key[64];
+    for (unsigned d = 0; d < dirs; d++) {
+        for (unsigned n = 0; n < files; n++) {
+            snprintf(key, sizeof(key), "t/d%03u/f%u", d, n);
+            fixture_object(f, key, "x");
+        }
+    }
+}
+
+static void test_small_directories(void **state ATTR_UNUSED)
+{
+    struct fixture f;
+    struct lines *l = calloc(1, sizeof(*l));
+    fixture_init(&f, NULL);
+    make_tree(&f, 900, 3);
+    find_all(&f, l);
+    assert_int_equal(l->n, 1 + 900 + 900 * 3);
+    /* The root, t, its first directory, and 899 x 3 keys. */
+    assert_int_equal(lists(&f), 3 + 3);
+    lines_done(l);
+    /* All of it is known for a while. */
+    find_all(&f, l);
+    assert_int_equal(lists(&f), 0);
+    lines_done(l);
+    free(l);
+    fixture_done(&f);
+}
+
+/* Directories that do not fit a page cost what they would alone. */
+static void test_large_directories(void **state ATTR_UNUSED)
+{
+    struct fixture f;
+    struct lines *l = calloc(1, sizeof(*l));
+    fixture_page_size = 10;
+    fixture_init(&f, NULL);
+    make_tree(&f, 8, 35);
+    find_all(&f, l);
+    assert_int_equal(l->n, 1 + 8 + 8 * 35);
+    assert_int_equal(lists(&f), 2 + 8 * 4);
+    lines_done(l);
+    free(l);
+    fixture_page_size = 0;
+    fixture_done(&f);
+}
+
+/* Down, up, the same directory again: nothing that is not asked for is fetched. */
+static void test_no_walk(void **state ATTR_UNUSED)
+{
+    struct fixture f;
+    fixture_init(&f, NULL);
+    fixture_object(&f, "a/b/c/1", "x");
+    fixture_object(&f, "a/b/d/1", "x");
+    fixture_object(&f, "a/e/1", "x");
+    uint64_t b = fixture_ino(&f, "a/b");
+    lists(&f);
+    free(list(&f, b));
+    assert_string_equal(fixture_ls(&f, "a/b/c", false), "1 ");
+    assert_string_equal(fixture_ls(&f, "a/b", false), "c/ d/ ");
+    fixture_expect(&f, "list 2");
+    /* A long time later. */
+    clock_fake_advance(&f.clock, 20 * (uint64_t)NS_PER_S);
+    assert_string_equal(fixture_ls(&f, "a/b/d", false), "1 ");
+    assert_int_equal(lists(&f), 1);
+    clock_fake_advance(&f.clock, 20 * (uint64_t)NS_PER_S);
+    assert_string_equal(fixture_ls(&f, "a/e", false), "1 ");
+    fixture_done(&f);
+}
+
+/* ---- what it shows ---- */
+
+static uint64_t seed;
+
+static unsigned pick(unsigned n)
+{
+    seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (unsigned)((seed >> 33) % n);
+}
+
+static void random_key(char *key, size_t size)
+{
+    static const char *const parts[] = {"a",   "b",          "a-",      "a.",       "a.~z",
+                                        "a0",  "",           "..",      "c",        "d",
+                                        "e f", "b_$folder$", "caf\xe9", "\xc3\xa9", "%@x"};
+    size_t len = 0;
+    for (unsigned depth = 1 + pick(4); depth > 0; depth--)
+        len += (size_t)snprintf(key + len, size - len, "%s%s", parts[pick(ARRAY_SIZE(parts))],
+                                depth > 1 || pick(8) == 0 ? "/" : "");
+}
+
+static void test_random_trees(void **state ATTR_UNUSED)
+{
+    struct lines *plain = calloc(1, sizeof(*plain)), *walked = calloc(1, sizeof(*walked));
+    for (uint64_t s = 1; s <= 25; s++) {
+        struct fixture f;
+        struct vfs_options o = plain_options();
+        print_message("# seed %llu\n", (unsigned long long)s);
+        seed = s;
+        fixture_page_size = 3 + pick(40);
+        fixture_init(&f, &o);
+        for (unsigned n = 20 + pick(300); n > 0; n--) {
+            char key[256];
+            random_key(key, sizeof(key));
+            if (key[0])
+                fixture_object(&f, key, key[strlen(key) - 1] == '/' || pick(3) == 0 ? "" : "xyz");
+        }
+        find_all(&f, plain);
+        uint64_t alone = lists(&f);
+        fixture_remount(&f, NULL);
+        find_all(&f, walked);
+        assert_same(walked, plain);
+        assert_true(lists(&f) <= alone + 2);
+        lines_done(plain);
+        lines_done(walked);
+        fixture_done(&f);
+    }
+    fixture_page_size = 0;
+    free(plain);
+    free(walked);
+}
+
+static void *walk_thread(void *arg)
+{
+    free(list(arg, fixture_ino(arg, "t/d001")));
+    return NULL;
+}
+
+static void wait_held(struct fixture *f)
+{
+    for (int i = 0; store_fault_held(f->fault) == 0; i++) {
+        assert_true(i < 30000);
+        usleep(1000);
+    }
+}
+
+/* What this mount does while the page is under way is not undone by it. */
+static void test_own_changes(void **state ATTR_UNUSED)
+{
+    struct fixture f;
+    pthread_t thread;
+    fixture_init(&f, NULL);
+    make_tree(&f, 6, 2);
+    free(list(&f, fixture_ino(&f, "t")));
+    free(list(&f, fixture_ino(&f, "t/d000")));
+    uint64_t d5 = fixture_ino(&f, "t/d005"), d2 = fixture_ino(&f, "t/d002");
+    const struct store_fault_rule hold = {.op = STORE_LIST, .count = 1, .hold = true};
+    assert_int_equal(store_fault_add(f.fault, &hold), 0);
+    assert_int_equal(pthread_create(&thread, NULL, walk_thread, &f), 0);
+    wait_held(&f);
+    /* Held before it reaches the store: what it tells of d002 and d003 is new, of d005 too, but
+     * nobody can know. */
+    assert_int_equal(fixture_write(&f, "t/d002/new", "text"), 0);
+    assert_int_equal(fixture_unlink(&f, "t/d003/f0"), 0);
+    assert_int_equal(fixture_mkdir(&f, "t/d005/sub", 0755), 0);
+    store_fault_release(f.fault, 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    (void)lists(&f);
+    (void)d2;
+    (void)d5;
+    assert_string_equal(fixture_ls(&f, "t/d004", true), "f0=1 f1=1 ");
+    assert_int_equal(lists(&f), 0);
+    assert_string_equal(fixture_ls(&f, "t/d002", true), "f0=1 f1=1 new=4 ");
+    assert_string_equal(fixture_ls(&f, "t/d003", true), "f1=1 ");
+    assert_string_equal(fixture_ls(&f, "t/d005", true), "sub/ f0=1 f1=1 ");
+    /* And afterwards listings that were fetched ahead stay true. */
+    assert_int_equal(fixture_write(&f, "t/d004/new", "text"), 0);
+    assert_int_equal(fixture_unlink(&f, "t/d004/f1"), 0);
+    (void)lists(&f);
+    assert_string_equal(fixture_ls(&f, "t/d004", true), "f0=1 new=4 ");
+    assert_int_equal(lists(&f), 0);
+    fixture_done(&f);
+}
+
+/* A file that is being written is in the store's listing only when it is closed. */
+static void test_open_files(void **state ATTR_UNUSED)
+{
+    struct fixture f;
+    struct vfs_file *file;
+    fixture_init(&f, NULL);
+    make_tree(&f, 4, 1);
+    assert_int_equal(fixture_create(&f, "t/d003/new", O_WRONLY, 0644, &file), 0);
+    free(list(&f, fixture_ino(&f, "t/d000")));
+    free(list(&f, fixture_ino(&f, "t/d001")));
+    (void)lists(&f);
+    assert_string_equal(fixture_ls(&f, "t/d003", false), "new f0 ");
+    assert_int_equal(fixture_close(&f, file), 0);
+    assert_string_equal(fixture_ls(&f, "t/d003", false), "new f0 ");
+    fixture_done(&f);
+}
+
+static void test_foreign_changes(void **state ATTR_UNUSED)
+{
+    struct fixture f;
+    fixture_init(&f, NULL);
+    make_tree(&f, 4, 1);
+    free(list(&f, fixture_ino(&f, "t/d000")));
+    free(list(&f, fixture_ino(&f, "t/d001")));
+    fixture_object(&f, "t/d003/other", "x");
+    assert_string_equal(fixture_ls(&f, "t/d003", false), "f0 ");
+    clock_fake_advance(&f.clock, 61 * (uint64_t)NS_PER_S);
+    assert_string_equal(fixture_ls(&f, "t/d003", false), "f0 other ");
+    fixture_done(&f);
+}
+
+/* The store refuses, or does not answer: nothing is taken for absent. */
+static void test_failures(void **state ATTR_UNUSED)
+{
+    struct fixture f;
+    struct vfs_dir *dir;
+    struct names l = {0};
+    fixture_init(&f, NULL);
+    make_tree(&f, 4, 1);
+    free(list(&f, fixture_ino(&f, "t")));
+    free(list(&f, fixture_ino(&f, "t/d000")));
+    uint64_t d1 = fixture_ino(&f, "t/d001");
+    const struct store_fault_rule broken = {.op = STORE_LIST, .count = 1, .error = S3_ERROR_SERVER};
+    assert_int_equal(store_fault_add(f.fault, &broken), 0);
+    assert_int_equal(vfs_opendir(f.vfs, d1, &dir), 0);
+    assert_int_equal(vfs_readdir(f.vfs, dir, 2, true, take_name, &l, &f.err), -EIO);
+    vfs_releasedir(f.vfs, dir);
+    store_fault_clear(f.fault);
+    assert_string_equal(fixture_ls(&f, "t/d001", false), "f0 ");
+    fixture_remount(&f, NULL);
+
+    /* A policy that allows listings of directories alone. */
+    free(list(&f, fixture_ino(&f, "t")));
+    free(list(&f, fixture_ino(&f, "t/d000")));
+    const struct store_fault_rule denied = {
+        .op = STORE_LIST, .count = 1, .error = S3_ERROR_ACCESS_DENIED};
+    assert_int_equal(store_fault_add(f.fault, &denied), 0);
+    (void)lists(&f);
+    assert_string_equal(fixture_ls(&f, "t/d001", false), "f0 ");
+    assert_int_equal(lists(&f), 2);
+    assert_string_equal(fixture_ls(&f, "t/d002", false), "f0 ");
+    assert_string_equal(fixture_ls(&f, "t/d003", false), "f0 ");
+    assert_int_equal(lists(&f), 2);
+    fixture_done(&f);
+}
+
+/* A renamed tree takes its listings to the store again. */
+static void test_rename(void **state ATTR_UNUSED)
+{
+    struct fixture f;
+    fixture_init(&f, NULL);
+    make_tree(&f, 4, 1);
+    free(list(&f, fixture_ino(&f, "t/d000")));
+    free(list(&f, fixture_ino(&f, "t/d001")));
+    fixture_object(&f, "t/d002/other", "x");
+    assert_int_equal(fixture_rename(&f, "t", "u", 0), 0);
+    assert_string_equal(fixture_ls(&f, "u/d002", false), "f0 other ");
+    assert_int_equal(fixture_lookup(&f, "t", NULL), -ENOENT);
+    assert_int_equal(fixture_unlink(&f, "u/d003/f0"), 0);
+    assert_int_equal(fixture_rmdir(&f, "u/d003"), 0);
+    assert_string_equal(fixture_ls(&f, "u", false), "d000/ d001/ d002/ ");
+    fixture_done(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_small_directories),
+        cmocka_unit_test(test_large_directories),
+        cmocka_unit_test(test_no_walk),
+        cmocka_unit_test(test_random_trees),
+        cmocka_unit_test(test_own_changes),
+        cmocka_unit_test(test_open_files),
+        cmocka_unit_test(test_foreign_changes),
+        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_rename),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
