@@ -477,7 +477,8 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
         .excl_names = o->excl_names,
         .read_only = o->read_only,
         .metadata_ttl_ns = o->metadata_ttl,
-        .negative_ttl_ns = o->negative_ttl,
+        /* Whoever wants to see changes early means new names too. */
+        .negative_ttl_ns = MIN(o->negative_ttl, o->metadata_ttl),
         .fsync_local = o->fsync == CONF_FSYNC_LOCAL,
         .key_max = S3_KEY_MAX - strlen(o->prefix),
         .attrs_at_once = o->writeback,

@@ -170,14 +170,14 @@ const struct conf_row conf_rows[] = {
 
     /* ---- caches ---- */
     {.name = "metadata_ttl",
-     .aliases = "stat_cache_expire stat_cache_ttl type_cache_ttl dir_cache_time attr_timeout "
-                "entry_timeout",
+     .aliases = "stat_cache_expire stat_cache_interval_expire stat_cache_ttl type_cache_ttl dir_cache_time "
+                "attr_timeout entry_timeout",
      .type = CONF_DURATION, CACHE, FIELD(metadata_ttl), .value = "60s", .max = YEAR, .ttl_words = true,
      .help = "how long attributes and listings are believed without asking again"},
     {.name = "negative_ttl", .aliases = "negative_metadata_ttl negative_timeout", .type = CONF_DURATION,
      CACHE, FIELD(negative_ttl), .value = "5s", .max = YEAR, .ttl_words = true,
-     .help = "how long a name that was not there is believed to be absent"},
-    {.name = "disable_negative_cache", .type = CONF_PRESET, CACHE, .value = "negative_ttl=0",
+     .help = "how long a name that was not there is believed to be absent; metadata_ttl at most"},
+    {.name = "disable_negative_cache", .aliases = "disable_noobj_cache", .type = CONF_PRESET, CACHE, .value = "negative_ttl=0",
      .help = "same as negative_ttl=0"},
     {.name = "cache_dir", .aliases = "use_cache cache", .type = CONF_PATH, CACHE, FIELD(cache_dir),
      .help = "local state; default $XDG_CACHE_HOME/pailfs, for root /var/cache/pailfs"},
@@ -286,6 +286,13 @@ const struct conf_row conf_rows[] = {
     NO_EFFECT("maximum_throughput_gbps", NULL, "the number of requests follows parallel and max_connections"),
     NO_EFFECT("infer_content_type", "use_content_type", "content types are always made from names"),
     NO_EFFECT("use_xattr", NULL, "extended attributes need no option"),
+    NO_EFFECT("update_parent_dir_stat", NULL, "times of directories always follow what is made in them"),
+    NO_EFFECT("max_dirty_data", NULL, "uploads always begin while the file is written"),
+    NO_EFFECT("singlepart_copy_limit", "multipart_copy_size", "copies are as large as the server takes them"),
+    NO_EFFECT("enable_content_md5", NULL, "content always goes with a checksum"),
+    NO_EFFECT("use_wtf8", NULL, "every key has a name, see pailfs(7)"),
+    NO_EFFECT("bucket_size", "fake_diskfree", "df shows a petabyte"),
+    NO_EFFECT("insecure_logging", "no_time_stamp_msg", "the log never has secrets and always the time"),
     NO_EFFECT("del_cache", NULL, "nothing is left in cache_dir that a mount would have to delete"),
 
     {.name = "access_key_id", .aliases = "aws_access_key_id access_key", .type = CONF_UNSUPPORTED,

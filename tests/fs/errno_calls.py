@@ -12,6 +12,7 @@ import signal
 import stat
 import struct
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 import errnos
@@ -494,10 +495,40 @@ def statx(path, flags=0, mask=0xFFF):
 
 t.case("statx: there is no time of birth", "ok", lambda: expect("mask", 0x7FF, statx("f") & 0xFFF),
        local=("ok", "but mask: expected 2047, got 4095"))
+t.case("stat: a directory has one link, whatever is in it", "ok", lambda: (
+    os.mkdir("d/sub"), expect("links", 1, os.stat("d").st_nlink)), local=(
+        "ok", "but links: expected 1, got 3"))
+t.case("stat: blocks are those of the size, holes too", "ok", lambda: (
+    os.truncate("f", 10240), expect("blocks", 20, os.stat("f").st_blocks)), local=(
+        "ok", "but blocks: expected 20, got 8"))
+t.case("chmod and chown to what is there leave the time of change", "ok", lambda: same_attributes(),
+       local="but unchanged: expected True, got False")
+t.case("reading leaves the access time", "ok", lambda: read_leaves_atime(), local=(
+    "ok", "but access time: expected 1000000000, got more"))
+t.case("statvfs: set-user-ID programs and devices are as nobody's", None, lambda: expect(
+    "flags", os.ST_NOSUID | os.ST_NODEV, os.statvfs("f").f_flag & (os.ST_NOSUID | os.ST_NODEV)))
+t.cases[-1].want = "ok"
 t.case("statx: an unknown flag", "EINVAL", lambda: statx("f", 1 << 20))
 t.case("statx: FORCE_SYNC|DONT_SYNC", "EINVAL", lambda: statx("f", 0x6000))
 t.case("statx: absent", "ENOENT", lambda: statx("absent"))
 t.case("statx: an empty path without AT_EMPTY_PATH", "ENOENT", lambda: statx(""))
+
+def same_attributes():
+    st = os.stat("f")
+    os.utime("f", ns=(st.st_atime_ns, st.st_mtime_ns - 10**10))
+    before = os.stat("f").st_ctime_ns
+    time.sleep(0.02)  # a tick of the clock that disks use
+    os.chmod("f", st.st_mode)
+    os.chown("f", st.st_uid, st.st_gid)
+    expect("unchanged", True, before == os.stat("f").st_ctime_ns)
+
+
+def read_leaves_atime():
+    os.utime("f", (10**9, 2 * 10**9))
+    get("f")
+    at = int(os.stat("f").st_atime)
+    assert at == 10**9, "access time: expected 1000000000, got more"
+
 
 # ---- names ----
 ODD = {

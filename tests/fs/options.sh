@@ -36,6 +36,14 @@ SOURCE=made-$BUCKET mount_fs -o create_bucket
 echo x >"$MNT/f"
 unmount_fs
 equal "the bucket was made" f "$(BUCKET=made-$BUCKET s3 keys)"
+# An s3fs line as it stands; an absent name is not believed for longer than one that is there.
+mount_fs -o "url=$S3_ENDPOINT,region=us-east-1,use_xattr=1,enable_unsigned_payload,stat_cache_expire=0,dbglevel=info" \
+    -o insecure_logging,no_time_stamp_msg,retries=3,max_stat_cache_size=100,update_parent_dir_stat,max_dirty_data=50,bucket_size=1024
+refuse "an absent name" test -e "$MNT/comes"
+s3 put comes /etc/passwd
+check "a name that another program has just made" test -e "$MNT/comes"
+unmount_fs
+s3 rm comes
 # Keys from a file as s3fs has them, and from a profile.
 printf '%s:%s\n' "$AWS_ACCESS_KEY_ID" "$AWS_SECRET_ACCESS_KEY" >"$SCRATCH/passwd"
 chmod 600 "$SCRATCH/passwd"
