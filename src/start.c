@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "aws/endpoint.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "meta/state_journal.h"
@@ -246,6 +247,18 @@ static enum s3_checksum_algo checksum_algo(const struct start *s, const struct c
     return strncmp(where(s), "https:", 6) == 0 ? S3_CHECKSUM_CRC64NVME : S3_CHECKSUM_NONE;
 }
 
+/* On the way to this machine's own server they stand in for the signature over the bytes. */
+static enum s3_checksum_algo part_checksum_algo(const struct start *s, const struct conf_options *o)
+{
+    const char *http = "http://";
+
+    if (o->checksum == CONF_CHECKSUM_AUTO && !o->sign_payload &&
+        strncmp(where(s), http, strlen(http)) == 0 &&
+        aws_endpoint_is_loopback(where(s) + strlen(http)))
+        return S3_CHECKSUM_CRC64NVME;
+    return checksum_algo(s, o);
+}
+
 /* Without a place on the disk the mount works with less: what a crash interrupts is then not
  * finished by the next mount. Somebody else's folder is another matter: that is a mistake to tell.
  */
@@ -455,6 +468,7 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
                                              .prefix = o->prefix,
                                              .storage_class = o->storage_class,
                                              .checksum = checksum_algo(s, o),
+                                             .part_checksum = part_checksum_algo(s, o),
                                              .caps = &s->caps.at_start,
                                              .unknown = caps_unknown,
                                              .unknown_ctx = &s->caps};

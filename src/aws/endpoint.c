@@ -345,3 +345,19 @@ int aws_endpoint_resolve(const struct aws_config *config, const char *bucket, co
     *ret = e;
     return 0;
 }
+
+bool aws_endpoint_is_loopback(const char *authority)
+{
+    char host[INET_ADDRSTRLEN];
+    struct in_addr address;
+    size_t len = strcspn(authority, ":/");
+
+    if (strncmp(authority, "[::1]", 5) == 0)
+        return strchr(":/", authority[5]) != NULL;
+    if (len == strlen("localhost") && strncmp(authority, "localhost", len) == 0)
+        return true;
+    if (len >= sizeof(host))
+        return false;
+    (void)snprintf(host, sizeof(host), "%.*s", (int)len, authority);
+    return inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
+}

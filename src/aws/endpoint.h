@@ -38,4 +38,7 @@ int aws_bucket_name_check(const char *bucket, struct s3_error *reterr);
 /* Whether the URL's host is one of AWS' own. */
 bool aws_endpoint_is_aws(const char *url);
 
+/* "host[:port][/...]" is this machine by its own address: nobody is on the way. */
+bool aws_endpoint_is_loopback(const char *authority);
+
 #endif

@@ -128,7 +128,7 @@ const struct conf_row conf_rows[] = {
      FIELD(no_verify_ssl),
      .help = "accept any TLS certificate; anybody on the way can then read and change the data"},
     {.name = "sign_payload", .type = CONF_BOOL, S3, FIELD(sign_payload),
-     .help = "sign bodies also over TLS (costs a SHA-256 of each); always so over plain HTTP"},
+     .help = "sign bodies also over TLS and on the loopback (costs a SHA-256 of each)"},
     {.name = "checksum", .aliases = "upload_checksums", .type = CONF_ENUM, S3, FIELD(checksum),
      .value = "auto", .words = CHECKSUM_WORDS,
      .help = "the checksum sent with uploads; auto takes what the server understands"},

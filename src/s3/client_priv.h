@@ -26,6 +26,7 @@ struct s3_client {
     struct http_transport *transport;
     bool own_transport;
     bool sign_payload;
+    atomic_bool sums_held; /* the server has repeated a checksum of ours: it looks at them */
     struct aws_retry_options retry;
     struct http_deadlines deadlines;
     struct s3_client_meta meta;

@@ -288,6 +288,7 @@ int store_s3_new(const struct store_s3_options *opts, struct store **ret, struct
     s->prefix = folder_prefix(opts->prefix ? opts->prefix : "");
     s->storage_class = opts->storage_class ? strdup(opts->storage_class) : NULL;
     s->checksum = opts->checksum;
+    s->part_checksum = opts->part_checksum;
     s->unknown = opts->unknown;
     s->unknown_ctx = opts->unknown_ctx;
     store_s3_set_caps(&s->store, opts->caps ? opts->caps : &all);

@@ -11,13 +11,14 @@
 #include "store/store_caps.h"
 
 struct store_s3_options {
-    struct s3_client *client;       /* a reference is taken */
-    const char *bucket;             /* copied */
-    const char *prefix;             /* copied; a '/' is added where it does not end in one */
-    const char *storage_class;      /* of new objects; NULL = the bucket's default; copied */
-    enum s3_checksum_algo checksum; /* sent with every upload */
-    struct clock *clock;            /* for times the server does not tell; NULL = clock_system() */
-    const struct store_caps *caps;  /* copied; NULL = all conditions are held */
+    struct s3_client *client;            /* a reference is taken */
+    const char *bucket;                  /* copied */
+    const char *prefix;                  /* copied; a '/' is added where it does not end in one */
+    const char *storage_class;           /* of new objects; NULL = the bucket's default; copied */
+    enum s3_checksum_algo checksum;      /* sent with every PUT */
+    enum s3_checksum_algo part_checksum; /* sent with every part of an upload */
+    struct clock *clock;           /* for times the server does not tell; NULL = clock_system() */
+    const struct store_caps *caps; /* copied; NULL = all conditions are held */
     /* Called once, with the first change when it is not known which conditions the server holds.
      * Must not block. May be NULL. */
     void (*unknown)(void *ctx);

@@ -15,7 +15,7 @@ struct store_s3 {
     char *prefix;
     size_t prefix_len;
     char *storage_class;
-    enum s3_checksum_algo checksum;
+    enum s3_checksum_algo checksum, part_checksum;
     struct clock *clock;
     atomic_uchar caps[STORE_CAP_MAX]; /* enum store_cap_state */
     atomic_bool bare_etags;           /* the server takes If-Match on PUT without quotes only */

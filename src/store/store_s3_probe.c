@@ -160,7 +160,7 @@ static int probe_complete(struct probe *p, enum store_cap cap)
     char byte = 'x';
     struct iovec body = {&byte, 1};
     struct s3_create_multipart_upload_in create = {
-        .bucket = p->s->bucket, .key = p->key, .checksum_algo = p->s->checksum};
+        .bucket = p->s->bucket, .key = p->key, .checksum_algo = p->s->part_checksum};
     struct s3_create_multipart_upload_out upload = {0};
     struct s3_upload_part_in part_in = {.bucket = p->s->bucket,
                                         .key = p->key,
@@ -168,7 +168,7 @@ static int probe_complete(struct probe *p, enum store_cap cap)
                                         .part_number = 1,
                                         .body = &body,
                                         .n_body = 1,
-                                        .checksum_algo = p->s->checksum};
+                                        .checksum_algo = p->s->part_checksum};
     struct s3_upload_part_out part = {0};
     struct s3_completed_part done = {.part_number = 1, .etag = part.etag};
     struct s3_complete_multipart_upload_in complete = {

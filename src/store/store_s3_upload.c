@@ -15,7 +15,7 @@ int store_s3_prepare_create(struct store_s3_request *r)
 
     create->bucket = r->s->bucket;
     create->key = store_s3_key(r, in->key);
-    create->checksum_algo = r->s->checksum;
+    create->checksum_algo = r->s->part_checksum;
     return create->key ? store_s3_attrs(r, &in->attrs, &create->attrs) : -ENOMEM;
 }
 
@@ -39,7 +39,7 @@ int store_s3_prepare_part(struct store_s3_request *r)
                                                .part_number = in->number,
                                                .body = in->body,
                                                .n_body = in->n_body,
-                                               .checksum_algo = r->s->checksum};
+                                               .checksum_algo = r->s->part_checksum};
     return r->s3_in.part.key ? 0 : -ENOMEM;
 }
 

@@ -329,6 +329,32 @@ static void test_host_too_long_for_a_label(void **state)
     assert_string_equal(e.base_path, "/bucket-name");
 }
 
+static void test_loopback(void **state)
+{
+    static const char *const own[] = {"127.0.0.1", "127.0.0.1:80",   "127.1.2.3:9000/path",
+                                      "localhost", "localhost:9000", "localhost/path",
+                                      "[::1]",     "[::1]:80",       "127.0.0.1/p:q"};
+    static const char *const others[] = {"",
+                                         "10.0.0.1",
+                                         "128.0.0.1:80",
+                                         "127.0.0.1.example.com",
+                                         "127.example.com:80",
+                                         "localhost.example.com",
+                                         "bucket.localhost:80",
+                                         "[::1",
+                                         "[::10]:80",
+                                         "[::1]x",
+                                         "[fe80::1]:80",
+                                         "1270.0.0.1",
+                                         "127.1"};
+    for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+        if (!aws_endpoint_is_loopback(own[i]))
+            fail_msg("%s is this machine", own[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+        if (aws_endpoint_is_loopback(others[i]))
+            fail_msg("%s may be another machine", others[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,6 +367,7 @@ int main(void)
         cmocka_unit_test(test_random_names_stay_out_of_the_host),
         cmocka_unit_test(test_too_long),
         cmocka_unit_test(test_host_too_long_for_a_label),
+        cmocka_unit_test(test_loopback),
     };
 
     return cmocka_run_group_tests_name("endpoint", tests, NULL, NULL);

@@ -419,6 +419,58 @@ static void test_upload_part(void **state)
     bed_close(&b);
 }
 
+/* On the way to this machine's own server a part has only its checksum, once the server has shown
+ * that it looks at them. */
+static void test_unsigned_part(void **state)
+{
+    static const struct {
+        const char *endpoint;
+        bool sign_payload;
+        enum s3_checksum_algo algo;
+        const char *told; /* in each answer */
+        bool first, second;
+    } rows[] = {
+        {BED_CUSTOM, false, S3_CHECKSUM_CRC32, "x-amz-checksum-crc32: y/Q5Jg==", false, true},
+        {"http://localhost:1/base", false, S3_CHECKSUM_CRC32,
+         "x-amz-checksum-crc32: y/Q5Jg==", false, true},
+        {BED_CUSTOM, true, S3_CHECKSUM_CRC32, "x-amz-checksum-crc32: y/Q5Jg==", false, false},
+        {BED_CUSTOM, false, S3_CHECKSUM_NONE, "x-amz-checksum-crc32: y/Q5Jg==", false, false},
+        {BED_CUSTOM, false, S3_CHECKSUM_CRC32, "x-amz-checksum-crc32: AAAAAA==", false, false},
+        {BED_CUSTOM, false, S3_CHECKSUM_CRC32, "x: y", false, false},
+        {"http://10.0.0.1:80", false, S3_CHECKSUM_CRC32, "x-amz-checksum-crc32: y/Q5Jg==", false,
+         false},
+        {"https://10.0.0.1", false, S3_CHECKSUM_CRC32, "x: y", true, true},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct bed b;
+        char headers[100];
+        struct iovec body = {(char[]){"123456789"}, 9};
+        struct s3_upload_part_in in = {.bucket = "bkt",
+                                       .key = "k",
+                                       .upload_id = "u",
+                                       .part_number = 1,
+                                       .body = &body,
+                                       .n_body = 1,
+                                       .checksum_algo = rows[i].algo};
+        struct s3_put_object_in put = {
+            .bucket = "bkt", .key = "k", .body = &body, .n_body = 1, .checksum_algo = rows[i].algo};
+        struct s3_upload_part_out out = {0};
+        struct s3_put_object_out put_out = {0};
+        bed_open_with(&b, &(struct bed_options){.endpoint_url = rows[i].endpoint,
+                                                .client.sign_payload = rows[i].sign_payload});
+        (void)snprintf(headers, sizeof(headers), "ETag: \"p\"\n%s", rows[i].told);
+        for (int k = 0; k < 3; k++)
+            bed_answer(&b, 200, headers, "");
+        assert_int_equal(s3_upload_part(b.client, &in, &out, NULL), 0);
+        check_payload_hash(&b, 0, rows[i].first);
+        assert_int_equal(s3_upload_part(b.client, &in, &out, NULL), 0);
+        check_payload_hash(&b, 1, rows[i].second);
+        assert_int_equal(s3_put_object(b.client, &put, &put_out, NULL), 0);
+        check_payload_hash(&b, 2, rows[i].first);
+        bed_close(&b);
+    }
+}
+
 static void test_upload_part_copy(void **state)
 {
     struct bed b;
@@ -516,6 +568,7 @@ int main(void)
         cmocka_unit_test(test_get_object_attributes),
         cmocka_unit_test(test_create_multipart_upload),
         cmocka_unit_test(test_upload_part),
+        cmocka_unit_test(test_unsigned_part),
         cmocka_unit_test(test_upload_part_copy),
         cmocka_unit_test(test_complete_multipart_upload),
         cmocka_unit_test(test_abort_multipart_upload),
