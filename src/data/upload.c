@@ -40,7 +40,9 @@ struct upload {
     bool retaining;                                  /* nothing was given up yet */
     struct part *in_memory;                          /* by position */
     uint64_t retained;                               /* bytes of them */
-    struct upload *next_retaining, **link_retaining; /* in d's list while there are any */
+    struct part *failed;                             /* to be sent again; not among in_memory */
+    bool lost;                                       /* one that failed is not here any more */
+    struct upload *next_retaining, **link_retaining; /* in d's list while there are any of both */
 };
 
 /* A part under way. */
@@ -49,8 +51,9 @@ struct part {
     uint32_t number;
     uint64_t size;
     bool copy;
+    bool failed;
     uint64_t position;    /* bytes given before it */
-    struct part *next;    /* in upload->in_memory */
+    struct part *next;    /* in upload->in_memory or upload->failed */
     struct buffer buffer; /* owned content, or empty */
     struct iovec *iov;
     struct store_upload_part_in in;
@@ -128,38 +131,64 @@ static void free_kept(struct part *p)
     }
 }
 
+/* In d's list as long as there is something to give back. */
+static void list_locked(struct upload *u)
+{
+    bool wanted = u->in_memory || u->failed, listed = u->link_retaining != NULL;
+    if (wanted && !listed) {
+        u->next_retaining = u->d->first_retaining;
+        if (u->next_retaining)
+            u->next_retaining->link_retaining = &u->next_retaining;
+        u->link_retaining = &u->d->first_retaining;
+        u->d->first_retaining = u;
+    } else if (!wanted && listed) {
+        *u->link_retaining = u->next_retaining;
+        if (u->next_retaining)
+            u->next_retaining->link_retaining = u->link_retaining;
+        u->link_retaining = NULL;
+    }
+}
+
 /* Nothing is retained any more. The parts are the caller's. */
 static struct part *take_kept_locked(struct upload *u)
 {
     struct part *kept = TAKE_PTR(u->in_memory);
-    if (kept) {
-        *u->link_retaining = u->next_retaining;
-        if (u->next_retaining)
-            u->next_retaining->link_retaining = u->link_retaining;
-    }
+    list_locked(u);
     u->d->retained -= u->retained;
     u->retained = 0;
     u->retaining = false;
     return kept;
 }
 
-/* All or nothing: false when the part is not kept, and then no other is. */
+/* The same, but what has failed stays to be sent again. */
+static struct part *take_stored_locked(struct upload *u)
+{
+    struct part **link = &u->in_memory;
+    while (*link) {
+        struct part *p = *link;
+        if (!p->failed) {
+            link = &p->next;
+            continue;
+        }
+        *link = p->next;
+        p->next = u->failed;
+        u->failed = p;
+    }
+    return take_kept_locked(u);
+}
+
+/* All or nothing: false when the part is not kept, and then no other is, but those that have
+ * failed: they are the only copy. */
 static bool retain(struct upload *u, struct part *p)
 {
     struct data *d = u->d;
     uint64_t len = p->buffer.len;
     struct part *dropped = NULL;
     pthread_mutex_lock(&d->retain_lock);
-    bool keep = u->retaining && !d->no_retain && u->retained + len <= RETAIN_MAX &&
-                d->retained + len <= d->memory_limit / RETAIN_SHARE && !data_is_tight(d);
+    bool room = !d->no_retain && !data_is_tight(d);
+    bool keep = room && u->retaining && u->retained + len <= RETAIN_MAX &&
+                d->retained + len <= d->memory_limit / RETAIN_SHARE;
     if (keep) {
-        if (!u->in_memory) {
-            u->next_retaining = d->first_retaining;
-            if (u->next_retaining)
-                u->next_retaining->link_retaining = &u->next_retaining;
-            u->link_retaining = &d->first_retaining;
-            d->first_retaining = u;
-        }
         struct part **link = &u->in_memory;
         while (*link && (*link)->position < p->position)
             link = &(*link)->next;
@@ -168,17 +197,44 @@ static bool retain(struct upload *u, struct part *p)
         u->retained += len;
         d->retained += len;
     } else {
-        dropped = take_kept_locked(u);
+        dropped = take_stored_locked(u);
+        if (p->failed && !room)
+            u->lost = true;
+        if (p->failed && room) {
+            p->next = u->failed;
+            u->failed = p;
+            keep = true;
+        }
     }
+    list_locked(u);
     pthread_mutex_unlock(&d->retain_lock);
     free_kept(dropped);
     return keep;
 }
 
+/* What has failed, too: it will not be sent again. */
+static struct part *take_all_locked(struct upload *u)
+{
+    struct part *kept = take_stored_locked(u), *failed = TAKE_PTR(u->failed);
+    if (failed)
+        u->lost = true;
+    list_locked(u);
+    free_kept(failed);
+    return kept;
+}
+
 void upload_drop_retained(struct upload *u)
 {
     pthread_mutex_lock(&u->d->retain_lock);
-    struct part *dropped = take_kept_locked(u);
+    struct part *dropped = take_stored_locked(u);
+    pthread_mutex_unlock(&u->d->retain_lock);
+    free_kept(dropped);
+}
+
+static void drop_all(struct upload *u)
+{
+    pthread_mutex_lock(&u->d->retain_lock);
+    struct part *dropped = take_all_locked(u);
     pthread_mutex_unlock(&u->d->retain_lock);
     free_kept(dropped);
 }
@@ -188,7 +244,7 @@ void uploads_give_back(struct data *d)
     for (;;) {
         pthread_mutex_lock(&d->retain_lock);
         struct upload *u = d->first_retaining;
-        struct part *dropped = u ? take_kept_locked(u) : NULL;
+        struct part *dropped = u ? take_all_locked(u) : NULL;
         pthread_mutex_unlock(&d->retain_lock);
         if (!u)
             return;
@@ -220,7 +276,7 @@ bool upload_hand_out(struct upload *u, upload_piece_fn fn, void *ctx, int *ret)
 static void upload_destroy(struct upload *u)
 {
     struct data *d = u->d;
-    upload_drop_retained(u);
+    drop_all(u);
     pthread_cond_destroy(&u->cond);
     pthread_mutex_destroy(&u->lock);
     data_share_unref(u->share);
@@ -292,7 +348,7 @@ void upload_free(struct upload *u)
 {
     if (!u)
         return;
-    upload_drop_retained(u);
+    drop_all(u);
     upload_unref(u);
 }
 
@@ -332,6 +388,12 @@ uint32_t upload_next_index(const struct upload *u)
 
 /* ---- parts ---- */
 
+static void note_lost(struct upload *u)
+{
+    SCOPE_LOCK(&u->d->retain_lock);
+    u->lost = true;
+}
+
 static void part_done(void *ctx, int result, const struct s3_error *err)
 {
     struct part *p = ctx;
@@ -349,6 +411,9 @@ static void part_done(void *ctx, int result, const struct s3_error *err)
             u->err = *err;
     }
     pthread_mutex_unlock(&u->lock);
+    p->failed = result != 0;
+    if (p->failed && p->copy)
+        note_lost(u);
     /* Before the wake-up: who waited finds the memory free. */
     free(TAKE_PTR(p->iov));
     if (!p->buffer.len || !retain(u, p))
@@ -484,6 +549,68 @@ int upload_wait(struct upload *u, struct s3_error *reterr)
     while (u->in_flight)
         pthread_cond_wait(&u->cond, &u->lock);
     return first_failure_locked(u, reterr);
+}
+
+bool upload_can_mend(struct upload *u)
+{
+    pthread_mutex_lock(&u->lock);
+    bool failed = u->result != 0, other = u->copy_failed || u->err.kind == S3_ERROR_NO_SUCH_UPLOAD;
+    pthread_mutex_unlock(&u->lock);
+    SCOPE_LOCK(&u->d->retain_lock);
+    return failed && !other && !u->retaining && !u->lost;
+}
+
+/* Under the number that it has. */
+static int send_again(struct upload *u, struct part *p, struct s3_error *reterr)
+{
+    int n_iov = 0;
+    if (buffer_iov(&p->buffer, &p->iov, &n_iov)) {
+        note_lost(u);
+        part_free(p);
+        pthread_mutex_lock(&u->lock);
+        u->result = no_memory(&u->err);
+        pthread_mutex_unlock(&u->lock);
+        return no_memory(reterr);
+    }
+    pthread_mutex_lock(&u->lock);
+    while (u->in_flight >= u->d->parallel)
+        pthread_cond_wait(&u->cond, &u->lock);
+    u->refs++;
+    u->in_flight++;
+    pthread_mutex_unlock(&u->lock);
+    p->failed = false;
+    p->next = NULL;
+    p->in.body = p->iov;
+    p->in.n_body = n_iov;
+    data_count_dirty(u->d, (int64_t)p->size, 1);
+    return part_submit(p, STORE_UPLOAD_PART, &p->in, reterr);
+}
+
+int upload_mend(struct upload *u, struct s3_error *reterr)
+{
+    int r = upload_wait(u, reterr);
+    if (!r || !upload_can_mend(u))
+        return r;
+    pthread_mutex_lock(&u->d->retain_lock);
+    bool lost = u->lost; /* since we asked */
+    struct part *failed = lost ? NULL : TAKE_PTR(u->failed);
+    list_locked(u);
+    pthread_mutex_unlock(&u->d->retain_lock);
+    if (lost)
+        return r;
+    pthread_mutex_lock(&u->lock);
+    u->result = 0;
+    u->err = (struct s3_error){0};
+    pthread_mutex_unlock(&u->lock);
+    r = 0;
+    while (failed) {
+        struct part *p = failed;
+        failed = p->next;
+        int sent = send_again(u, p, r ? NULL : reterr);
+        r = r ? r : sent;
+    }
+    int waited = upload_wait(u, r ? NULL : reterr);
+    return r ? r : waited;
 }
 
 bool upload_copy_failed(struct upload *u)

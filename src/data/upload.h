@@ -30,6 +30,12 @@ int upload_copy(struct upload *u, const char *source_key, const char *source_eta
                 uint64_t length, struct s3_error *reterr);
 /* Waits for all parts; the first failure. Also after a failure nothing is under way then. */
 int upload_wait(struct upload *u, struct s3_error *reterr);
+/* Parts that could not be sent stay in memory, until that is wanted for something else. After
+ * upload_wait: whether something has failed, all of that is there (with its owner, what
+ * upload_part_kept was given), and what was retained besides is forgotten. */
+bool upload_can_mend(struct upload *u);
+/* Sends them once more, and waits for all parts. */
+int upload_mend(struct upload *u, struct s3_error *reterr);
 /* After upload_wait. A failure leaves the parts in place: it may be tried again, or after
  * upload_drop_last go on. An answer that was lost is recognised by the ETag that this upload, and
  * no other, results in. */

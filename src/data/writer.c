@@ -390,6 +390,11 @@ static int send_buffer(struct writer *w, struct s3_error *reterr)
     }
     if (!r)
         r = upload_part(w->upload, &w->buffer, &err);
+    /* A part that has failed before is tried once more first. */
+    if (r && w->upload && w->buffer.len && !upload_mend(w->upload, &err)) {
+        err = (struct s3_error){0};
+        r = upload_part(w->upload, &w->buffer, &err);
+    }
     if (r) {
         if (reterr)
             *reterr = err;
@@ -406,6 +411,12 @@ static int make_room(struct writer *w, struct s3_error *reterr)
     bool whole = !w->upload && !w->start && w->buffer.len < w->d->write_part_size;
     if (!whole && w->buffer.len >= early_size(w)) {
         int r = send_buffer(w, reterr);
+        if (r)
+            return r;
+    }
+    /* To wait for memory is to give up what has failed and could be sent again. */
+    if (w->upload && upload_can_mend(w->upload)) {
+        int r = upload_mend(w->upload, reterr);
         if (r)
             return r;
     }

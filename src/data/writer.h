@@ -16,10 +16,12 @@
  *          an upload that was not committed).
  * Threads: any; calls on one writer are serialised inside. Blocks for memory (back-pressure).
  * Errors:  a part that fails makes the writer staged when all that was sent is still at hand. What
- * is staged is there after any failure, and the next commit tries again. Otherwise the failure
- *          stays: every later write and commit returns it until writer_free; the store's old object
- *          is untouched. -ENOSPC: no room on the local disk;
- *          what a write that failed was to replace may have changed in part. */
+ *          is staged is there after any failure, and the next commit tries again. Otherwise what
+ *          could not be sent is kept, and the next write that sends something, or commit, sends it
+ *          again; only when memory is so short that it had to go the failure stays: every later
+ *          write and commit returns it until writer_free. The store's old object is untouched.
+ * -ENOSPC: no room on the local disk; what a write that failed was to replace may have changed in
+ * part. */
 #ifndef PAILFS_DATA_WRITER_H
 #define PAILFS_DATA_WRITER_H
 

@@ -122,24 +122,37 @@ int writer_put(struct writer *w, struct store_version *ret, struct s3_error *err
 
 /* ---- an upload ---- */
 
+/* What is left of the content goes as the last part, which stays in the buffer: there may be more
+ * to come. After a failure it has no number. */
+static int send_rest(struct writer *w, struct s3_error *err)
+{
+    uint32_t before = upload_next_index(w->upload);
+    int r = w->buffer.len ? upload_part_kept(w->upload, &w->buffer, err) : 0;
+    int waited = upload_wait(w->upload, r ? NULL : err);
+    r = r ? r : waited;
+    if (r && upload_next_index(w->upload) > before)
+        upload_drop_last(w->upload);
+    return r;
+}
+
 static int commit_upload(struct writer *w, struct store_version *ret, struct s3_error *err)
 {
     int r = writer_need_upload(w, err);
     if (r)
         return w->upload ? writer_stream_failed(w, r, err) : r;
-    bool tail = w->buffer.len > 0;
-    if (tail)
-        r = upload_part_kept(w->upload, &w->buffer, err);
+    r = send_rest(w, err);
     if (r == -EFBIG)
         return r;
-    int waited = upload_wait(w->upload, r ? NULL : err);
-    r = r ? r : waited;
+    if (r && upload_can_mend(w->upload) && !upload_mend(w->upload, err)) {
+        *err = (struct s3_error){0};
+        r = send_rest(w, err);
+    }
     if (r)
         return writer_stream_failed(w, r, err);
     r = upload_complete(w->upload, writer_condition(w), w->if_absent, ret, err);
     if (r) {
         /* The buffer may still grow; its part is then sent anew under the same number. */
-        if (tail)
+        if (w->buffer.len)
             upload_drop_last(w->upload);
         if (err->kind == S3_ERROR_NO_SUCH_UPLOAD)
             (void)writer_stream_failed(w, r, err);

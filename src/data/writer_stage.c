@@ -76,10 +76,13 @@ static int checkpoint(struct writer *w, struct s3_error *reterr)
         w->base_keep = w->start;
         return 0;
     }
-    int r = upload_wait(w->upload, &err);
+    int r = upload_mend(w->upload, &err);
     if (r) {
-        writer_keep_failure(w, r, &err);
-        return writer_old_failure(w, reterr);
+        if (!upload_can_mend(w->upload))
+            writer_keep_failure(w, r, &err);
+        if (reterr)
+            *reterr = err;
+        return r;
     }
     r = upload_complete(w->upload, writer_condition(w), w->if_absent, &version, &err);
     if (r) {
@@ -151,6 +154,8 @@ int writer_stream_failed(struct writer *w, int result, const struct s3_error *er
     note_refused_copy(w, err);
     if (!at_hand && w->upload)
         at_hand = upload_is_retained(w->upload);
+    if (!at_hand && w->upload && upload_can_mend(w->upload))
+        return result;
     if (!at_hand || writer_to_stage(w, NULL))
         return writer_keep_failure(w, result, err);
     return result;
