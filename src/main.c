@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "control.h"
+#include "ctl/ctl.h"
 #include "daemon.h"
 #include "fuse/mount.h"
 #include "recover.h"
@@ -289,6 +290,27 @@ static void protect_secrets(void)
     (void)prctl(PR_SET_DUMPABLE, 0);
 }
 
+/* Two mounts on one folder: the upper one hides the lower, and a program that wrote to the first
+ * would not find it. mount(8) and an init script that runs twice do it by mistake. */
+static int refuse_second(const struct conf_options *o, struct s3_error *err)
+{
+    struct ctl_mount *mounts = NULL;
+    size_t n = 0;
+    int r = 0;
+
+    if (o->nonempty || ctl_mounts_list(&mounts, &n) < 0)
+        return 0;
+    for (size_t i = 0; i < n && r == 0; i++) {
+        if (strcmp(mounts[i].mountpoint, o->mountpoint) == 0)
+            r = s3_error_set(err, S3_ERROR_CONFIG,
+                             "'%s' is already mounted on '%s': unmount it first, or give -o "
+                             "nonempty to mount over it",
+                             mounts[i].source, o->mountpoint);
+    }
+    ctl_mounts_free(mounts, n);
+    return r;
+}
+
 /* The kernel lists the mount under the resolved path; pailctl finds the socket by it. */
 static int resolve_mountpoint(struct conf_options *o, struct s3_error *err)
 {
@@ -303,7 +325,7 @@ static int resolve_mountpoint(struct conf_options *o, struct s3_error *err)
                             strerror(errno));
     free(o->mountpoint);
     o->mountpoint = resolved;
-    return 0;
+    return refuse_second(o, err);
 }
 
 static int run(struct app *app, int argc, char **argv)

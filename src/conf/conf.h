@@ -100,6 +100,7 @@ struct conf_options {
 
     /* the process */
     bool foreground;
+    bool nonempty; /* also over another mount of ours */
     int log_level; /* enum log_level */
     char *log_file;
 

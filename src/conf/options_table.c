@@ -243,6 +243,8 @@ const struct conf_row conf_rows[] = {
     /* ---- the process ---- */
     {.name = "foreground", .letter = 'f', .type = CONF_BOOL, PROCESS, FIELD(foreground),
      .help = "stay in the foreground, log to standard error"},
+    {.name = "nonempty", .type = CONF_BOOL, PROCESS, FIELD(nonempty),
+     .help = "mount also where a pailfs mount is already; over files it always does"},
     {.name = "debug", .letter = 'd', .type = CONF_PRESET, PROCESS, .value = "foreground,log_level=debug",
      .help = "same as foreground,log_level=debug"},
     {.name = "log_level", .aliases = "dbglevel loglevel", .type = CONF_ENUM, PROCESS, FIELD(log_level),
@@ -268,7 +270,6 @@ const struct conf_row conf_rows[] = {
     MOUNT_WORD("helper"),
 
     /* ---- other programs ---- */
-    NO_EFFECT("nonempty", NULL, "FUSE 3 always mounts over a folder with files in it"),
     NO_EFFECT("big_writes", "large_read", "large requests are the rule with FUSE 3"),
     NO_EFFECT("kernel_cache", "auto_cache", "the page cache is kept while an object's ETag is the same"),
     NO_EFFECT("hard_remove", "use_ino readdir_ino", "inode numbers and open deleted files need no option"),

@@ -36,6 +36,10 @@ static const struct command commands[] = {
      pailctl_status},
     {"flush", "MOUNTPOINT", "return when everything written so far is in S3", 1, 1, pailctl_flush},
     {"unmount", "MOUNTPOINT", "unmount and return when everything is in S3", 1, 1, pailctl_unmount},
+    {"doctor", "[s3://BUCKET[/PREFIX]]",
+     "check what a mount needs and how it fares, and say what to do about it", 0, 1,
+     pailctl_doctor},
+    {"help", "", "this text", 0, 0, pailctl_help},
     {"lost list", "WHERE", "what lost to another host; WHERE is a mount, or a state directory", 1,
      1, pailctl_lost_list},
     {"lost restore", "[--to PATH] [--overwrite] WHERE NAME", "put it where it was meant for", 2, 2,
@@ -113,6 +117,12 @@ static void print_help(FILE *f)
     fputs("\nCredentials come from where the AWS tools have them. Exit status: 0 done, 1 usage,\n"
           "2 the server or the daemon refused or is not there, 3 'wait' gave up. See pailctl(1).\n",
           f);
+}
+
+int pailctl_help(struct pailctl *p, int argc, char **argv)
+{
+    print_help(stdout);
+    return PAILCTL_OK;
 }
 
 static int usage_error(const char *fmt, ...) ATTR_PRINTF(1, 2);
@@ -225,21 +235,27 @@ static int parse_options(struct pailctl_options *o, int argc, char **argv)
     return 0;
 }
 
-/* A name of one word, or of two. *ret_words: how many. */
+/* A name of one word, or of two; of those of two, the first word alone is the first of them: lost
+ * is lost list. *ret_words: how many. */
 static const struct command *find_command(int argc, char **argv, int *ret_words)
 {
+    const struct command *short_for = NULL;
+
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
         const char *name = commands[i].name, *space = strchr(name, ' ');
         size_t len = space ? (size_t)(space - name) : strlen(name);
 
         if (strlen(argv[0]) != len || strncmp(name, argv[0], len) != 0)
             continue;
+        if (space && !short_for)
+            short_for = &commands[i];
         if (space && (argc < 2 || strcmp(space + 1, argv[1]) != 0))
             continue;
         *ret_words = space ? 2 : 1;
         return &commands[i];
     }
-    return NULL;
+    *ret_words = 1;
+    return short_for;
 }
 
 struct s3_client *pailctl_client(struct pailctl *p)

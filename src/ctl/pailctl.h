@@ -76,6 +76,9 @@ int pailctl_ls(struct pailctl *p, int argc, char **argv);
 int pailctl_wait(struct pailctl *p, int argc, char **argv);
 int pailctl_versions(struct pailctl *p, int argc, char **argv);
 int pailctl_uploads(struct pailctl *p, int argc, char **argv);
+/* pailctl.c, pailctl_doctor.c */
+int pailctl_help(struct pailctl *p, int argc, char **argv);
+int pailctl_doctor(struct pailctl *p, int argc, char **argv);
 /* pailctl_mount.c */
 int pailctl_status(struct pailctl *p, int argc, char **argv);
 int pailctl_flush(struct pailctl *p, int argc, char **argv);

@@ -93,7 +93,7 @@ static char *join(const char *folder, const char *name)
     return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
 }
 
-static int default_cache_dir(struct strbuf *sb)
+int state_dir_default(struct strbuf *sb)
 {
     const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 
@@ -232,7 +232,7 @@ static int find_and_lock(const struct state_dir_options *opts, struct strbuf *pa
                                opts->state_dir, lock_holder(opts->state_dir));
         return r;
     }
-    r = opts->cache_dir ? strbuf_append_str(&base, opts->cache_dir) : default_cache_dir(&base);
+    r = opts->cache_dir ? strbuf_append_str(&base, opts->cache_dir) : state_dir_default(&base);
     if (r == -ENOENT)
         (void)s3_error_set(err, S3_ERROR_CONFIG, "no place for local state: HOME is not set");
     if (r == 0)

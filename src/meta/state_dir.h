@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "base/strbuf.h"
 
 #define STATE_DIR_DIRTY  "dirty"
 #define STATE_DIR_LOST   "lost+found"
@@ -42,6 +43,8 @@ int state_dir_open(const struct state_dir_options *opts, struct state_dir **ret,
 /* unfinished: something is left that the next mount has to look at. NULL ok. */
 void state_dir_close(struct state_dir *d, bool unfinished);
 
+/* Appends where cache_dir is when none is given. 0 or -errno. */
+int state_dir_default(struct strbuf *sb);
 /* Makes path and what is missing above it, mode 0700. 0 or -errno. */
 int state_dir_make(const char *path);
 

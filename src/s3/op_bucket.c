@@ -32,6 +32,8 @@ int s3_parse_head_bucket(struct s3_answer *a, void *out)
     const char *server = http_response_header(a->resp, "Server");
 
     (void)snprintf(o->server, sizeof(o->server), "%s", server ? server : "");
+    if (s3_answer_time(a, "Date", &o->date_ns) < 0)
+        o->date_ns = 0;
     return s3_answer_chars(a, "x-amz-bucket-region", o->region, sizeof(o->region));
 }
 

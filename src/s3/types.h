@@ -90,6 +90,7 @@ struct s3_bucket_in { /* DeleteBucket, HeadBucket, GetBucketLocation, GetBucketV
 struct s3_head_bucket_out {
     char region[64]; /* "" when not told */
     char server[64]; /* what the server calls itself, "" when not told */
+    int64_t date_ns; /* the answer's Date, 0 when not told */
 };
 struct s3_get_bucket_location_out {
     char location[64]; /* "us-east-1" for an empty LocationConstraint */

@@ -51,5 +51,17 @@ expect "absent profile" "nosuchprofile" "$PAILFS" "$BUCKET" "$MNT" -o "$options,
 printf 'k:s\n' >"$SCRATCH/passwd" && chmod 644 "$SCRATCH/passwd"
 expect "loose passwd_file" "passwd chmod" env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY \
     "$PAILFS" "$BUCKET" "$MNT" -o "$options,passwd_file=$SCRATCH/passwd"
+
+# ---- a mount point that is in use ----
+mount_fs
+out=$("$PAILFS" "$BUCKET" "$MNT" -o "$options" 2>&1) && fail "a second mount on one folder: $out"
+contains "it is refused with a sentence" "already mounted" "$out"
+contains "and the remedy" "nonempty" "$out"
+equal "one mount" 1 "$(grep -c " $MNT " /proc/self/mountinfo)"
+"$PAILFS" "$BUCKET" "$MNT" -o "$options,nonempty" || fail "not even with nonempty"
+equal "two mounts" 2 "$(grep -c " $MNT " /proc/self/mountinfo)"
+fusermount3 -u "$MNT" || fail "unmount of the upper one"
+unmount_fs
+
 contains "--version" "pailfs" "$("$PAILFS" --version)"
 contains "--help names the options" "endpoint_url" "$("$PAILFS" --help)"
