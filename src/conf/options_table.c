@@ -215,7 +215,7 @@ const struct conf_row conf_rows[] = {
      .help = "the first parts of an upload, later ones grow; default part_size"},
     {.name = "parallel", .aliases = "parallel_count", .type = CONF_UINT, TRANSFER, FIELD(parallel),
      .value = "8", .min = 1, .max = 1024,
-     .help = "requests under way for one open file"},
+     .help = "requests under way for one open file; up to four times as many for reading, where that is faster"},
     {.name = "max_connections", .aliases = "max_thread_count multireq_max", .type = CONF_UINT, TRANSFER,
      FIELD(max_connections), .value = "64", .min = 1, .max = 4096,
      .help = "connections of the whole mount"},

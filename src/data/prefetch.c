@@ -2,6 +2,7 @@
 #include "data/prefetch.h"
 
 #include "base/attr.h"
+#include "base/clock.h"
 
 /* How far from the end of an established run a read may be: the kernel's readahead (up to 4 MiB by
  * the tuning of the mount) is dispatched to threads in any order. Before a run is established only
@@ -13,10 +14,23 @@
 #define RUN_FORGOTTEN 64u
 /* A rest of the object up to this size joins the request before it. */
 #define REST_MAX MIB
+/* The smallest request ahead: at 90 MB/s of one connection it takes as long as a round trip. */
+#define REQUEST_MIN MIB
+/* What is fetched ahead for each byte that was read: a reader of 1 MiB pieces has its full window
+ * with the fourth, and one who stops has cost in proportion to what it wanted. */
+#define WINDOW_PER_BYTE 16u
+/* More requests at the same time than asked for, where a connection is slow and many are not. */
+#define PARALLEL_GROWTH 4u
+/* A raise has to bring so much, or it is taken back for HOLD_SPANS. */
+#define GAIN_PERCENT 10u
+#define HOLD_SPANS   16u
 
 void prefetch_init(struct prefetch *p, uint64_t part, unsigned parallel)
 {
-    *p = (struct prefetch){.part = part, .window_max = part * parallel};
+    *p = (struct prefetch){.part = part,
+                           .parallel = parallel,
+                           .parallel_min = parallel,
+                           .parallel_max = parallel * PARALLEL_GROWTH};
 }
 
 static bool belongs(const struct prefetch_run *r, uint64_t offset, uint64_t len)
@@ -41,7 +55,8 @@ static unsigned live_runs(const struct prefetch *p)
     return n ? n : 1;
 }
 
-const struct prefetch_run *prefetch_note(struct prefetch *p, uint64_t offset, uint64_t len)
+const struct prefetch_run *prefetch_note(struct prefetch *p, uint64_t offset, uint64_t len,
+                                         uint64_t size)
 {
     struct prefetch_run *run = NULL, *oldest = &p->runs[0];
     p->tick++;
@@ -63,6 +78,8 @@ const struct prefetch_run *prefetch_note(struct prefetch *p, uint64_t offset, ui
         run = oldest;
         *run = (struct prefetch_run){
             .end = offset + len, .bytes = len, .last_read = len, .reads = 1, .tick = p->tick};
+        if (p->tick == 1 && offset == 0 && len >= PREFETCH_WHOLE_READ && size <= PREFETCH_WHOLE_MAX)
+            run->window = PREFETCH_WHOLE_MAX;
         return run;
     }
     run->tick = p->tick;
@@ -73,10 +90,9 @@ const struct prefetch_run *prefetch_note(struct prefetch *p, uint64_t offset, ui
         run->reads++;
     }
     if (run->reads >= 2) {
-        /* Twice what was read: the window doubles as the run goes on, and what a reader who stops
-         * has cost stays in proportion to what it wanted. */
-        uint64_t most = MAX(p->window_max / live_runs(p), p->part);
-        run->window = MIN(MAX(2 * run->bytes, p->part), most);
+        uint64_t most = MAX(p->part * p->parallel / live_runs(p), p->part);
+        uint64_t first = MIN((uint64_t)REQUEST_MIN, p->part);
+        run->window = MIN(MAX(WINDOW_PER_BYTE * run->bytes, first), most);
     }
     return run;
 }
@@ -93,8 +109,53 @@ bool prefetch_wants(const struct prefetch *p, uint64_t offset, uint64_t len, boo
     return false;
 }
 
-uint64_t prefetch_request_end(const struct prefetch *p, uint64_t offset, uint64_t size)
+static uint64_t request_unit(const struct prefetch *p, const struct prefetch_run *run)
 {
-    uint64_t end = (offset / p->part + 1) * p->part;
-    return end >= size || size - end <= REST_MAX ? size : end;
+    uint64_t unit = MIN((uint64_t)REQUEST_MIN, p->part);
+    while (unit * 2 <= p->part && unit * 2 * p->parallel_min <= run->window)
+        unit *= 2;
+    return unit * 2 > p->part ? p->part : unit;
+}
+
+unsigned prefetch_requests(const struct prefetch *p, const struct prefetch_run *run)
+{
+    uint64_t n = p->parallel * (p->part / request_unit(p, run));
+    return (unsigned)MIN(n, (uint64_t)p->parallel_max);
+}
+
+uint64_t prefetch_request_end(const struct prefetch *p, const struct prefetch_run *run,
+                              uint64_t offset, uint64_t size)
+{
+    uint64_t unit = request_unit(p, run);
+    uint64_t end = (offset / unit + 1) * unit;
+    if (end - offset < unit / 4)
+        end += unit;
+    return end >= size || size - end <= MIN(REST_MAX, unit / 8) ? size : end;
+}
+
+void prefetch_pace(struct prefetch *p, uint64_t bytes, uint64_t waited, uint64_t now_ns)
+{
+    if (!p->look_ns)
+        p->look_ns = now_ns;
+    p->look_bytes += bytes;
+    p->look_waited += waited;
+    if (p->look_bytes < p->part * p->parallel || now_ns <= p->look_ns)
+        return;
+    uint64_t rate = p->look_bytes * NS_PER_MS / (now_ns - p->look_ns);
+    bool starved = p->look_waited > p->look_bytes / 4;
+    p->look_ns = now_ns;
+    p->look_bytes = p->look_waited = 0;
+    if (p->hold) {
+        p->hold--;
+    } else if (p->best_rate && rate * 100 < p->best_rate * (100 + GAIN_PERCENT)) {
+        /* The last raise brought nothing: the limit lies elsewhere. */
+        p->parallel = MAX(p->parallel * 2 / 3, p->parallel_min);
+        p->best_rate = 0;
+        p->hold = HOLD_SPANS;
+    } else if (starved && p->parallel < p->parallel_max) {
+        p->best_rate = rate;
+        p->parallel = MIN(p->parallel + MAX(p->parallel / 2, 1u), p->parallel_max);
+    } else {
+        p->best_rate = 0;
+    }
 }

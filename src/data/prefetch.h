@@ -25,18 +25,39 @@ struct prefetch_run {
 struct prefetch {
     struct prefetch_run runs[PREFETCH_RUNS];
     uint64_t tick;
-    uint64_t part;       /* size of one request */
-    uint64_t window_max; /* all runs together */
+    uint64_t part;     /* size of one request, at most */
+    unsigned parallel; /* requests under way at the same time, now */
+    unsigned parallel_min, parallel_max;
+    /* Whether more requests at the same time bring more bytes: all runs together, from one look to
+     * the next. */
+    uint64_t look_ns;     /* when the present span began */
+    uint64_t look_bytes;  /* by which ends moved on since */
+    uint64_t look_waited; /* of those, bytes that were still to come when they were wanted */
+    uint64_t best_rate;   /* bytes per second before the last raise; 0 = nothing was raised */
+    unsigned hold;        /* spans until it may be tried again */
 };
 
+/* A small object is fetched whole when a program begins at its start with a read of this size. */
+#define PREFETCH_WHOLE_MAX  (8 * MIB)
+#define PREFETCH_WHOLE_READ (128 * KIB)
+
 void prefetch_init(struct prefetch *p, uint64_t part, unsigned parallel);
-/* Notes a read; returns its run. From the second read on, run->window says how far ahead. */
-const struct prefetch_run *prefetch_note(struct prefetch *p, uint64_t offset, uint64_t len);
+/* Notes a read; returns its run. From the second read on, run->window says how far ahead. size: of
+ * the object. */
+const struct prefetch_run *prefetch_note(struct prefetch *p, uint64_t offset, uint64_t len,
+                                         uint64_t size);
+/* Notes that of a sequential read so many bytes had not arrived yet, and decides about
+ * p->parallel. */
+void prefetch_pace(struct prefetch *p, uint64_t bytes, uint64_t waited, uint64_t now_ns);
 /* Bytes that a run is about to read, or has read lately and a late request may want: worth keeping.
  * With `tight` only the former. */
 bool prefetch_wants(const struct prefetch *p, uint64_t offset, uint64_t len, bool tight);
-/* Where a request that begins at offset ends: at a multiple of the part size, so that handles of
- * one object ask for the same ranges; a small rest of the object is taken along. */
-uint64_t prefetch_request_end(const struct prefetch *p, uint64_t offset, uint64_t size);
+/* How many requests may be under way at the same time: more as long as they are small. */
+unsigned prefetch_requests(const struct prefetch *p, const struct prefetch_run *run);
+/* Where a request of the run that begins at offset ends: at a multiple of a size that grows with
+ * the window up to the part size, so that the first windows too are many requests at the same time,
+ * and handles of one object ask for the same ranges; a small rest of the object is taken along. */
+uint64_t prefetch_request_end(const struct prefetch *p, const struct prefetch_run *run,
+                              uint64_t offset, uint64_t size);
 
 #endif

@@ -169,10 +169,16 @@ static int check_version_locked(struct range *g, const struct store_object *o)
 {
     struct reader *r = g->reader;
     if (r->state != READER_KNOWN) {
+        if (g->guess && strcmp(o->etag, r->hint_etag) != 0) {
+            /* A server that ignores If-Match. The request without a condition decides. */
+            r->hint_wrong = true;
+            return -ESTALE;
+        }
         reader_set_version_locked(r, o);
     } else if (strcmp(r->etag, o->etag) != 0 || r->size != o->size) {
-        /* A server that ignores If-Match. */
-        r->stale = true;
+        /* A server that ignores If-Match. What was only guessed says nothing. */
+        if (!g->guess || !r->hint_wrong)
+            r->stale = true;
         return -ESTALE;
     }
     /* Such a range is answered with 416. */
@@ -202,6 +208,15 @@ static int range_begin(void *ctx, const struct store_object *o)
     return result;
 }
 
+/* The end of a request that nobody waits for any more is not worth a new connection. */
+#define DRAIN_MAX (512 * KIB)
+
+static bool is_unwanted(struct range *g)
+{
+    SCOPE_LOCK(&g->reader->lock);
+    return !g->listed && !g->pins && g->length - g->filled > DRAIN_MAX;
+}
+
 static int range_write(void *ctx, const void *data, size_t len)
 {
     struct range *g = ctx;
@@ -209,6 +224,8 @@ static int range_write(void *ctx, const void *data, size_t len)
     /* filled and length change on this thread only once the transfer has begun. */
     if (len > g->length - g->filled)
         return -EIO;
+    if (is_unwanted(g))
+        return -ECANCELED;
     size_t done;
     int result = buffer_write(&g->buffer, g->filled, data, len, DATA_FORCE, &done);
     if (result)
@@ -229,7 +246,9 @@ static void finish_locked(struct range *g, int result, const struct s3_error *er
     else if (err)
         g->err = *err;
     bool gone = err && (err->kind == S3_ERROR_PRECONDITION || err->kind == S3_ERROR_NO_SUCH_KEY);
-    if (result && gone && r->state == READER_KNOWN)
+    if (result && gone && g->guess && (r->state != READER_KNOWN || r->hint_wrong))
+        r->hint_wrong = true;
+    else if (result && gone && r->state == READER_KNOWN)
         r->stale = true;
     g->result = result;
     g->done = true;
@@ -262,8 +281,12 @@ void range_submit(struct range *g)
         g->in.length = g->length;
     }
     /* The reader's ETag does not change once it is known. */
-    if (r->state == READER_KNOWN && r->etag[0])
+    if (r->state == READER_KNOWN && r->etag[0]) {
         g->in.if_match = r->etag;
+    } else if (r->state != READER_KNOWN && !g->decides && r->hint_etag[0]) {
+        g->guess = true;
+        g->in.if_match = r->hint_etag;
+    }
     r->refs++;
     r->in_flight++;
     pthread_mutex_unlock(&r->lock);

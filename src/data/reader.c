@@ -31,7 +31,7 @@ int reader_new(struct data *d, const struct reader_options *opts, struct reader 
         return -ENOMEM;
     }
     r->d = d;
-    r->hint_size = opts->size;
+    r->hint_size = r->size = opts->size;
     if (opts->etag && strlen(opts->etag) < sizeof(r->hint_etag))
         snprintf(r->hint_etag, sizeof(r->hint_etag), "%s", opts->etag);
     r->version_changed = opts->version_changed;
@@ -114,6 +114,8 @@ void reader_set_version_locked(struct reader *r, const struct store_object *o)
     r->state = READER_KNOWN;
     r->size = o->size;
     snprintf(r->etag, sizeof(r->etag), "%s", o->etag);
+    if (strcmp(r->etag, r->hint_etag) != 0)
+        r->hint_wrong = true;
     if (r->version_changed && strcmp(r->etag, r->hint_etag) != 0) {
         /* Without the memory for the copy the caller keeps attributes that are merely old. */
         r->has_changed = store_object_copy(o, &r->changed) == 0;
@@ -196,21 +198,39 @@ static int ask_by_head(struct reader *r, struct s3_error *reterr)
     return 0;
 }
 
+/* What the run wants beside the request that decides: the rest of a small object that is read from
+ * its start. */
+static unsigned plan_beside_locked(struct reader *r, const struct prefetch_run *run,
+                                   const struct range *first, struct range **batch)
+{
+    bool refused = false;
+    if (first->whole || !r->hint_etag[0] || r->hint_wrong || !run->window)
+        return 0;
+    return reader_plan_ahead_locked(r, run, batch, READER_BATCH, &refused);
+}
+
 /* Sends the request that decides the version. *ret_first is pinned (the first reader watches it)
  * or NULL. */
-static int ask_version(struct reader *r, uint64_t offset, size_t len, struct range **ret_first,
-                       struct s3_error *reterr)
+static int ask_version(struct reader *r, const struct prefetch_run *run, uint64_t offset,
+                       size_t len, struct range **ret_first, struct s3_error *reterr)
 {
+    struct range *batch[READER_BATCH];
+    unsigned n = 0;
     *ret_first = NULL;
     pthread_mutex_lock(&r->lock);
     struct range *g = first_range_locked(r, offset, len);
-    if (g)
+    if (g) {
+        g->decides = true;
         range_pin_locked(g);
+        n = plan_beside_locked(r, run, g, batch);
+    }
     pthread_mutex_unlock(&r->lock);
     if (!g)
         return reader_no_memory(reterr);
 
     range_submit(g);
+    for (unsigned i = 0; i < n; i++)
+        range_submit(batch[i]);
     pthread_mutex_lock(&r->lock);
     while (r->state != READER_KNOWN && !g->done)
         pthread_cond_wait(&r->cond, &r->lock);
@@ -231,12 +251,15 @@ static int ask_version(struct reader *r, uint64_t offset, size_t len, struct ran
     return kind == S3_ERROR_BAD_RANGE ? ask_by_head(r, reterr) : result;
 }
 
-int reader_learn_version(struct reader *r, uint64_t offset, size_t len, struct range **ret_first,
-                         struct s3_error *reterr)
+int reader_learn_version(struct reader *r, const struct prefetch_run *run, uint64_t offset,
+                         size_t len, struct range **ret_first, struct s3_error *reterr)
 {
     *ret_first = NULL;
     pthread_mutex_lock(&r->lock);
-    while (r->state == READER_ASKING)
+    /* A read within what the hint tells need not wait: it goes by the hint's version. */
+    bool guess = r->hint_etag[0] && r->hint_size > READER_WHOLE_MAX;
+    while (r->state == READER_ASKING &&
+           (!guess || r->hint_wrong || offset >= r->hint_size || len > r->hint_size - offset))
         pthread_cond_wait(&r->cond, &r->lock);
     bool ask = r->state == READER_UNKNOWN;
     if (ask)
@@ -245,10 +268,11 @@ int reader_learn_version(struct reader *r, uint64_t offset, size_t len, struct r
     if (!ask)
         return 0;
 
-    int result = ask_version(r, offset, len, ret_first, reterr);
+    int result = ask_version(r, run, offset, len, ret_first, reterr);
     if (result) {
         pthread_mutex_lock(&r->lock);
-        r->state = READER_UNKNOWN;
+        if (r->state == READER_ASKING)
+            r->state = READER_UNKNOWN;
         pthread_cond_broadcast(&r->cond);
         pthread_mutex_unlock(&r->lock);
         return result;

@@ -15,6 +15,9 @@
  * checksum of the whole, and the bytes are served when it has. */
 #define READER_WHOLE_MAX MIB
 
+/* Requests that one read may send. */
+#define READER_BATCH 64
+
 enum reader_state {
     READER_UNKNOWN, /* no answer yet: which version is not decided */
     READER_ASKING,  /* one thread has sent the request that decides */
@@ -34,8 +37,10 @@ struct range {
     struct reader *reader;
     /* Set before the request and constant, but for length, which begin cuts at the object's end. */
     uint64_t offset;
-    bool whole;  /* GET without a range */
-    bool demand; /* somebody waits for it from the start; else prefetched */
+    bool whole;   /* GET without a range */
+    bool decides; /* the request without a condition that decides about the version */
+    bool guess;   /* sent under the version that the hint tells, before an answer has told one */
+    bool demand;  /* somebody waits for it from the start; else prefetched */
 
     /* Protected by the reader's lock: */
     uint64_t length;
@@ -69,8 +74,9 @@ struct reader {
     pthread_cond_t cond; /* the version was told, or the request for it has ended */
     unsigned refs;       /* protected by lock, as all below */
     enum reader_state state;
-    bool stale; /* the store has another version by now */
-    uint64_t size;
+    bool stale;      /* the store has another version by now */
+    bool hint_wrong; /* the store has another version than the hint, or none */
+    uint64_t size;   /* as the hint has it, until the version is known */
     char etag[STORE_ETAG_SIZE];
     struct store_object changed; /* for version_changed, until it was called */
     bool has_changed;
@@ -87,12 +93,17 @@ struct reader {
 void reader_unref(struct reader *r);
 void reader_set_version_locked(struct reader *r, const struct store_object *o);
 /* Returns when the version is known, or the error of the request that should have told it. That
- * request is *ret_first for the thread that sent it, pinned, or NULL. Not locked. */
-int reader_learn_version(struct reader *r, uint64_t offset, size_t len, struct range **ret_first,
-                         struct s3_error *reterr);
+ * request is *ret_first for the thread that sent it, pinned, or NULL. For others it may return
+ * while that is under way, when there is a hint to go by until then. Not locked. */
+int reader_learn_version(struct reader *r, const struct prefetch_run *run, uint64_t offset,
+                         size_t len, struct range **ret_first, struct s3_error *reterr);
 /* The start and length of the request that fetches pos, when nobody reads sequentially there. */
 void reader_plan_random_locked(const struct reader *r, uint64_t pos, uint64_t end,
                                uint64_t *ret_offset, uint64_t *ret_length);
+/* Ranges ahead of the run, listed and to be submitted: as far as window, parallelism and budget
+ * allow. */
+unsigned reader_plan_ahead_locked(struct reader *r, const struct prefetch_run *run,
+                                  struct range **batch, unsigned max, bool *ret_refused);
 int reader_stale(const struct reader *r, struct s3_error *reterr);
 int reader_no_memory(struct s3_error *reterr);
 

@@ -11,21 +11,19 @@
  * layer below has retried each. */
 #define RESUMES_MAX 4
 
-/* Takes ranges ahead of the run into batch[], as far as window, parallelism and budget allow. */
-static unsigned plan_ahead_locked(struct reader *r, const struct prefetch_run *run,
+unsigned reader_plan_ahead_locked(struct reader *r, const struct prefetch_run *run,
                                   struct range **batch, unsigned max, bool *ret_refused)
 {
-    unsigned n = 0;
+    unsigned n = 0, most = prefetch_requests(&r->prefetch, run);
     uint64_t pos = run->end, until = MIN(run->end + run->window, r->size);
-    while (run->window && !r->stale && pos < until && n < max &&
-           r->in_flight + n < r->d->parallel) {
+    while (run->window && !r->stale && pos < until && n < max && r->in_flight + n < most) {
         const struct range *have = range_find_locked(r, pos);
         if (have) {
             pos = have->offset + have->length;
             continue;
         }
-        uint64_t end =
-            MIN(prefetch_request_end(&r->prefetch, pos, r->size), range_start_after_locked(r, pos));
+        uint64_t end = MIN(prefetch_request_end(&r->prefetch, run, pos, r->size),
+                           range_start_after_locked(r, pos));
         struct range *g = range_new_locked(r, pos, end - pos, false);
         if (!g) {
             *ret_refused = true;
@@ -43,7 +41,7 @@ static struct range *demand_locked(struct reader *r, const struct prefetch_run *
 {
     uint64_t start = pos, length = end - pos, next = range_start_after_locked(r, pos);
     if (run->window) {
-        uint64_t request_end = MIN(prefetch_request_end(&r->prefetch, pos, r->size), next);
+        uint64_t request_end = MIN(prefetch_request_end(&r->prefetch, run, pos, r->size), next);
         struct range *g = range_new_locked(r, pos, request_end - pos, false);
         if (g) {
             g->demand = true;
@@ -59,6 +57,8 @@ static struct range *demand_locked(struct reader *r, const struct prefetch_run *
 /* A read under way. */
 struct want {
     uint64_t pos, end;
+    uint64_t waited; /* bytes that had not arrived when they were wanted */
+    bool guess;      /* begun before the version was known */
     unsigned resumes;
     struct range *mine; /* pinned: demanded by this read, its failure is this read's */
     struct reader_view *view;
@@ -150,6 +150,7 @@ static int failed_range_locked(struct reader *r, struct range *g, struct want *w
                                struct s3_error *reterr)
 {
     bool mine = g == w->mine;
+    bool guess = g->guess;
     bool brought = !g->whole && g->filled > 0;
     int result = g->result;
     if (mine && result && reterr)
@@ -168,6 +169,8 @@ static int failed_range_locked(struct reader *r, struct range *g, struct want *w
         return reader_stale(r, reterr);
     if (!mine)
         return 0;
+    if (guess && r->hint_wrong)
+        return -EAGAIN;
     return brought && w->resumes++ < RESUMES_MAX ? 0 : result;
 }
 
@@ -176,6 +179,9 @@ static int collect_locked(struct reader *r, const struct prefetch_run *run, stru
                           struct s3_error *reterr)
 {
     while (w->pos < w->end) {
+        /* Nothing of another version than the hint's has been taken then. */
+        if (w->guess && r->hint_wrong)
+            return -EAGAIN;
         struct range *g = range_find_locked(r, w->pos);
         /* All that it can bring, in one piece: a reader that wakes for every packet costs more
          * than the packets. */
@@ -190,6 +196,7 @@ static int collect_locked(struct reader *r, const struct prefetch_run *run, stru
             if (result)
                 return result;
         } else if (g) {
+            w->waited += until - w->pos - n;
             range_wait_locked(g, until - g->offset);
         } else {
             if (r->stale)
@@ -209,39 +216,40 @@ static int collect_locked(struct reader *r, const struct prefetch_run *run, stru
     return 0;
 }
 
-int reader_read_view(struct reader *r, uint64_t offset, size_t len, struct reader_view *ret,
+static int read_once(struct reader *r, uint64_t offset, size_t len, struct reader_view *ret,
                      struct s3_error *reterr)
 {
-    *ret = (struct reader_view){0};
-    if (!len)
-        return 0;
-    len = MIN(len, UINT64_MAX - offset);
     struct want w = {.pos = offset, .view = ret};
-    int result = reader_learn_version(r, offset, len, &w.mine, reterr);
+    pthread_mutex_lock(&r->lock);
+    bool hint = r->state == READER_KNOWN || r->hint_etag[0];
+    struct prefetch_run run =
+        *prefetch_note(&r->prefetch, offset, len, hint ? r->size : UINT64_MAX);
+    pthread_mutex_unlock(&r->lock);
+    int result = reader_learn_version(r, &run, offset, len, &w.mine, reterr);
     if (result)
         return result;
 
-    struct range *batch[PREFETCH_RUNS * 8];
+    struct range *batch[READER_BATCH];
     pthread_mutex_lock(&r->lock);
     ret->reader = r;
     r->refs++;
+    w.guess = r->state != READER_KNOWN;
     w.end = offset < r->size ? offset + MIN(len, r->size - offset) : offset;
-    struct prefetch_run run = *prefetch_note(&r->prefetch, offset, len);
     unsigned n = 0;
     bool refused = false;
     r->last_read_ns = clock_monotonic_ns(r->d->clock);
-    if (w.pos < w.end && run.window) {
-        /* Its own bytes first, when the window does not have them. */
-        if (!range_find_locked(r, w.pos) && !r->stale && !w.mine) {
-            struct range *g = demand_locked(r, &run, w.pos, w.end);
-            if (g) {
-                w.mine = g;
-                range_pin_locked(g);
-                batch[n++] = g;
-            }
+    /* Its own bytes first, when nothing under way brings them. */
+    bool missing = !range_find_locked(r, w.pos) && !r->stale && !w.mine;
+    if (w.pos < w.end && missing && (run.window || w.guess)) {
+        struct range *g = demand_locked(r, &run, w.pos, w.end);
+        if (g) {
+            w.mine = g;
+            range_pin_locked(g);
+            batch[n++] = g;
         }
-        n += plan_ahead_locked(r, &run, batch + n, ARRAY_SIZE(batch) - n, &refused);
     }
+    if (w.pos < w.end && run.window)
+        n += reader_plan_ahead_locked(r, &run, batch + n, ARRAY_SIZE(batch) - n, &refused);
     if (n || refused) {
         pthread_mutex_unlock(&r->lock);
         if (refused)
@@ -253,10 +261,24 @@ int reader_read_view(struct reader *r, uint64_t offset, size_t len, struct reade
     result = collect_locked(r, &run, &w, reterr);
     if (w.mine)
         range_unpin_locked(w.mine);
+    if (run.window && !result)
+        prefetch_pace(&r->prefetch, w.pos - offset, w.waited, clock_monotonic_ns(r->d->clock));
     pthread_mutex_unlock(&r->lock);
     if (result)
         reader_view_done(ret);
     return result;
+}
+
+int reader_read_view(struct reader *r, uint64_t offset, size_t len, struct reader_view *ret,
+                     struct s3_error *reterr)
+{
+    *ret = (struct reader_view){0};
+    if (!len)
+        return 0;
+    len = MIN(len, UINT64_MAX - offset);
+    int result = read_once(r, offset, len, ret, reterr);
+    /* Once: a hint that was wrong is not gone by again. */
+    return result == -EAGAIN ? read_once(r, offset, len, ret, reterr) : result;
 }
 
 int reader_read(struct reader *r, uint64_t offset, void *buf, size_t len, size_t *ret_len,

@@ -54,7 +54,8 @@ static void small_object_is_one_get(void **state)
     }
 }
 
-/* One request of 1 MiB to start with, the rest of the first part, then whole parts. */
+/* One request of 1 MiB to start with, then as many as may be under way at the same time, of a size
+ * that grows to whole parts; nothing twice. */
 static void sequential_read_of_64_mib(void **state)
 {
     for (unsigned threads = 0; threads < 5; threads += 2) {
@@ -67,11 +68,11 @@ static void sequential_read_of_64_mib(void **state)
             struct reader *r = open_reader(&b, "f", v.etag, 64 * MIB);
             for (uint64_t at = 0; at < 64 * MIB; at += STEP[s])
                 assert_int_equal(read_check(r, SEED, at, STEP[s], MIN(STEP[s], 64 * MIB - at)), 0);
-            bed_assert_requests(&b, "get 9");
             struct store_count_figures f;
             store_count_get(b.store, STORE_GET, &f);
             assert_int_equal(f.bytes, 64 * MIB);
-            assert_true(f.running_max <= 8);
+            assert_true(f.requests <= 40);
+            assert_true(f.running_max <= 32);
             reader_free(r);
             bed_close(&b);
         }
@@ -151,7 +152,7 @@ static void reordered_readahead_is_sequential(void **state)
             assert_int_equal(
                 read_check(r, SEED, at + (uint64_t)ORDER[i] * 128 * KIB, 128 * KIB, 128 * KIB), 0);
     }
-    assert_true(store_count_requests(b.store, STORE_GET) <= 12);
+    assert_true(store_count_requests(b.store, STORE_GET) <= 40);
     reader_free(r);
     bed_close(&b);
 }
@@ -345,7 +346,7 @@ static void failed_prefetch_is_tried_again(void **state)
             failures++;
         else
             at += 128 * KIB;
-        assert_true(failures < 10);
+        assert_true(failures < 20);
     }
     assert_true(store_fault_applied(b.fault) > 2);
     reader_free(r);
@@ -362,8 +363,9 @@ struct slow {
         store_done_fn done;
         void *ctx;
         uint64_t sent;
-    } get[16];
-    unsigned n;
+        int result;
+    } get[64];
+    unsigned n, cancelled;
 };
 
 static void slow_send(struct slow *s, unsigned i, uint64_t until)
@@ -372,7 +374,13 @@ static void slow_send(struct slow *s, unsigned i, uint64_t until)
     while (s->get[i].sent < until) {
         uint64_t n = MIN(until - s->get[i].sent, sizeof(buf));
         content_fill(SEED, s->get[i].in.offset + s->get[i].sent, buf, n);
-        assert_int_equal(s->get[i].in.sink->write(s->get[i].in.sink->ctx, buf, n), 0);
+        int result = s->get[i].in.sink->write(s->get[i].in.sink->ctx, buf, n);
+        if (result == -ECANCELED) {
+            s->cancelled++;
+            s->get[i].result = result;
+            return;
+        }
+        assert_int_equal(result, 0);
         s->get[i].sent += n;
     }
 }
@@ -399,7 +407,7 @@ static void slow_finish(struct slow *s, unsigned i)
 {
     slow_send(s, i, s->get[i].in.length);
     *s->get[i].out = (struct store_object){.size = s->size, .etag = "\"v\""};
-    s->get[i].done(s->get[i].ctx, 0, NULL);
+    s->get[i].done(s->get[i].ctx, s->get[i].result, NULL);
 }
 
 static const struct store_ops SLOW_OPS = {.submit = slow_submit};
@@ -421,16 +429,109 @@ static void served_while_arriving(void **state)
     assert_true(s.n >= 3);
     assert_int_equal(s.get[1].in.offset, MIB);
     /* From the half of another request that is there. */
-    assert_int_equal(read_check(r, SEED, MIB, MIB, MIB), 0);
+    assert_int_equal(read_check(r, SEED, MIB, 512 * KIB, 512 * KIB), 0);
     assert_int_equal(read_check(r, SEED, 50 * MIB, 10000, 10000), 0);
     reader_free(r);
-    /* What is still under way ends into nothing. */
+    /* What is still under way ends into nothing, and soon where much is left of it. */
     for (unsigned i = 0; i < s.n; i++)
         slow_finish(&s, i);
+    assert_true(s.cancelled > 0 && s.cancelled < s.n);
     struct data_stats stats;
     data_stats(d, &stats);
     assert_int_equal(stats.memory_used, 0);
     data_free(d);
+}
+
+struct background {
+    struct reader *r;
+    uint64_t offset;
+    size_t len;
+    uint64_t seed;
+    int result;
+};
+
+static void *read_in_background(void *arg)
+{
+    struct background *b = arg;
+    b->result = read_check(b->r, b->seed, b->offset, b->len, b->len);
+    return NULL;
+}
+
+static void wait_for_held(struct bed *b, unsigned n)
+{
+    for (int i = 0; i < 60000 && store_fault_held(b->fault) < n; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    assert_int_equal(store_fault_held(b->fault), n);
+}
+
+/* Reads beside the first one do not wait for its answer: they go by what the listing told, under a
+ * condition. When that was out of date they are sent again for the version that is there. */
+static void reads_before_the_first_answer(void **state)
+{
+    for (int replaced = 0; replaced < 2; replaced++) {
+        struct ranges g = {0};
+        struct store_count_options c = {.observe = note_range, .ctx = &g};
+        struct bed b;
+        bed_open(&b, 1, NULL, &c);
+        struct store_version v;
+        bed_put(&b, "f", SEED, 64 * MIB, &v);
+        struct store_fault_rule rule = {.op = STORE_GET, .hold = true};
+        struct reader *r = open_reader(&b, "f", v.etag, 64 * MIB);
+        if (replaced)
+            bed_put(&b, "f", SEED + 1, 50 * MIB, NULL);
+        assert_int_equal(store_fault_add(b.fault, &rule), 0);
+        struct background t[4];
+        pthread_t id[4];
+        for (unsigned i = 0; i < 4; i++) {
+            t[i] = (struct background){r, (10 + i * 10) * MIB, 4096, SEED + (unsigned)replaced, 0};
+            assert_int_equal(pthread_create(&id[i], NULL, read_in_background, &t[i]), 0);
+            wait_for_held(&b, i + 1);
+        }
+        assert_int_equal(g.n, 4);
+        for (unsigned i = 0; i < 4; i++)
+            assert_true(g.get[i].conditional == (i > 0));
+        store_fault_clear(b.fault);
+        store_fault_release(b.fault, 0);
+        for (unsigned i = 0; i < 4; i++) {
+            pthread_join(id[i], NULL);
+            assert_int_equal(t[i].result, 0);
+        }
+        assert_int_equal(g.n, replaced ? 7 : 4);
+        reader_free(r);
+        bed_close(&b);
+    }
+}
+
+/* A small object that is read from its start comes in parallel at once. */
+static void small_object_in_parallel(void **state)
+{
+    struct ranges g = {0};
+    struct store_count_options c = {.observe = note_range, .ctx = &g};
+    for (int replaced = 0; replaced < 2; replaced++) {
+        struct bed b;
+        bed_open(&b, replaced ? 1 : 0, NULL, &c);
+        struct store_version v;
+        bed_put(&b, "f", SEED, 5 * MIB, &v);
+        struct reader *r = open_reader(&b, "f", v.etag, 5 * MIB);
+        if (replaced)
+            bed_put(&b, "f", SEED + 1, 5 * MIB + 1, NULL);
+        g.n = 0;
+        assert_int_equal(read_check(r, SEED + (unsigned)replaced, 0, 512 * KIB, 512 * KIB), 0);
+        if (!replaced)
+            assert_int_equal(g.n, 5);
+        for (uint64_t at = 512 * KIB; at < 5 * MIB; at += 512 * KIB)
+            assert_int_equal(read_check(r, SEED + (unsigned)replaced, at, 512 * KIB, 512 * KIB), 0);
+        if (!replaced)
+            assert_int_equal(g.n, 5);
+        reader_free(r);
+        /* Just a look at its start does not fetch it. */
+        r = open_reader(&b, "f", v.etag, 5 * MIB);
+        g.n = 0;
+        assert_int_equal(read_check(r, SEED + (unsigned)replaced, 0, 16 * KIB, 16 * KIB), 0);
+        assert_int_equal(g.n, 1);
+        reader_free(r);
+        bed_close(&b);
+    }
 }
 
 /* A reader that goes away leaves nothing behind. */
@@ -496,8 +597,8 @@ static void two_threads_on_one_handle(void **state)
     bed_close(&b);
 }
 
-/* Two places of one handle, each read sequentially, in turns: both are recognised, so nearly all
- * requests are whole parts. What the first one fetches ahead of its end is the second one's start:
+/* Two places of one handle, each read sequentially, in turns: both are recognised, so
+ * requests are of 4 MiB soon. What the first one fetches ahead of its end is the second one's start:
  * at most its half of the window is fetched twice. */
 static void two_streams_on_one_handle(void **state)
 {
@@ -512,7 +613,7 @@ static void two_streams_on_one_handle(void **state)
     }
     struct store_count_figures f;
     store_count_get(b.store, STORE_GET, &f);
-    assert_true(f.requests <= 12 + 2 + 5);
+    assert_true(f.requests <= 80);
     assert_true(f.bytes <= (96 + 40) * MIB);
     reader_free(r);
     bed_close(&b);
@@ -694,6 +795,8 @@ int main(void)
         cmocka_unit_test(cut_transfers),
         cmocka_unit_test(failed_prefetch_is_tried_again),
         cmocka_unit_test(served_while_arriving),
+        cmocka_unit_test(reads_before_the_first_answer),
+        cmocka_unit_test(small_object_in_parallel),
         cmocka_unit_test(free_while_under_way),
         cmocka_unit_test(two_threads_on_one_handle),
         cmocka_unit_test(two_streams_on_one_handle),
