@@ -307,6 +307,11 @@ static int op_copy(struct store_memory *m, const struct store_copy_in *in,
     struct store_object head;
     if (store_object_copy(&source->head, &head))
         return out_of_memory(err);
+    /* As in S3 the copy of an object made of parts is not made of parts. */
+    if (strchr(head.etag, '-') && memory_blob_etag(source->blob, ++m->next_etag, head.etag)) {
+        store_object_done(&head);
+        return out_of_memory(err);
+    }
     if (in->replace_attrs && store_attrs_copy(&in->attrs, &head.arena, &head.attrs)) {
         store_object_done(&head);
         return out_of_memory(err);

@@ -64,6 +64,9 @@ int memory_store_locked(struct store_memory *m, const char *key, struct blob *bl
 int64_t memory_now(const struct store_memory *m);
 /* "\"<hex>\"" or "\"<hex>-<parts>\"" when parts > 0. */
 void memory_etag(const uint8_t md5[16], size_t parts, char etag[STORE_ETAG_SIZE]);
+/* Of what is copied; fresh: a number that no other has, for what takes too long to hash. 0 or
+ * -ENOMEM. */
+int memory_blob_etag(const struct blob *blob, uint64_t fresh, char etag[STORE_ETAG_SIZE]);
 int memory_check_key(const char *key, struct s3_error *err);
 
 int memory_upload_create(struct store_memory *m, const struct store_upload_create_in *in,

@@ -162,13 +162,11 @@ static int md5_write(void *ctx, const void *data, size_t len)
 /* Hashing many GiB of a test's zeros would only take time: beyond this an ETag is a number. */
 #define MD5_COPY_MAX (64 * MIB)
 
-static int blob_etag(struct store_memory *m, const struct blob *blob, char etag[STORE_ETAG_SIZE])
+int memory_blob_etag(const struct blob *blob, uint64_t fresh, char etag[STORE_ETAG_SIZE])
 {
     if (blob_size(blob) > MD5_COPY_MAX) {
-        SCOPE_LOCK(&m->lock);
         uint8_t number[16] = {0};
-        uint64_t n = ++m->next_etag;
-        memcpy(number, &n, sizeof(n));
+        memcpy(number, &fresh, sizeof(fresh));
         memory_etag(number, 0, etag);
         return 0;
     }
@@ -195,7 +193,10 @@ int memory_upload_part_copy(struct store_memory *m, const struct store_upload_pa
     if (r)
         return r;
     char etag[STORE_ETAG_SIZE];
-    if (blob_etag(m, blob, etag)) {
+    pthread_mutex_lock(&m->lock);
+    uint64_t fresh = ++m->next_etag;
+    pthread_mutex_unlock(&m->lock);
+    if (memory_blob_etag(blob, fresh, etag)) {
         blob_unref(blob);
         return out_of_memory(err);
     }

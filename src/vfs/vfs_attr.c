@@ -88,7 +88,8 @@ bool vfs_metadata_is_own_locked(struct vfs *v, const struct inode *i)
 static int know_version_locked(struct vfs *v, struct open_file *of, struct s3_error *err)
 {
     struct inode *i = of->inode;
-    if (of->base && strcmp(of->base->etag, i->attr.etag) == 0 && i->attr.posix_known)
+    if (of->base && strcmp(of->base->etag, i->attr.etag) == 0 && i->attr.posix_known &&
+        i->attr_until_ns != 0)
         return 0;
     int r = vfs_load_base_locked(v, of, true, err);
     /* Attributes are changed of whatever version there is. */
@@ -114,7 +115,10 @@ int vfs_know_attrs_locked(struct vfs *v, struct open_file *of, struct s3_error *
         take_base_locked(v, of);
         return 0;
     }
-    return of->inode->attr.posix_known ? 0 : know_version_locked(v, of, err);
+    /* Below a renamed directory the version is a copy, whose ETag may be another one. */
+    return of->inode->attr.posix_known && of->inode->attr_until_ns != 0
+               ? 0
+               : know_version_locked(v, of, err);
 }
 
 /* old: the version with its metadata; NULL = the one that is known, which has ours alone. */

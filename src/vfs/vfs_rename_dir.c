@@ -52,20 +52,21 @@ static int by_key(const void *a, const void *b)
     return strcmp(((const struct vfs_move_watch *)a)->key, ((const struct vfs_move_watch *)b)->key);
 }
 
-/* The keys of the files below that are open for writing: their next commits go to the new ones. */
+/* The keys of the files below that are open for writing, written or not: their next commits go to
+ * the new ones, with the copies' ETags, which are others where an object was made of parts. */
 static int watch_below_locked(struct vfs *v, struct inode *dir, struct vfs_move *m)
 {
     const struct open_file *of;
     size_t n = 0;
     TAILQ_FOREACH (of, &v->open_files, link)
-        n += is_below(of, dir) && of->writer;
+        n += is_below(of, dir);
     if (n == 0)
         return 0;
     m->watch = calloc(n, sizeof(*m->watch));
     if (!m->watch)
         return -ENOMEM;
     TAILQ_FOREACH (of, &v->open_files, link) {
-        if (is_below(of, dir) && of->writer && m->n_watch < n &&
+        if (is_below(of, dir) && m->n_watch < n &&
             inode_key(of->inode, COMPONENT_LENGTH_MAX, m->watch[m->n_watch].key) == 0)
             m->n_watch++;
     }
@@ -84,7 +85,7 @@ static int follow_below_locked(struct vfs *v, struct inode *dir, const struct vf
         struct vfs_move_watch old;
         char key[COMPONENT_LENGTH_MAX + 1];
         const struct vfs_move_watch *w = NULL;
-        if (is_below(of, dir) && of->writer && m->n_watch > 0 &&
+        if (is_below(of, dir) && m->n_watch > 0 &&
             inode_key(of->inode, v->opts.key_max, key) == 0 &&
             strlen(key) - to_len + from_len <= COMPONENT_LENGTH_MAX) {
             memcpy(old.key, m->from, from_len);
@@ -92,12 +93,13 @@ static int follow_below_locked(struct vfs *v, struct inode *dir, const struct vf
             w = bsearch(&old, m->watch, m->n_watch, sizeof(*m->watch), by_key);
         }
         if (w && w->etag[0]) {
-            pthread_mutex_unlock(&v->lock);
-            int set = writer_set_key(of->writer, key, w->etag);
-            pthread_mutex_lock(&v->lock);
             memcpy(of->inode->attr.etag, w->etag, sizeof(w->etag));
-            if (r == 0)
-                r = set;
+            if (of->writer) {
+                pthread_mutex_unlock(&v->lock);
+                int set = writer_set_key(of->writer, key, w->etag);
+                pthread_mutex_lock(&v->lock);
+                r = r == 0 ? set : r;
+            }
         }
         struct open_file *next = TAILQ_NEXT(of, link);
         if (next)

@@ -7,12 +7,14 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "store/store_fault.h"
 #include "store/store_memory.h"
 #include "vfs_fixture.h"
@@ -215,6 +217,50 @@ static void test_lost_answer(void **state)
     fixture_done(&f);
 }
 
+/* An object made of parts, whose copy has another ETag. */
+static void write_large(struct fixture *f, const char *path)
+{
+    static char buf[MIB];
+    struct vfs_file *file;
+    memset(buf, 'a', sizeof(buf));
+    assert_int_equal(fixture_create(f, path, O_RDWR, 0644, &file), 0);
+    for (uint64_t i = 0; i < 20; i++)
+        assert_int_equal(vfs_write(f->vfs, file, i * MIB, buf, sizeof(buf), &f->err), 0);
+    assert_int_equal(fixture_close(f, file), 0);
+}
+
+static void test_etags_change(void **state)
+{
+    struct fixture f;
+    struct store_object old, new;
+    struct vfs_file *file;
+    struct vfs_entry e;
+    fixture_init(&f, NULL);
+    assert_int_equal(fixture_mkdir(&f, "d", 0755), 0);
+    write_large(&f, "d/open");
+    write_large(&f, "d/closed");
+    assert_int_equal(store_head(f.memory, "d/open", &old, NULL), 0);
+    assert_int_equal(fixture_open(&f, "d/open", O_RDWR, &file), 0);
+    uint64_t closed = fixture_ino(&f, "d/closed");
+    assert_int_equal(fixture_rename(&f, "d", "e", 0), 0);
+    assert_int_equal(store_head(f.memory, "e/open", &new, NULL), 0);
+    assert_string_not_equal(old.etag, new.etag); /* else this tests nothing */
+    store_object_done(&old);
+    /* Nothing was written through the handle before. */
+    assert_int_equal(vfs_write(f.vfs, file, 0, "b", 1, &f.err), 0);
+    assert_int_equal(fixture_close(&f, file), 0);
+    assert_int_equal(store_head(f.memory, "e/open", &old, NULL), 0);
+    assert_string_not_equal(old.etag, new.etag);
+    store_object_done(&old);
+    store_object_done(&new);
+    /* The kernel looks nothing up again: it has moved the names itself. */
+    struct vfs_changes mode = {.set = VFS_SET_MODE, .mode = 0600};
+    assert_int_equal(vfs_setattr(f.vfs, closed, NULL, &mode, &e, &f.err), 0);
+    assert_int_equal(vfs_sync(f.vfs, &f.err), 0);
+    assert_string_equal(fixture_metadata(&f, "e/closed", "mode"), "33152");
+    fixture_done(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +271,7 @@ int main(void)
         cmocka_unit_test(test_marker_of_another),
         cmocka_unit_test(test_new_name_is_shared_meanwhile),
         cmocka_unit_test(test_lost_answer),
+        cmocka_unit_test(test_etags_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
