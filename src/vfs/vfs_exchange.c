@@ -160,9 +160,11 @@ static int look(struct vfs *v, const char *key, struct store_object *o, struct s
     return r < 0 && err->kind == S3_ERROR_NO_SUCH_KEY ? 0 : r;
 }
 
-static bool same(const struct store_object *o, const struct store_object *copy)
+static bool same(const struct state_intent *t, const struct store_object *o,
+                 const struct store_object *copy)
 {
-    return vfs_is_copy(o->etag, o->size, o->mtime_ns, copy->etag, copy->size, copy->mtime_ns);
+    return vfs_is_copy(o->etag, o->size, MAX(o->mtime_ns, t->time_ns - VFS_CLOCK_NS), copy->etag,
+                       copy->size, copy->mtime_ns);
 }
 
 int vfs_recover_exchange(struct vfs *v, const struct state_intent *t, const char *etag_a,
@@ -175,7 +177,7 @@ int vfs_recover_exchange(struct vfs *v, const struct state_intent *t, const char
         r = look(v, t->key2, &b, err);
     if (r == 0)
         r = look(v, hidden, &h, err);
-    bool second_done = a.etag[0] && strcmp(a.etag, etag_a) != 0 && same(&b, &a);
+    bool second_done = a.etag[0] && strcmp(a.etag, etag_a) != 0 && same(t, &b, &a);
     if (r == 0 && h.etag[0]) {
         if (second_done && strcmp(b.etag, etag_b) == 0)
             r = copy(v, hidden, h.etag, h.size, t->key2, b.etag, &version, err);

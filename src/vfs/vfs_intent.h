@@ -26,7 +26,8 @@ struct vfs_intent_dir {
 /* Without a claim: what earlier versions wrote. */
 #define VFS_INTENT_DIR_SHORT 2u
 
-/* STATE_INTENT_RENAME_FILE has no payload, or that of an exchange: the ETags, each with its NUL, of
+/* STATE_INTENT_RENAME_FILE: the ETag of what is to be replaced, with its NUL, "" = nothing that is
+ * known of (earlier versions: no payload); or that of an exchange: the ETags, each with its NUL, of
  * key and key2 before it, and the hidden key that the content of `key` is under meanwhile.
  * STATE_INTENT_DELETE has none: `key` is a hidden key. */
 

@@ -47,7 +47,10 @@ int vfs_move_tree(struct vfs *v, struct vfs_move *m, struct s3_error *err);
  * is something else under the new one. */
 int vfs_move_resume(struct vfs *v, const char *from, const char *to, bool deleting,
                     int64_t begun_ns, uint64_t *ret_left, struct s3_error *err);
-/* Whether the second is a copy of the first, as far as that can be told without reading them. */
+/* The host's clock and the server's may differ by that, in both directions. */
+#define VFS_CLOCK_NS (10 * NS_PER_S)
+/* Whether the second is a copy of the first, as far as that can be told without reading them. Made
+ * at mtime_ns or later: the source's time, and that of the intent less VFS_CLOCK_NS. */
 bool vfs_is_copy(const char *etag, uint64_t size, int64_t mtime_ns, const char *copy_etag,
                  uint64_t copy_size, int64_t copy_mtime_ns);
 

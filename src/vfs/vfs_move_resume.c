@@ -9,8 +9,6 @@
 #include "vfs/vfs_move_impl.h"
 
 #define COPIES 16u
-/* The host's clock and the server's may differ by that, in both directions. */
-#define CLOCK_DIFFERENCE_NS (10 * NS_PER_S)
 
 bool vfs_is_copy(const char *etag, uint64_t size, int64_t mtime_ns, const char *copy_etag,
                  uint64_t copy_size, int64_t copy_mtime_ns)
@@ -132,10 +130,11 @@ static int compare_page(struct resume *rs, const struct store_page *page, struct
             /* The markers are equal whatever they carry. */
             bool root = strcmp(e->key, rs->from) == 0;
             j->there = true;
-            j->result =
-                root || vfs_is_copy(e->etag, e->size, e->mtime_ns, t.etag, t.size, t.mtime_ns)
-                    ? 0
-                    : -EEXIST;
+            j->result = root || vfs_is_copy(e->etag, e->size,
+                                            MAX(e->mtime_ns, rs->until_ns - 2 * VFS_CLOCK_NS),
+                                            t.etag, t.size, t.mtime_ns)
+                            ? 0
+                            : -EEXIST;
         } else if (!rs->deleting) {
             r = copy_missing(rs, f, j);
         }
@@ -181,7 +180,7 @@ int vfs_move_resume(struct vfs *v, const char *from, const char *to, bool deleti
                         .from = from,
                         .to = to,
                         .deleting = deleting,
-                        .until_ns = begun_ns + CLOCK_DIFFERENCE_NS,
+                        .until_ns = begun_ns + VFS_CLOCK_NS,
                         .walk = {.v = v, .cursor = {.prefix = to}}};
     struct move_cursor c = {.prefix = from};
     int r = move_deleter_init(&rs.deleter, v);

@@ -62,8 +62,11 @@ static int look(struct vfs *v, const char *key, struct store_object *o, struct s
     return err->kind == S3_ERROR_NO_SUCH_KEY ? 0 : r;
 }
 
-/* Copied, but not deleted: the old name goes. Whatever else there is stays as it is. */
-static int finish_file(struct vfs *v, const struct state_intent *t, struct s3_error *err)
+/* Copied, but not deleted: the old name goes. Whatever else there is stays as it is, also what was
+ * to be replaced: files of one size that are written again and again, and rotated by renames, look
+ * like copies of each other. replaced: its ETag, NULL = not known. */
+static int finish_file(struct vfs *v, const struct state_intent *t, const char *replaced,
+                       struct s3_error *err)
 {
     struct store_object old, new;
     int r = look(v, t->key, &old, err);
@@ -71,8 +74,10 @@ static int finish_file(struct vfs *v, const struct state_intent *t, struct s3_er
         return r;
     r = look(v, t->key2, &new, err);
     if (r > 0) {
-        bool copied =
-            vfs_is_copy(old.etag, old.size, old.mtime_ns, new.etag, new.size, new.mtime_ns);
+        bool same = strcmp(old.etag, new.etag) == 0;
+        bool copied = vfs_is_copy(old.etag, old.size, MAX(old.mtime_ns, t->time_ns - VFS_CLOCK_NS),
+                                  new.etag, new.size, new.mtime_ns) &&
+                      (same || !replaced || strcmp(replaced, new.etag) != 0);
         store_object_done(&new);
         r = copied ? store_delete(v->store, t->key, old.etag, err) : 0;
         if (r < 0 && err->kind == S3_ERROR_PRECONDITION)
@@ -87,7 +92,8 @@ int vfs_recover_rename_file(struct vfs *v, const struct state_intent *t, struct 
     struct inode *i;
     struct open_file *of;
     const char *etag_b = NULL, *hidden = NULL, *etag_a = t->payload;
-    if (t->payload_len > 0) {
+    bool plain = t->payload_len == 0 || strlen(etag_a) + 1 == t->payload_len;
+    if (!plain) {
         const char *end = etag_a + t->payload_len; /* a NUL follows */
         etag_b = etag_a + strlen(etag_a) + 1;
         hidden = etag_b < end ? etag_b + strlen(etag_b) + 1 : end;
@@ -108,7 +114,7 @@ int vfs_recover_rename_file(struct vfs *v, const struct state_intent *t, struct 
         if (!of->writer) {
             pthread_mutex_unlock(&v->lock);
             r = hidden ? vfs_recover_exchange(v, t, etag_a, etag_b, hidden, err)
-                       : finish_file(v, t, err);
+                       : finish_file(v, t, t->payload_len > 0 ? etag_a : NULL, err);
             pthread_mutex_lock(&v->lock);
         }
         vfs_open_file_end_locked(v, of);

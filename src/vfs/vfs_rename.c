@@ -59,8 +59,10 @@ static int copy_newest(struct vfs *v, struct vfs_copy *c, char etag[STORE_ETAG_S
     }
 }
 
+/* replaced: the ETag of what has the new name, as far as is known. */
 static int copy_and_delete_locked(struct vfs *v, struct open_file *of, const char *component,
-                                  const char *key, bool if_absent, struct store_object *o,
+                                  const char *key, bool if_absent,
+                                  const char replaced[STORE_ETAG_SIZE], struct store_object *o,
                                   struct store_version *version, struct s3_error *err)
 {
     struct inode *i = of->inode;
@@ -82,7 +84,8 @@ static int copy_and_delete_locked(struct vfs *v, struct open_file *of, const cha
     of->storing = true;
     pthread_mutex_unlock(&v->lock);
     /* A crash between the copy and the delete must not leave both names for ever. */
-    uint64_t intent = vfs_intent_begin(v, STATE_INTENT_RENAME_FILE, source, key, NULL, 0);
+    uint64_t intent =
+        vfs_intent_begin(v, STATE_INTENT_RENAME_FILE, source, key, replaced, strlen(replaced) + 1);
     r = copy_newest(v, &c, etag, version, err);
     if (r == 0) {
         r = store_delete(v->store, source, etag, &local);
@@ -150,8 +153,9 @@ int vfs_rename_inode_locked(struct vfs *v, struct inode *i, struct inode *dir,
 
 static int rename_file_locked(struct vfs *v, struct open_file *of, struct inode *dir,
                               const char *component, const char *key, bool noreplace,
-                              struct s3_error *err)
+                              const struct inode *target, struct s3_error *err)
 {
+    char replaced[STORE_ETAG_SIZE] = "";
     struct inode *i = of->inode;
     struct store_version version;
     struct store_object o = {0};
@@ -164,8 +168,10 @@ static int rename_file_locked(struct vfs *v, struct open_file *of, struct inode 
         r = vfs_rename_mark_locked(v, dir, i, err);
     if (r == 0 && i->parent && i->parent != dir)
         r = vfs_keep_dir_locked(v, i->parent, err);
+    if (target)
+        memcpy(replaced, target->attr.etag, sizeof(replaced));
     if (r == 0)
-        r = copy_and_delete_locked(v, of, component, key, noreplace, &o, &version, err);
+        r = copy_and_delete_locked(v, of, component, key, noreplace, replaced, &o, &version, err);
     if (r == 0)
         r = vfs_rename_inode_locked(v, i, dir, component);
     if (r < 0) {
@@ -257,7 +263,7 @@ static int rename_file_alone_locked(struct vfs *v, const struct source *from, st
     if (of[1])
         r = vfs_preserve_locked(v, of[1], err);
     if (r == 0)
-        r = rename_file_locked(v, of[0], dir, component, key, noreplace, err);
+        r = rename_file_locked(v, of[0], dir, component, key, noreplace, target, err);
     if (of[1] && of[1]->inode->unlinked)
         vfs_name_lost_locked(v, of[1]);
     else if (of[1])

@@ -7,11 +7,13 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/attr.h"
+#include "base/limits.h"
 #include "meta/state.h"
 #include "store/store_fault.h"
 #include "store/store_memory.h"
@@ -108,6 +110,44 @@ static void test_file(void **state)
             fixture_object(&b.f, "b", cases[i].new);
         crash(&b);
         assert_string_equal(fixture_keys(&b.f), cases[i].keys);
+        assert_int_equal(intents(&b), 0);
+        end(&b);
+    }
+}
+
+/* Objects made of parts, whose ETags do not tell that they are copies. */
+static void put_large(struct bed *b, const char *path, char c)
+{
+    static char buf[MIB];
+    struct vfs_file *file;
+    memset(buf, c, sizeof(buf));
+    assert_int_equal(fixture_create(&b->f, path, O_WRONLY, 0644, &file), 0);
+    for (uint64_t i = 0; i < 20; i++)
+        assert_int_equal(vfs_write(b->f.vfs, file, i * MIB, buf, sizeof(buf), &b->f.err), 0);
+    assert_int_equal(fixture_close(&b->f, file), 0);
+}
+
+static void test_file_of_the_same_size(void **state)
+{
+    enum { COPIED, OLDER_TARGET, KNOWN_TARGET, CASES };
+    for (int kind = 0; kind < CASES; kind++) {
+        struct bed b;
+        struct store_object o = {0};
+        begin(&b);
+        put_large(&b, "a", 'a');
+        put_large(&b, "b", 'b'); /* not older than what is renamed to it */
+        assert_int_equal(store_head(b.f.memory, "b", &o, NULL), 0);
+        if (kind == OLDER_TARGET)
+            clock_fake_advance(&b.f.clock, 60 * (uint64_t)NS_PER_S);
+        const char *replaced = kind == OLDER_TARGET ? "" : o.etag;
+        note(&b, STATE_INTENT_RENAME_FILE, "a", "b", replaced, strlen(replaced) + 1);
+        store_object_done(&o);
+        struct store_copy_in in = {.source_key = "a", .key = "b"};
+        struct store_version version;
+        if (kind == COPIED)
+            assert_int_equal(store_copy(b.f.memory, &in, &version, NULL), 0);
+        crash(&b);
+        assert_string_equal(fixture_keys(&b.f), kind == COPIED ? "b " : "a b ");
         assert_int_equal(intents(&b), 0);
         end(&b);
     }
@@ -270,6 +310,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_file),
+        cmocka_unit_test(test_file_of_the_same_size),
         cmocka_unit_test(test_dir),
         cmocka_unit_test(test_dir_claimed),
         cmocka_unit_test(test_dir_short_note),
