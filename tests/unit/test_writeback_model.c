@@ -65,7 +65,7 @@ static void open_wb(struct world *w)
                                   .ctx = w};
     assert_int_equal(writeback_new(&o, &w->wb, NULL), 0);
     store_fault_clear(w->fault); /* of the process before */
-    flaky.op = STORE_PUT; /* what is asked at the call is not tried again by anybody */
+    flaky.op = STORE_PUT;        /* what is asked at the call is not tried again by anybody */
     assert_int_equal(store_fault_add(w->fault, &flaky), 0);
     flaky.lose_answer = true;
     assert_int_equal(store_fault_add(w->fault, &flaky), 0);
