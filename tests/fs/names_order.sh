@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: posix writeback
 # servers: s3d rgw rgw20
 # S3's order of keys is not that of names: a- comes before a/ and after a. Every name is there once, whatever stands
 # on the border of a page, in readdir, in lookups and for programs that walk.

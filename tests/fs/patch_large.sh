@@ -1,5 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# asan: no
+# modes: none
 # servers: s3d
 # limit: 300
 # What a change of a 10 GiB file costs: some MiB sent, some fetched, the rest is copied inside the store; cutting

@@ -1,5 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# servers: s3d
+# asan: no
 # modes: posix
 # Which times and mode bits each call changes, of what it changes and of the directory it is in: on a
 # local folder first, which proves the table, and then on the mount.

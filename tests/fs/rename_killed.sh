@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: posix writeback
 # limit: 300
 # kill -9 in the middle of renames: the next mount finishes them, and nothing is lost, doubled, or
 # written over.

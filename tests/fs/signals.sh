@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: none
 # servers: s3d
-# modes: user
 # Signals that arrive during calls: listings, reads, writes and closes of a program with a busy timer come out whole,
 # and Ctrl-C ends a program that waits for a server that hangs.
 . "$SOURCE_DIR/tests/lib/common.sh"
 server_start --first-byte-delay 20
 s3 fill 2500 many/
 random_file "$SCRATCH/r" 12000000
-mount_fs -o part_size=5M,metadata_ttl=0
+mount_fs -o part_size=5M,metadata_ttl=0,timeout=5s
 /usr/bin/python3 - "$MNT" "$SCRATCH/r" <<'P' || fail "see above"
 import os, signal, sys
 mnt, source = sys.argv[1:]

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: writeback
 # An answer that may be another one tomorrow (404, 403, 409, 5xx) is never a conflict, whatever request
 # of a commit it meets: fsync says so, what was written is still there, and the next fsync stores it.
 # servers: s3d

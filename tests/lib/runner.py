@@ -243,6 +243,45 @@ def run_one(test, gateways, scratch_root):
     return state, time.monotonic() - start, text
 
 
+class Turns:
+    """Which test comes next, for several threads: those that take long first, so that none is left
+    alone at the end; of those that move gigabytes one at a time, without anybody waiting for it."""
+
+    LONG = ("crash", "real", "model", "asan-model", "asan-fs", "tools", "fs")
+
+    def __init__(self, tests):
+        self.waiting = sorted(tests, key=self.rank)  # stable
+        self.condition = threading.Condition()
+        self.heavy = False
+
+    @classmethod
+    def rank(cls, test):
+        for i, group in enumerate(cls.LONG):
+            if test.group == group or test.group.startswith(group + "-"):
+                return (not test.heavy, i)
+        return (not test.heavy, len(cls.LONG))
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        with self.condition:
+            while self.waiting:
+                for test in self.waiting:
+                    if not (test.heavy and self.heavy):
+                        self.waiting.remove(test)
+                        self.heavy |= test.heavy
+                        return test
+                self.condition.wait()
+            raise StopIteration
+
+    def ended(self, test):
+        with self.condition:
+            if test.heavy:
+                self.heavy = False
+            self.condition.notify_all()
+
+
 def main():
     tests = collect()
     if OPTIONS.rgw20 and not OPTIONS.only:
@@ -268,15 +307,17 @@ def main():
     counts = {"ok": 0, "FAIL": 0, "skip": 0}
     failures = []
     lock = threading.Lock()
-    alone = threading.Lock()  # tests that move gigabytes run one at a time
     begin = time.monotonic()
+    turns = Turns(tests)
 
-    def work(test):
-        if test.heavy:
-            with alone:
-                state, seconds, text = run_one(test, gateways, scratch_root)
-        else:
-            state, seconds, text = run_one(test, gateways, scratch_root)
+    def work():
+        for test in turns:
+            try:
+                tell(test, *run_one(test, gateways, scratch_root))
+            finally:
+                turns.ended(test)
+
+    def tell(test, state, seconds, text):
         with lock:
             counts[state] += 1
             print(f"{state:4} {seconds:6.1f} s  {test.name}", flush=True)
@@ -288,7 +329,7 @@ def main():
 
     try:
         with concurrent.futures.ThreadPoolExecutor(OPTIONS.jobs) as pool:
-            for future in [pool.submit(work, t) for t in tests]:
+            for future in [pool.submit(work) for _ in range(OPTIONS.jobs)]:
                 future.result()
     finally:
         for gateway in gateways.values():
@@ -310,7 +351,8 @@ if __name__ == "__main__":
                         help="the groups on the newer gateway: client-rgw20, fs-rgw20 ... (root)")
     parser.add_argument("--list", action="store_true", help="names only")
     parser.add_argument("--keep", action="store_true", help="keep the scratch folders of failures")
-    parser.add_argument("--jobs", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 2) + 1,
+                        help="tests at a time; many wait for a server more than they work")
     parser.add_argument("names", nargs="*", metavar="NAME-PART")
     OPTIONS = parser.parse_args()
     sys.exit(main())
