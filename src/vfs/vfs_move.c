@@ -17,16 +17,12 @@
 #define REFUSED_MAX 1000u
 #define PROGRESS_NS (10 * (uint64_t)NS_PER_S)
 
+#define METADATA_BYTES_MAX (256u << 10)
+
 /* ---- the set of what was copied ---- */
 
-struct set {
-    uint64_t *slots; /* 0 = empty */
-    size_t size;     /* a power of two */
-    size_t n;
-};
-
 /* FNV-1a of both, never 0. */
-static uint64_t version_hash(char side, const char *key, const char *etag)
+uint64_t move_hash(char side, const char *key, const char *etag)
 {
     uint64_t h = (14695981039346656037u ^ (unsigned char)side) * 1099511628211u;
     for (; *key; key++)
@@ -38,7 +34,7 @@ static uint64_t version_hash(char side, const char *key, const char *etag)
     return h ? h : 1;
 }
 
-static void set_put(struct set *s, uint64_t hash)
+static void set_put(struct move_set *s, uint64_t hash)
 {
     size_t k = (size_t)hash & (s->size - 1);
     while (s->slots[k] && s->slots[k] != hash)
@@ -47,10 +43,10 @@ static void set_put(struct set *s, uint64_t hash)
     s->slots[k] = hash;
 }
 
-static int set_add(struct set *s, uint64_t hash)
+int move_set_add(struct move_set *s, uint64_t hash)
 {
     if (s->n >= s->size / 2) {
-        struct set bigger = {.size = s->size ? s->size * 2 : 256};
+        struct move_set bigger = {.size = s->size ? s->size * 2 : 256};
         bigger.slots = calloc(bigger.size, sizeof(*bigger.slots));
         if (!bigger.slots)
             return -ENOMEM;
@@ -65,7 +61,7 @@ static int set_add(struct set *s, uint64_t hash)
     return 0;
 }
 
-static bool set_has(const struct set *s, uint64_t hash)
+bool move_set_has(const struct move_set *s, uint64_t hash)
 {
     if (s->size == 0)
         return false;
@@ -83,6 +79,7 @@ struct item {
     struct page *page;
     const struct store_entry *entry; /* of the page */
     char *key;                       /* owned */
+    const struct move_attrs *attrs;  /* of the page; NULL = as the source */
     struct store_copy_in in;
     struct store_version version;
 };
@@ -91,7 +88,8 @@ struct page {
     struct mover *mover;
     struct store_page list;
     struct item *items;
-    size_t pending; /* protected by the mover's lock */
+    struct move_attrs *attrs; /* of each entry; NULL = all as their sources */
+    size_t pending;           /* protected by the mover's lock */
 };
 
 /* A copy that did not succeed. */
@@ -109,11 +107,13 @@ struct mover {
     uint64_t next_progress_ns;
     pthread_mutex_t lock;
     /* protected by lock */
-    struct set set;
+    struct move_set set;
     struct refused *refused;
     size_t n_refused;
+    size_t n_redone;
     int result; /* a failure after which nothing more is sent */
     struct s3_error error;
+    struct move_marks marks; /* its set and dirs too */
 };
 
 static void page_put(struct page *p)
@@ -126,6 +126,9 @@ static void page_put(struct page *p)
         return;
     for (size_t i = 0; p->items && i < p->list.n_entries; i++)
         free(p->items[i].key);
+    for (size_t i = 0; p->attrs && i < p->list.n_entries; i++)
+        move_attrs_done(&p->attrs[i]);
+    free(p->attrs);
     free(p->items);
     store_page_done(&p->list);
     free(p);
@@ -140,11 +143,11 @@ static void note_copied_locked(struct mover *mv, const char *source, const char 
                                const char *key, const struct store_version *version)
 {
     struct vfs_move *m = mv->m;
-    int r = set_add(&mv->set, version_hash('s', source, etag));
+    int r = move_set_add(&mv->set, move_hash('s', source, etag));
     if (r == 0)
-        r = set_add(&mv->set, version_hash('t', key, version->etag));
+        r = move_set_add(&mv->set, move_hash('t', key, version->etag));
     if (r == 0)
-        r = set_add(&mv->set, version_hash('k', key, ""));
+        r = move_set_add(&mv->set, move_hash('k', key, ""));
     if (r < 0 && mv->result == 0)
         mv->result = r;
     m->n++;
@@ -199,7 +202,10 @@ static void item_done(void *ctx, int result, const struct s3_error *err)
     pthread_mutex_lock(&mv->lock);
     if (result == 0)
         note_copied_locked(mv, it->entry->key, it->entry->etag, it->key, &it->version);
-    else
+    if (result == 0 && it->attrs &&
+        move_marks_note(&mv->marks, it->entry->key, it->attrs, &it->version) < 0)
+        fail_locked(mv, -ENOMEM, NULL);
+    if (result < 0)
         note_refused_locked(mv, it, result, err);
     pthread_mutex_unlock(&mv->lock);
     page_put(it->page);
@@ -218,29 +224,63 @@ static int submit_item(struct mover *mv, struct fanout *f, struct item *it)
                                     .source_if_match = e->etag,
                                     .key = it->key,
                                     .if_absent = replaces_nothing(mv, it->key)};
+    const struct store_attrs *attrs = it->attrs ? it->attrs->attrs : NULL;
+    it->in.replace_attrs = attrs != NULL;
+    if (attrs)
+        it->in.attrs = *attrs;
     if (e->size <= STORE_COPY_SIZE_MAX)
         return fanout_submit(f, STORE_COPY, &it->in, &it->version, item_done, it);
     struct vfs_copy c = {.source = e->key,
                          .if_match = e->etag,
                          .size = e->size,
                          .key = it->key,
-                         .if_absent = it->in.if_absent};
+                         .if_absent = it->in.if_absent,
+                         .attrs = attrs};
     struct s3_error err = {0};
     int r = vfs_copy_object(mv->v, &c, &it->version, &err);
     item_done(it, r, &err);
     return 0;
 }
 
-/* Sends the copies of a page, which is the callee's from here on. */
-static int copy_page(struct mover *mv, struct fanout *f, struct page *p)
+static int load_attrs(struct mover *mv, struct page *p, struct s3_error *err)
 {
+    if (mv->marks.keeps != KNOWN_YES || p->list.n_entries == 0)
+        return 0;
+    p->attrs = calloc(p->list.n_entries, sizeof(*p->attrs));
+    if (!p->attrs)
+        return -ENOMEM;
+    return move_attrs_load(mv->v, mv->m, &mv->marks, p->list.entries, p->attrs, p->list.n_entries,
+                           err);
+}
+
+/* Markers come when all else is there. */
+static int put_aside(struct mover *mv, struct page *p)
+{
+    size_t n = 0;
     int r = 0;
+    for (size_t i = 0; mv->marks.keeps == KNOWN_YES && i < p->list.n_entries && r == 0; i++) {
+        const struct store_entry *e = &p->list.entries[i];
+        if (e->key[strlen(e->key) - 1] == '/')
+            r = move_marks_defer(&mv->marks, e);
+        else
+            p->list.entries[n++] = *e;
+    }
+    if (mv->marks.keeps == KNOWN_YES)
+        p->list.n_entries = n;
+    return r;
+}
+
+/* Sends the copies of a page, which is the callee's from here on. */
+static int copy_page(struct mover *mv, struct fanout *f, struct page *p, struct s3_error *err)
+{
+    int r = load_attrs(mv, p, err);
     p->items = calloc(p->list.n_entries, sizeof(*p->items));
     if (!p->items && p->list.n_entries > 0)
         r = -ENOMEM;
     for (size_t i = 0; r == 0 && i < p->list.n_entries; i++) {
         struct item *it = &p->items[i];
-        *it = (struct item){.page = p, .entry = &p->list.entries[i]};
+        *it = (struct item){
+            .page = p, .entry = &p->list.entries[i], .attrs = p->attrs ? &p->attrs[i] : NULL};
         it->key = move_key(it->entry->key, mv->m->from, mv->m->to);
         if (!it->key)
             r = -ENOMEM;
@@ -273,40 +313,61 @@ static void tell_progress(struct mover *mv)
     log_info("renaming '%s' to '%s': %llu objects copied so far", mv->m->from, mv->m->to, n);
 }
 
+/* What is there under the new name: 1 when it is ours, after all. */
+static int look_at_target(struct mover *mv, const struct refused *one,
+                          struct store_version *version, struct s3_error *err)
+{
+    struct store_object target;
+    int r = store_head(mv->v->store, one->key, &target, err);
+    if (r < 0)
+        return r;
+    /* An answer of ours that was lost, or somebody else's object. */
+    bool ours = one->error.maybe_done && strcmp(target.etag, one->etag) == 0;
+    *version = (struct store_version){.mtime_ns = target.mtime_ns};
+    memcpy(version->etag, target.etag, sizeof(version->etag));
+    store_object_done(&target);
+    return ours ? 1 : -ENOTEMPTY;
+}
+
+static int copy_again(struct mover *mv, struct refused *one, const struct store_object *source,
+                      struct store_version *version, struct s3_error *err)
+{
+    struct store_entry e = {.key = one->source, .mtime_ns = source->mtime_ns};
+    struct move_attrs a = {.marker = one->source[strlen(one->source) - 1] == '/'};
+    arena_init(&a.arena, METADATA_BYTES_MAX);
+    int r = move_attrs_from(&mv->marks, &e, source, &a);
+    struct vfs_copy c = {.source = one->source,
+                         .if_match = one->etag,
+                         .size = one->size,
+                         .key = one->key,
+                         .if_absent = replaces_nothing(mv, one->key),
+                         .attrs = a.attrs};
+    if (r == 0)
+        r = vfs_copy_object(mv->v, &c, version, err);
+    if (r == 0)
+        r = move_marks_note(&mv->marks, one->source, &a, version);
+    move_attrs_done(&a);
+    return r;
+}
+
 /* One that was refused: the source is another version by now, or gone, or the new key is there. */
 static int redo(struct mover *mv, struct refused *one, struct s3_error *err)
 {
-    struct store *store = mv->v->store;
-    struct store_object source, target;
+    struct store_object source;
     struct s3_error local = {0};
     struct store_version version;
-    int r = store_head(store, one->source, &source, &local);
+    int r = store_head(mv->v->store, one->source, &source, &local);
     if (r < 0 && local.kind == S3_ERROR_NO_SUCH_KEY)
         return 0; /* removed since it was listed */
     if (r == 0) {
         bool same = strcmp(source.etag, one->etag) == 0;
         memcpy(one->etag, source.etag, sizeof(one->etag));
         one->size = source.size;
+        if (same && one->error.kind == S3_ERROR_PRECONDITION)
+            r = look_at_target(mv, one, &version, &local);
+        if (r == 0)
+            r = copy_again(mv, one, &source, &version, &local);
         store_object_done(&source);
-        if (same && one->error.kind == S3_ERROR_PRECONDITION) {
-            /* The new key it is. An answer of ours that was lost, or somebody else's object. */
-            r = store_head(store, one->key, &target, &local);
-            if (r == 0) {
-                bool ours = one->error.maybe_done && strcmp(target.etag, one->etag) == 0;
-                version = (struct store_version){.mtime_ns = target.mtime_ns};
-                memcpy(version.etag, target.etag, sizeof(version.etag));
-                store_object_done(&target);
-                r = ours ? 1 : -ENOTEMPTY;
-            }
-        }
-    }
-    if (r == 0) {
-        struct vfs_copy c = {.source = one->source,
-                             .if_match = one->etag,
-                             .size = one->size,
-                             .key = one->key,
-                             .if_absent = replaces_nothing(mv, one->key)};
-        r = vfs_copy_object(mv->v, &c, &version, &local);
     }
     if (r < 0) {
         if (err)
@@ -317,6 +378,56 @@ static int redo(struct mover *mv, struct refused *one, struct s3_error *err)
     note_copied_locked(mv, one->source, one->etag, one->key, &version);
     pthread_mutex_unlock(&mv->lock);
     return 0;
+}
+
+/* When all that was sent is answered. */
+static int redo_refused(struct mover *mv, struct s3_error *err)
+{
+    int r = mv->result;
+    if (r < 0 && err)
+        *err = mv->error;
+    for (; mv->n_redone < mv->n_refused && r == 0; mv->n_redone++)
+        r = redo(mv, &mv->refused[mv->n_redone], err);
+    return r < 0 ? r : mv->result;
+}
+
+static int copy_markers(struct mover *mv, struct fanout *f, struct s3_error *err)
+{
+    if (mv->marks.page.n_entries == 0)
+        return 0;
+    struct page *p = calloc(1, sizeof(*p));
+    if (!p)
+        return -ENOMEM;
+    *p = (struct page){.mover = mv, .pending = 1};
+    p->list.entries = mv->marks.page.entries; /* in the arena of marks, which stays */
+    p->list.n_entries = mv->marks.page.n_entries;
+    return copy_page(mv, f, p, err);
+}
+
+/* Directories that have to be marked and have no marker. */
+static int make_markers(struct mover *mv, struct s3_error *err)
+{
+    struct move_marks *k = &mv->marks;
+    int r = 0;
+    for (size_t i = 0; i < k->n_dirs && r == 0; i++) {
+        struct store_version version;
+        struct s3_error local = {0};
+        CLEANUP_FREE char *key = move_key(k->dirs[i], mv->m->from, mv->m->to);
+        if (!key)
+            return -ENOMEM;
+        if (move_set_has(&mv->set, move_hash('k', key, "")))
+            continue; /* its marker was copied, with the mark */
+        if (strcmp(key, mv->m->to) == 0) {
+            mv->m->marks_itself = true;
+            continue;
+        }
+        r = move_marker_put(mv->v, key, &version, &local);
+        if (r == 0)
+            note_copied_locked(mv, k->dirs[i], "", key, &version);
+        else if (err)
+            *err = local;
+    }
+    return r;
 }
 
 static int copy_all(struct mover *mv, struct s3_error *err)
@@ -335,20 +446,25 @@ static int copy_all(struct mover *mv, struct s3_error *err)
         *p = (struct page){.mover = mv, .pending = 1};
         r = move_next_page(mv->v, &c, &p->list, err);
         more = r > 0;
-        r = r > 0 ? copy_page(mv, f, p) : (page_put(p), r);
+        if (r > 0 && (r = move_marks_begin(mv->v, mv->m, &mv->marks, &p->list, err)) == 0)
+            r = put_aside(mv, p);
+        if (more && r == 0)
+            r = copy_page(mv, f, p, err);
+        else
+            page_put(p);
         tell_progress(mv);
     }
     free(c.token);
     (void)fanout_wait(f, NULL);
+    if (r == 0 || mv->result < 0)
+        r = redo_refused(mv, err);
+    if (r == 0)
+        r = copy_markers(mv, f, err);
+    (void)fanout_wait(f, NULL);
     fanout_free(f);
-    if (mv->result < 0) {
-        if (err)
-            *err = mv->error;
-        return mv->result;
-    }
-    for (size_t i = 0; i < mv->n_refused && r == 0; i++)
-        r = redo(mv, &mv->refused[i], err);
-    return r < 0 ? r : mv->result;
+    if (r == 0 || mv->result < 0)
+        r = redo_refused(mv, err);
+    return r < 0 ? r : make_markers(mv, err);
 }
 
 /* Two hosts that rename to one name that is empty, or becomes so, each look after their copies are
@@ -362,7 +478,7 @@ static int check_alone(struct mover *mv, struct s3_error *err)
     bool have = r > 0;
     for (size_t i = 0; r > 0 && i < page.n_entries; i++) {
         const char *key = page.entries[i].key;
-        if (strcmp(key, mv->m->to) != 0 && !set_has(&mv->set, version_hash('k', key, ""))) {
+        if (strcmp(key, mv->m->to) != 0 && !move_set_has(&mv->set, move_hash('k', key, ""))) {
             s3_error_set(err, S3_ERROR_CONFLICT, "'%s' was made meanwhile", key);
             r = -ENOTEMPTY;
         }
@@ -394,7 +510,7 @@ static int delete_side(struct mover *mv, const char *prefix, char side, bool kee
             more = false;
         for (size_t i = 0; r > 0 && i < b->page.n_entries; i++) {
             const struct store_entry *e = &b->page.entries[i];
-            if (!e->etag || !set_has(&mv->set, version_hash(side, e->key, e->etag)))
+            if (!e->etag || !move_set_has(&mv->set, move_hash(side, e->key, e->etag)))
                 continue;
             bool root = strcmp(e->key, prefix) == 0;
             if (root && keep_root)
@@ -443,6 +559,7 @@ int vfs_move_tree(struct vfs *v, struct vfs_move *m, struct s3_error *err)
         free(mv.refused[i].key);
     }
     free(mv.refused);
+    move_marks_done(&mv.marks);
     free(mv.set.slots);
     pthread_mutex_destroy(&mv.lock);
     return r;

@@ -10,6 +10,7 @@
  *          a page and the delete of its keys, one round trip, is lost.
  *          When all copies are there the new names are listed once: another host's among them are
  *          a conflict, -ENOTEMPTY.
+ * Times:   what has no time in its metadata gets that of LastModified into it: vfs_move_attrs.c.
  * Failure: before the last copy is there the copies are taken away again, in the same manner; after
  *          it the new keys stay, whatever happens. */
 #ifndef PAILFS_VFS_VFS_MOVE_H
@@ -24,7 +25,8 @@ struct vfs_move_watch {
 };
 
 struct vfs_move {
-    const char *from; /* both end in '/' */
+    struct inode *dir; /* what is moved; nothing below it is changed by others */
+    const char *from;  /* both end in '/' */
     const char *to;
     bool marker_there;            /* `to` itself is there, and stays when the move fails */
     struct vfs_move_watch *watch; /* in the order of their keys */
@@ -36,7 +38,8 @@ struct vfs_move {
     /* results */
     uint64_t n; /* keys copied */
     bool marker_moved;
-    bool copied; /* all of them */
+    bool copied;       /* all of them */
+    bool marks_itself; /* the directory itself has to be marked, by the caller */
 };
 
 int vfs_move_tree(struct vfs *v, struct vfs_move *m, struct s3_error *err);

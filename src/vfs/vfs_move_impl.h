@@ -19,6 +19,66 @@ int move_next_page(struct vfs *v, struct move_cursor *c, struct store_page *ret,
 /* The key below the other prefix. Owned by the caller; NULL without memory. */
 char *move_key(const char *key, const char *from, const char *to);
 
+/* A set of hashes. */
+struct move_set {
+    uint64_t *slots; /* 0 = empty */
+    size_t size;     /* a power of two */
+    size_t n;
+};
+/* Of a key's version on one side ('s' source, 't' target), or, with etag "", of the key alone. */
+uint64_t move_hash(char side, const char *key, const char *etag);
+int move_set_add(struct move_set *s, uint64_t hash);
+bool move_set_has(const struct move_set *s, uint64_t hash);
+
+/* ---- vfs_move_attrs.c ---- */
+
+/* What the copy of an entry carries, when it is not just what the source does. */
+struct move_attrs {
+    bool marker;      /* of a directory */
+    bool ask;         /* a HEAD of the source tells */
+    int64_t mtime_ns; /* what the copy says; with has_mtime */
+    bool has_mtime;
+    const struct store_attrs *attrs; /* NULL = as the source */
+    /* its own */
+    struct arena arena;
+    struct store_attrs store;
+    struct store_head_in head;
+    struct store_object object;
+    int result;
+    struct s3_error error;
+};
+
+/* Directories below which a copy has another time than its LastModified. */
+struct move_marks {
+    enum known keeps;    /* whether times are kept at all */
+    struct move_set set; /* their keys */
+    char **dirs;         /* the same; owned */
+    size_t n_dirs;
+    struct store_page page; /* markers, which are copied when the rest is */
+    size_t page_size;
+};
+
+/* With the first page of the old prefix: whether the directory is one that keeps attributes. */
+int move_marks_begin(struct vfs *v, const struct vfs_move *m, struct move_marks *k,
+                     const struct store_page *first, struct s3_error *err);
+void move_marks_done(struct move_marks *k);
+/* Puts a marker aside until the others are copied. */
+int move_marks_defer(struct move_marks *k, const struct store_entry *e);
+/* A copy with a time of its own is there. */
+int move_marks_note(struct move_marks *k, const char *key, const struct move_attrs *a,
+                    const struct store_version *version);
+/* Fills all[i] for the entries; asks the store where it must. */
+int move_attrs_load(struct vfs *v, const struct vfs_move *m, const struct move_marks *k,
+                    const struct store_entry *entries, struct move_attrs *all, size_t n,
+                    struct s3_error *err);
+/* The same from an answer of the store, which stays the caller's. */
+int move_attrs_from(const struct move_marks *k, const struct store_entry *e,
+                    const struct store_object *o, struct move_attrs *a);
+void move_attrs_done(struct move_attrs *a);
+/* A marker for a directory that has none; key is the new one. */
+int move_marker_put(struct vfs *v, const char *key, struct store_version *version,
+                    struct s3_error *err);
+
 /* Deletes in batches, some at a time. */
 struct move_deleter {
     struct vfs *v;

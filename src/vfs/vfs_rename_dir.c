@@ -118,12 +118,19 @@ void vfs_expire_below_locked(struct vfs *v, struct inode *dir)
             if (i == dir || !inode_is_under(i, dir))
                 continue;
             i->changes++;
-            if (i->kind == NODE_FILE && !i->open)
+            if (i->kind == NODE_FILE && !i->open) {
+                /* A copy is another version, however close its time. */
                 i->attr_until_ns = 0;
+                i->attr.modified_told = true;
+                i->attr.posix_known = i->own_metadata = false;
+            }
             i->marker = KNOWN_NOT;
             i->marker_own = false;
+            /* A mark stays, its absence may be over. */
+            i->posix = i->posix == KNOWN_YES ? KNOWN_YES : KNOWN_NOT;
         }
     }
+    dir->posix = dir->posix == KNOWN_YES ? KNOWN_YES : KNOWN_NOT;
     dir->changes++;
 }
 
@@ -248,6 +255,8 @@ static int moved_locked(struct vfs *v, struct inode *i, struct inode *dir, struc
     /* Nothing below it and no marker: it must not vanish by being renamed. */
     if (r == 0 && m->n == 0 && i->marker != KNOWN_YES)
         r = vfs_marker_write_locked(v, i, false, err);
+    if (r == 0 && m->marks_itself)
+        r = vfs_posix_mark_locked(v, i, err);
     return r;
 }
 
@@ -256,7 +265,7 @@ static int rename_dir_locked(struct vfs *v, struct inode *i, struct inode *dir,
                              bool noreplace, struct s3_error *err)
 {
     char from[COMPONENT_LENGTH_MAX + 1];
-    struct vfs_move m = {.from = from, .to = key};
+    struct vfs_move m = {.dir = i, .from = from, .to = key};
     struct intent t = {.v = v, .m = &m};
     int r = inode_key(i, COMPONENT_LENGTH_MAX, from);
     if (r == 0)

@@ -7,19 +7,24 @@
 server_start
 s3 put d/theirs /etc/passwd
 mount_fs
-mkdir "$MNT/to"
+mkdir "$MNT/to" "$MNT/made" "$MNT/made/sub"
+for f in a sub/b; do echo "$f" >"$MNT/made/$f"; done
 for f in a b c big; do echo "$f" >"$MNT/d/$f"; done
 random_file "$MNT/d/big" 20000000
 past() { [ "$(date +%s)" -gt $(($(stat -c %Y "$MNT/d/theirs") + 1)) ]; }
 check "a second passes" poll 10 past
-times() { (cd "$MNT/$1" && stat -c '%n %.9Y' -- * | sort); }
+times() { (cd "$MNT/$1" && find . -type f -exec stat -c '%n %.9Y' -- {} + | sort); }
 before=$(times d)
+made=$(times made)
+check "mv of a folder of plain files" mv "$MNT/made" "$MNT/moved"
+equal "after that" "$made" "$(times moved)"
 check "chmod" chmod 600 "$MNT/d/a"
 equal "after the first chmod" "$before" "$(times d)"
 sync "$MNT/d/a"
 equal "when it is stored" "$before" "$(times d)"
 remount_fs
 equal "after a remount" "$before" "$(times d)"
+equal "of the folder after a remount" "$made" "$(times moved)"
 check "mv of each" mv "$MNT"/d/* "$MNT/to"
 equal "after mv" "$before" "$(times to)"
 remount_fs

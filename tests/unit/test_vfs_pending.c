@@ -359,26 +359,6 @@ static void test_rename_keeps_the_time(void **state)
     fixture_done(&f);
 }
 
-/* Not of each file below a directory: their metadata would have to be asked for. */
-static void test_rename_of_a_directory(void **state)
-{
-    struct fixture f;
-    fixture_init(&f, NULL);
-    assert_int_equal(fixture_mkdir(&f, "d", 0755), 0);
-    assert_int_equal(fixture_write(&f, "d/plain", "x"), 0);
-    assert_int_equal(fixture_mkdir(&f, "m", 0755), 0);
-    assert_int_equal(fixture_write(&f, "m/kept", "x"), 0);
-    assert_int_equal(set_times(&f, "m/kept", 5), 0);
-    int64_t then = mtime_of(&f, "d/plain");
-    clock_fake_advance(&f.clock, 30 * SECOND);
-    assert_int_equal(fixture_rename(&f, "d", "e", 0), 0);
-    assert_int_equal(fixture_rename(&f, "m", "n", 0), 0);
-    fixture_remount(&f, NULL);
-    assert_true(mtime_of(&f, "e/plain") == then + 30 * NS_PER_S);
-    assert_true(mtime_of(&f, "n/kept") == 5);
-    fixture_done(&f);
-}
-
 /* The time in another program's metadata is the file's, as soon as metadata is looked at. */
 static void test_time_of_others_is_kept(void **state)
 {
@@ -446,7 +426,6 @@ int main(void)
         cmocka_unit_test(test_directory_is_two_puts),
         cmocka_unit_test(test_marking_changes_no_time),
         cmocka_unit_test(test_rename_keeps_the_time),
-        cmocka_unit_test(test_rename_of_a_directory),
         cmocka_unit_test(test_time_of_others_is_kept),
         cmocka_unit_test(test_touch_is_now),
     };

@@ -179,6 +179,157 @@ static void test_posix_on_marks(void **state)
     fixture_done(&f);
 }
 
+/* ---- rename of a directory ---- */
+
+struct seen {
+    int64_t mtime_ns;
+    int64_t ctime_ns;
+};
+
+static struct seen see(struct fixture *f, const char *path)
+{
+    return (struct seen){mtime_of(f, path), ctime_of(f, path)};
+}
+
+static void check_same(struct fixture *f, const char *path, struct seen before)
+{
+    struct seen now = see(f, path);
+    if (now.mtime_ns != before.mtime_ns || now.ctime_ns != before.ctime_ns)
+        fail_msg("%s: mtime %lld, was %lld; ctime %lld, was %lld", path, (long long)now.mtime_ns,
+                 (long long)before.mtime_ns, (long long)now.ctime_ns, (long long)before.ctime_ns);
+}
+
+static const char *const TREE[] = {"plain", "set", "theirs", "sub/plain", "sub/deep/plain"};
+#define TREE_N (sizeof(TREE) / sizeof(TREE[0]))
+
+static void make_tree(struct fixture *f)
+{
+    const struct store_metadata m[] = {{"color", "blue"}};
+    struct store_attrs attrs = {.metadata = m, .n_metadata = 1, .cache_control = "no-cache"};
+    assert_int_equal(fixture_mkdir(f, "d", 0755), 0);
+    assert_int_equal(fixture_mkdir(f, "d/sub", 0755), 0);
+    assert_int_equal(fixture_mkdir(f, "d/sub/deep", 0755), 0);
+    assert_int_equal(fixture_mkdir(f, "d/empty", 0755), 0);
+    for (size_t i = 0; i < TREE_N; i++) {
+        char path[64];
+        (void)snprintf(path, sizeof(path), "d/%s", TREE[i]);
+        clock_fake_advance(&f->clock, SECOND * 3 / 2);
+        if (strcmp(TREE[i], "theirs") == 0)
+            fixture_object_attrs(f, path, TREE[i], &attrs);
+        else
+            assert_int_equal(fixture_write(f, path, TREE[i]), 0);
+    }
+    fixture_settle(f);
+}
+
+static void check_tree_moves(const struct vfs_options *o, bool remount)
+{
+    struct fixture f;
+    struct seen before[TREE_N], dir;
+    char path[64];
+    fixture_init(&f, o);
+    make_tree(&f);
+    fixture_remount(&f, o);
+    for (size_t i = 0; i < TREE_N; i++) {
+        (void)snprintf(path, sizeof(path), "d/%s", TREE[i]);
+        before[i] = see(&f, path);
+    }
+    dir = see(&f, "d/sub");
+    clock_fake_advance(&f.clock, 30 * SECOND);
+    if (remount)
+        fixture_remount(&f, o);
+    assert_int_equal(fixture_rename(&f, "d", "e", 0), 0);
+    for (int n = 0; n < 2; n++) {
+        for (size_t i = 0; i < TREE_N; i++) {
+            (void)snprintf(path, sizeof(path), "e/%s", TREE[i]);
+            check_same(&f, path, before[i]);
+            assert_string_equal(fixture_read(&f, path), TREE[i]);
+        }
+        /* In an unmarked directory that of another one is not looked for. */
+        if (o)
+            check_same(&f, "e/sub", dir);
+        fixture_remount(&f, o);
+    }
+    assert_string_equal(fixture_metadata(&f, "e/theirs", "color"), "blue");
+    assert_string_equal(fixture_keys(&f) + strcspn(fixture_keys(&f), "e"),
+                        "e/ e/empty/ e/plain e/set e/sub/ e/sub/deep/ e/sub/deep/plain e/sub/plain "
+                        "e/theirs ");
+    assert_string_equal(fixture_metadata(&f, "e/", "pailfs-posix"), "1");
+    assert_string_equal(fixture_metadata(&f, "e/sub/deep/", "pailfs-posix"), "1");
+    if (!o)
+        assert_string_equal(fixture_metadata(&f, "e/empty/", "pailfs-posix"), "0");
+    fixture_done(&f);
+}
+
+static void test_rename_of_a_directory(void **state)
+{
+    check_tree_moves(NULL, false);
+    check_tree_moves(NULL, true);
+}
+
+static void test_rename_of_a_directory_with_posix_on(void **state)
+{
+    struct vfs_options on = with_posix_on();
+    check_tree_moves(&on, false);
+    check_tree_moves(&on, true);
+}
+
+/* What this mount has just written it need not ask for. */
+static void test_known_files_cost_one_copy(void **state)
+{
+    struct fixture f;
+    fixture_init(&f, NULL);
+    assert_int_equal(fixture_mkdir(&f, "d", 0755), 0);
+    assert_int_equal(fixture_write(&f, "d/a", "x"), 0);
+    assert_int_equal(fixture_write(&f, "d/b", "x"), 0);
+    store_count_reset(f.count);
+    assert_int_equal(fixture_rename(&f, "d", "e", 0), 0);
+    fixture_expect(&f, "list 4, put 1, copy 3, delete-many 1");
+    struct seen a = see(&f, "e/a");
+    clock_fake_advance(&f.clock, 30 * SECOND);
+    assert_int_equal(fixture_rename(&f, "e", "g", 0), 0);
+    check_same(&f, "g/a", a);
+    fixture_remount(&f, NULL);
+    check_same(&f, "g/a", a);
+    /* The copy a second later is another version nevertheless. */
+    assert_int_equal(fixture_mkdir(&f, "n", 0755), 0);
+    assert_int_equal(fixture_write(&f, "n/a", "x"), 0);
+    a = see(&f, "n/a");
+    clock_fake_advance(&f.clock, SECOND);
+    assert_int_equal(fixture_rename(&f, "n", "o", 0), 0);
+    (void)fixture_ls(&f, "o", true);
+    check_same(&f, "o/a", a);
+    fixture_done(&f);
+}
+
+/* A common prefix of keys: a copy for each, and LastModified goes on to be the time. */
+static void test_rename_of_a_prefix(void **state)
+{
+    struct fixture f;
+    struct vfs_options on = with_posix_on();
+    fixture_init(&f, NULL);
+    fixture_object(&f, "d/a", "x");
+    fixture_object(&f, "d/sub/b", "x");
+    struct seen then = see(&f, "d/sub/b");
+    clock_fake_advance(&f.clock, 30 * SECOND);
+    store_count_reset(f.count);
+    assert_int_equal(fixture_rename(&f, "d", "e", 0), 0);
+    fixture_expect(&f, "list 4, put 1, copy 2, delete-many 1");
+    assert_true(mtime_of(&f, "e/sub/b") == then.mtime_ns + 30 * NS_PER_S);
+    /* With posix=on it has a time like any other, and its directories get markers. */
+    fixture_object(&f, "n/a", "x");
+    fixture_object(&f, "n/sub/b", "x");
+    fixture_remount(&f, &on);
+    then = see(&f, "n/sub/b");
+    clock_fake_advance(&f.clock, 30 * SECOND);
+    assert_int_equal(fixture_rename(&f, "n", "o", 0), 0);
+    check_same(&f, "o/sub/b", then);
+    fixture_remount(&f, NULL);
+    check_same(&f, "o/sub/b", then);
+    check_same(&f, "o/a", then);
+    fixture_done(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +337,10 @@ int main(void)
         cmocka_unit_test(test_large_with_posix_on),
         cmocka_unit_test(test_marked_meanwhile),
         cmocka_unit_test(test_posix_on_marks),
+        cmocka_unit_test(test_rename_of_a_directory),
+        cmocka_unit_test(test_rename_of_a_directory_with_posix_on),
+        cmocka_unit_test(test_known_files_cost_one_copy),
+        cmocka_unit_test(test_rename_of_a_prefix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
