@@ -24,6 +24,15 @@ if [ "$counted" = s3d ]; then
     contains "cp is a copy" "CopyObject=1" "$(s3d_requests)"
 fi
 check "the copy is the same" cmp "$SCRATCH/big" "$MNT/copy"
+[ "$counted" != s3d ] || s3d_reset
+check "cp -a over a file" cp -a "$MNT/big" "$MNT/copy"
+check "cp --reflink=auto" cp --reflink=auto "$MNT/big" "$MNT/copy2"
+if [ "$counted" = s3d ]; then
+    [ "$(moved)" -lt 1000000 ] || fail "cp -a and cp --reflink=auto of 128 MiB moved $(moved) bytes"
+fi
+check "cp -a over a file is the same" cmp "$SCRATCH/big" "$MNT/copy"
+check "cp --sparse=always" cp --sparse=always "$MNT/small.txt" "$MNT/sparse"
+check "cp --sparse=always is the same" cmp "$SCRATCH/small" "$MNT/sparse"
 
 s3d_cost() { # TITLE EXPECTED command...
     local title=$1 want=$2
