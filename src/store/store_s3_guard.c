@@ -211,11 +211,11 @@ static int look_at_upload(struct store_s3_request *r)
 
 static int begin_without(struct store_s3_request *r, const struct condition *c)
 {
-    atomic_store(&r->s->caps[c->cap], STORE_CAP_REFUSED);
-    log_warn(
-        "the server does not take conditions (%s): they are looked after here, which two hosts "
-        "that change one object at the same moment can slip through",
-        store_cap_name(c->cap));
+    if (atomic_exchange(&r->s->caps[c->cap], STORE_CAP_REFUSED) != STORE_CAP_REFUSED)
+        log_warn(
+            "the server does not take conditions (%s): they are looked after here, which two hosts "
+            "that change one object at the same moment can slip through",
+            store_cap_name(c->cap));
     return look_at(r, STORE_S3_LOOK_FIRST, c->key);
 }
 
@@ -237,8 +237,10 @@ int store_s3_guard_end(struct store_s3_request *r, int result)
                          "the server says that something is missing which is to be made");
     if (!condition_of(r, &c))
         return result;
-    if (kind == S3_ERROR_PRECONDITION && r->op == STORE_PUT && c.if_match && !r->both_forms &&
-        !(atomic_load(&r->s->etag_form_known)))
+    /* Ceph 16 refuses If-Match in both forms once the bucket has versions, which may be from now.
+     */
+    if (kind == S3_ERROR_PRECONDITION && r->op == STORE_PUT && r->s3_in.put.conditions.if_match &&
+        (!atomic_load(&r->s->etag_form_known) || atomic_load(&r->s->bare_etags)))
         return look_after(r, STORE_S3_LOOK_AFTER, c.key);
     if (kind == S3_ERROR_NO_SUCH_KEY && c.if_match && r->op != STORE_DELETE)
         return look_after(r, STORE_S3_LOOK_AFTER, c.key);
@@ -311,6 +313,8 @@ static int judge_after(struct store_s3_request *r, const struct condition *c, co
     }
     if (!as_demanded)
         return refused;
+    if (r->both_forms)
+        return begin_without(r, c);
     r->both_forms = true;
     r->bare_etag = !r->bare_etag;
     return ask(r);

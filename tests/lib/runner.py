@@ -103,7 +103,7 @@ def mode_tests():
 def collect():
     tests = []
     for path in scripts("lint"):
-        tests.append(Test("lint", "lint/" + stem(path), [path]))
+        tests.append(Test("lint", "lint/" + stem(path), [path], limit=400))
     for path in unit_tests(BUILD):
         tests.append(Test("unit", "unit/" + stem(path), [path]))
     tests += script_tests("s3d", "s3d")
