@@ -124,16 +124,18 @@ static void true_conflicts(void **state)
     bed_answer(&b, 403, NULL, NULL); /* which nothing follows from */
     assert_int_equal(put(s, V1, &err), -EACCES);
     assert_int_equal(bed_requests(&b), 6);
-    /* In neither form: once each, then it is believed. */
+    /* In neither form, and the second look finds another version (that it finds the same one:
+     * test_store_guard.c). */
     bed_error(&b, 412, "PreconditionFailed");
     bed_answer(&b, 200, "ETag: " V1 "\nLast-Modified: Sun, 22 Nov 2026 15:00:00 GMT", NULL);
     bed_error(&b, 412, "PreconditionFailed");
+    bed_answer(&b, 200, "ETag: " V2 "\nLast-Modified: Sun, 22 Nov 2026 15:00:00 GMT", NULL);
     assert_int_equal(put(s, V1, &err), -ESTALE);
-    assert_int_equal(bed_requests(&b), 9);
+    assert_int_equal(bed_requests(&b), 10);
     /* And nothing was learned from that. */
     bed_answer(&b, 200, "ETag: " V2, "");
     assert_int_equal(put(s, V1, NULL), 0);
-    assert_string_equal(bed_header(&b, 9, "If-Match"), V1);
+    assert_string_equal(bed_header(&b, 10, "If-Match"), V1);
     /* Without If-Match there is nothing to find out. */
     bed_error(&b, 412, "PreconditionFailed");
     char byte = 'x';
@@ -141,7 +143,7 @@ static void true_conflicts(void **state)
     struct store_put_in in = {.key = "k", .body = &iov, .n_body = 1, .if_absent = true};
     struct store_version v;
     assert_int_equal(store_put(s, &in, &v, &err), -ESTALE);
-    assert_int_equal(bed_requests(&b), 11);
+    assert_int_equal(bed_requests(&b), 12);
     store_free(s);
     bed_close(&b);
 }
