@@ -53,6 +53,8 @@ void dir_unref(struct dir *d)
 {
     if (!d || --d->refs > 0)
         return;
+    if (d->pager)
+        d->pager_free(d->pager);
     for (size_t i = 0; i < d->n; i++)
         free(d->entries[i]);
     for (size_t i = 0; i < d->n_held; i++)
@@ -282,7 +284,7 @@ static bool component_of(const char *key, const char *prefix, enum node_kind kin
     return true;
 }
 
-static int check_page(const char *prefix, const struct store_page *page, struct s3_error *reterr)
+int dir_check_page(const char *prefix, const struct store_page *page, struct s3_error *reterr)
 {
     const char *component, *bad = NULL;
     size_t len;
@@ -398,7 +400,7 @@ int dir_add_part(struct dir *d, const char *prefix, const struct store_page *pag
 {
     const char *s;
     size_t len;
-    int r = check_page(prefix, page, reterr);
+    int r = dir_check_page(prefix, page, reterr);
     if (r < 0)
         return r;
     for (size_t i = 0; i < page->n_prefixes; i++) {

@@ -49,14 +49,17 @@ struct dir {
     bool complete;        /* every page has come: what is not here does not exist */
     bool loading;         /* one thread is fetching the next page */
     bool marker;          /* an object stands for the directory itself */
+    bool broken;          /* no memory for what came: nothing more comes */
     unsigned pages;       /* that have come */
     uint64_t since_ns;    /* monotonic; the first page was asked for then */
     uint64_t prefix_hash; /* of the prefix that the token belongs to; 0 before the first page */
     char *token;          /* of the next page; NULL before the first and after the last */
     char *after;          /* without a token: the next page begins after that key; NULL = at all */
-    size_t bytes;         /* of memory */
-    size_t n_live;        /* entries that are there */
-    size_t n_long;        /* entries whose name may be a hash */
+    void *pager;          /* the owner's, for pages out of order; NULL = none */
+    void (*pager_free)(void *pager);
+    size_t bytes;  /* of memory */
+    size_t n_live; /* entries that are there */
+    size_t n_long; /* entries whose name may be a hash */
 
     struct dir_entry **entries; /* by number; NULL = removed */
     size_t n;
@@ -75,6 +78,9 @@ void dir_unref(struct dir *d); /* NULL ok */
  * not what was asked for; the listing is unchanged then. -ENOMEM: the listing is of no more use. */
 int dir_add_page(struct dir *d, const char *prefix, const struct store_page *page,
                  struct s3_error *reterr);
+
+/* Whether all of the page belongs to the listing: 0, or -EIO with *reterr. */
+int dir_check_page(const char *prefix, const struct store_page *page, struct s3_error *reterr);
 
 /* A stretch of names that is not known yet: what sorts after `from` (without the prefix), up to
  * and with `to`; NULL = to the end. */

@@ -58,7 +58,10 @@ void vfs_free(struct vfs *v)
     if (!v)
         return;
     vfs_pending_done(v);
+    pthread_mutex_lock(&v->lock);
     vfs_listing_drop_below_locked(v, v->inodes.root);
+    vfs_pager_wait_locked(v);
+    pthread_mutex_unlock(&v->lock);
     inode_table_done(&v->inodes);
     pthread_cond_destroy(&v->changed);
     pthread_mutex_destroy(&v->lock);

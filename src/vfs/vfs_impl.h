@@ -74,6 +74,7 @@ struct vfs {
     LIST_HEAD(, vfs_guard) guards;
     unsigned moves; /* directories with ->moving */
     uint64_t listing_bytes;
+    unsigned n_list_calls;        /* of vfs_ranges.c, under way */
     TAILQ_HEAD(, inode) listings; /* inodes with a listing, least recently used first */
 
     struct {                                 /* vfs_walk.c; protected by lock */
@@ -221,7 +222,7 @@ struct dir *vfs_listing_fresh_locked(struct vfs *v, struct inode *dir);
 /* That, or a new one. Referenced for the caller. */
 int vfs_listing_get_locked(struct vfs *v, struct inode *dir, struct dir **ret);
 /* One more page of d, by this thread or another that is at it. The caller has references on both.
- * walk: from vfs_walk_note_locked, or VFS_NO_WALK. */
+ * walk: from vfs_walk_note_locked, or VFS_NO_WALK, or VFS_FIRST_PAGE: no others will follow. */
 int vfs_listing_more_locked(struct vfs *v, struct inode *dir, struct dir *d, size_t walk,
                             struct s3_error *err);
 /* Loads the first page if there is no fresh listing, and remembers if there are more. */
@@ -245,9 +246,21 @@ void vfs_listing_put_locked(struct vfs *v, struct inode *dir, const struct inode
 void vfs_listing_remove_locked(struct vfs *v, struct inode *dir, const char *component,
                                enum node_kind kind);
 
+/* ---- vfs_ranges.c ---- lock held, which fetching gives up meanwhile */
+
+/* The listing d goes on with several requests at a time, after its page, which has a token. 0 or
+ * -ENOMEM: as if nothing were asked. */
+int vfs_pager_new(struct vfs *v, const char *prefix, const struct store_page *page, struct dir *d);
+/* Until no request of any listing is under way: a directory may go before its pages have come. */
+void vfs_pager_wait_locked(struct vfs *v);
+/* Some more pages. */
+int vfs_pager_more_locked(struct vfs *v, struct inode *dir, struct dir *d, const char *prefix,
+                          struct s3_error *err);
+
 /* ---- vfs_walk.c ---- lock held, which fetching gives up meanwhile */
 
-#define VFS_NO_WALK SIZE_MAX
+#define VFS_FIRST_PAGE SIZE_MAX
+#define VFS_NO_WALK    (SIZE_MAX - 1)
 /* Somebody begins to read the directory. When that looks like a walk of a tree: the length of the
  * key of the directory that is walked, else VFS_NO_WALK. */
 size_t vfs_walk_note_locked(struct vfs *v, const struct inode *dir);

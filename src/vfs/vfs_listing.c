@@ -192,6 +192,7 @@ void vfs_listing_added_locked(struct vfs *v, struct inode *dir, struct dir *d, s
 {
     if (result == 0 && dir == v->inodes.root)
         hide_own_keys(v, d);
+    d->broken |= result == -ENOMEM;
     if (dir->dir != d)
         return;
     account_locked(v, before, d->bytes);
@@ -203,8 +204,10 @@ void vfs_listing_added_locked(struct vfs *v, struct inode *dir, struct dir *d, s
 
 /* The next page of a delimited listing. */
 static int fetch_page_locked(struct vfs *v, struct inode *dir, struct dir *d, const char *prefix,
-                             struct s3_error *err)
+                             size_t walk, struct s3_error *err)
 {
+    if (d->pager)
+        return vfs_pager_more_locked(v, dir, d, prefix, err);
     struct store_page page = {0};
     struct store_list_in in = {.prefix = prefix,
                                .delimited = true,
@@ -218,6 +221,9 @@ static int fetch_page_locked(struct vfs *v, struct inode *dir, struct dir *d, co
     size_t before = d->bytes;
     r = dir_add_page(d, prefix, &page, err);
     vfs_listing_added_locked(v, dir, d, before, r);
+    /* Without memory for more at a time it goes on one by one. */
+    if (r == 0 && d->token && walk != VFS_FIRST_PAGE && !v->walk.off && v->opts.parallel > 1)
+        (void)vfs_pager_new(v, prefix, &page, d);
     store_page_done(&page);
     return r;
 }
@@ -230,10 +236,10 @@ static int fetch_locked(struct vfs *v, struct inode *dir, struct dir *d, size_t 
     if (r < 0)
         return r;
     d->loading = true;
-    r = walk != VFS_NO_WALK && d->pages == 0 ? vfs_walk_fetch_locked(v, dir, d, prefix, walk, err)
-                                             : -EAGAIN;
+    r = walk < VFS_NO_WALK && d->pages == 0 ? vfs_walk_fetch_locked(v, dir, d, prefix, walk, err)
+                                            : -EAGAIN;
     if (r == -EAGAIN)
-        r = fetch_page_locked(v, dir, d, prefix, err);
+        r = fetch_page_locked(v, dir, d, prefix, walk, err);
     d->loading = false;
     shrink_locked(v);
     pthread_cond_broadcast(&v->changed);
@@ -244,6 +250,8 @@ int vfs_listing_more_locked(struct vfs *v, struct inode *dir, struct dir *d, siz
                             struct s3_error *err)
 {
     unsigned pages = d->pages;
+    if (d->broken)
+        return -ENOMEM;
     /* When the one who was at it failed, this caller finds out why by itself. */
     while (!d->complete && d->pages == pages) {
         if (!d->loading)
@@ -260,7 +268,7 @@ int vfs_listing_first_locked(struct vfs *v, struct inode *dir, struct s3_error *
     if (r < 0)
         return r;
     if (d->pages == 0 && !d->complete)
-        r = vfs_listing_more_locked(v, dir, d, VFS_NO_WALK, err);
+        r = vfs_listing_more_locked(v, dir, d, VFS_FIRST_PAGE, err);
     dir_unref(d);
     return r;
 }

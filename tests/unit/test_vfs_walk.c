@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Walks of trees: what they cost, and that they show what listing each directory alone shows. */
+/* Walks of trees and long directories: what they cost, and that they show what listing each
+ * directory alone, page by page, shows. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -243,6 +244,122 @@ static void test_random_trees(void **state ATTR_UNUSED)
     free(walked);
 }
 
+/* ---- several pages of one directory at a time ---- */
+
+static void make_directory(struct fixture *f)
+{
+    static const char *const ends[] = {"", "", "", "/below", "-1", ".x", "/", "\xc3\xa9"};
+    for (unsigned n = 50 + pick(500); n > 0; n--) {
+        char key[64];
+        snprintf(key, sizeof(key), "d/n%03u%s", pick(400), ends[pick(ARRAY_SIZE(ends))]);
+        fixture_object(f, key, pick(3) == 0 ? "" : "xyz");
+    }
+}
+
+static void test_random_directories(void **state ATTR_UNUSED)
+{
+    struct lines *plain = calloc(1, sizeof(*plain)), *wide = calloc(1, sizeof(*wide));
+    for (uint64_t s = 1; s <= 25; s++) {
+        struct fixture f;
+        struct vfs_options o = plain_options();
+        print_message("# seed %llu\n", (unsigned long long)s);
+        seed = s;
+        fixture_page_size = 3 + pick(20);
+        assert_int_equal(setenv("FIXTURE_THREADS", s % 2 ? "3" : "0", 1), 0);
+        o.parallel = 1;
+        fixture_init(&f, &o);
+        make_directory(&f);
+        find_all(&f, plain);
+        uint64_t alone = lists(&f);
+        o.parallel = 1 + pick(20);
+        fixture_remount(&f, &o);
+        find_all(&f, wide);
+        assert_same(wide, plain);
+        assert_true(lists(&f) * 10 <= alone * 13);
+        lines_done(plain);
+        lines_done(wide);
+        fixture_done(&f);
+    }
+    assert_int_equal(unsetenv("FIXTURE_THREADS"), 0);
+    fixture_page_size = 0;
+    free(plain);
+    free(wide);
+}
+
+/* A request that fails is an error of the reader's call; the next one goes on, and nothing is
+ * missing. */
+static void test_failed_pages(void **state ATTR_UNUSED)
+{
+    struct fixture f;
+    struct vfs_dir *dir;
+    seed = 3;
+    fixture_page_size = 10;
+    fixture_init(&f, NULL);
+    make_directory(&f);
+    struct names *all = list(&f, fixture_ino(&f, "d")), *l = calloc(1, sizeof(*l));
+    assert_non_null(l);
+    fixture_remount(&f, NULL);
+    uint64_t ino = fixture_ino(&f, "d"), before;
+    const struct store_fault_rule fault = {
+        .op = STORE_LIST, .after = 3, .every = 3, .error = S3_ERROR_SERVER};
+    assert_int_equal(store_fault_add(f.fault, &fault), 0);
+    assert_int_equal(vfs_opendir(f.vfs, ino, &dir), 0);
+    unsigned failed = 0;
+    int r;
+    do {
+        before = l->next;
+        r = vfs_readdir(f.vfs, dir, l->next, false, take_name, l, &f.err);
+        assert_true(r == 0 || r == -EIO);
+        failed += r < 0;
+    } while (r < 0 || l->next != before);
+    assert_true(failed > 2);
+    assert_int_equal(l->n, all->n);
+    vfs_releasedir(f.vfs, dir);
+    free(all);
+    free(l);
+    fixture_page_size = 0;
+    fixture_done(&f);
+}
+
+static bool take_some(void *ctx, const char *name ATTR_UNUSED,
+                      const struct vfs_entry *e ATTR_UNUSED, uint64_t next)
+{
+    uint64_t *at = ctx;
+    if (next > *at + 10)
+        return false;
+    *at = next;
+    return true;
+}
+
+/* What a reader has left behind comes later, to nobody. */
+static void test_abandoned_pages(void **state ATTR_UNUSED)
+{
+    struct fixture f;
+    struct vfs_dir *dir;
+    uint64_t next = 0;
+    seed = 5;
+    fixture_page_size = 10;
+    fixture_init(&f, NULL);
+    make_directory(&f);
+    uint64_t ino = fixture_ino(&f, "d");
+    const struct store_fault_rule hold = {.op = STORE_LIST, .after = 3, .hold = true};
+    assert_int_equal(store_fault_add(f.fault, &hold), 0);
+    assert_int_equal(vfs_opendir(f.vfs, ino, &dir), 0);
+    while (store_fault_held(f.fault) == 0)
+        assert_int_equal(vfs_readdir(f.vfs, dir, next, false, take_some, &next, &f.err), 0);
+    vfs_releasedir(f.vfs, dir);
+    clock_fake_advance(&f.clock, 61 * (uint64_t)NS_PER_S);
+    store_fault_clear(f.fault);
+    struct names *l = list(&f, ino);
+    assert_true(l->n > 20);
+    free(l);
+    assert_true(store_fault_release(f.fault, 0) > 0);
+    fixture_page_size = 0;
+    fixture_done(&f);
+}
+
+/* ---- beside others ---- */
+
 static void *walk_thread(void *arg)
 {
     free(list(arg, fixture_ino(arg, "t/d001")));
@@ -391,6 +508,9 @@ int main(void)
         cmocka_unit_test(test_foreign_changes),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_rename),
+        cmocka_unit_test(test_random_directories),
+        cmocka_unit_test(test_failed_pages),
+        cmocka_unit_test(test_abandoned_pages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
