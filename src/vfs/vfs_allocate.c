@@ -57,10 +57,14 @@ int vfs_lseek(struct vfs *v, struct vfs_file *file, uint64_t offset, int whence,
     if (whence != SEEK_DATA && whence != SEEK_HOLE)
         return -EINVAL;
     if (of && vfs_open_file_unclean(of)) {
+        struct writer *w = of->writer;
         of->refs++;
+        of->reading++;
         pthread_mutex_unlock(&v->lock);
-        int r = writer_seek(of->writer, offset, whence == SEEK_HOLE, ret);
+        int r = writer_seek(w, offset, whence == SEEK_HOLE, ret);
         pthread_mutex_lock(&v->lock);
+        if (--of->reading == 0)
+            pthread_cond_broadcast(&v->changed);
         vfs_open_file_put_locked(v, of);
         return r;
     }

@@ -115,6 +115,8 @@ struct open_file {
     bool busy;                  /* a commit, rename or change of attributes is under way */
     unsigned waiting;           /* threads that want to be busy with it */
     unsigned writing;           /* threads inside writer_write */
+    unsigned reading;           /* threads inside writer_read */
+    bool held;                  /* the writer only holds the content of what is being removed */
     bool kept;                  /* referenced for the readers of a file without a name */
     struct vfs_hidden *hidden;  /* where the content of that is; owned, NULL = with the writer */
     char stub[STORE_ETAG_SIZE]; /* of the empty object that made the file, while it is that */
@@ -493,6 +495,8 @@ int vfs_open_file_begin_named_locked(struct vfs *v, struct open_file *of, const 
 void vfs_open_file_end_locked(struct vfs *v, struct open_file *of);
 /* The writer, made when there is none; truncated: without the old content. */
 int vfs_writer_locked(struct vfs *v, struct open_file *of, bool truncated, struct s3_error *err);
+/* Frees the writer, which has nothing to store. The caller is busy with the file. Lock given up. */
+void vfs_writer_drop_locked(struct vfs *v, struct open_file *of);
 /* Puts content and attributes into the store. The caller is busy with the file. Lock held, given
  * up meanwhile. */
 int vfs_commit_locked(struct vfs *v, struct open_file *of, struct s3_error *err);

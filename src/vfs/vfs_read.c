@@ -88,18 +88,22 @@ void vfs_reader_drop_locked(struct vfs *v, struct vfs_file *file)
 static int read_written_locked(struct vfs *v, struct open_file *of, uint64_t offset, size_t len,
                                struct reader_view *ret, struct s3_error *err)
 {
+    struct writer *w = of->writer;
     void *buf;
     size_t got = 0;
     of->refs++;
+    of->reading++;
     pthread_mutex_unlock(&v->lock);
     int r = reader_view_own(ret, len, &buf);
     if (r == 0) {
-        r = writer_read(of->writer, offset, buf, len, &got, err);
+        r = writer_read(w, offset, buf, len, &got, err);
         reader_view_set_length(ret, got);
         if (r < 0)
             reader_view_done(ret);
     }
     pthread_mutex_lock(&v->lock);
+    if (--of->reading == 0)
+        pthread_cond_broadcast(&v->changed);
     vfs_open_file_put_locked(v, of);
     return r;
 }

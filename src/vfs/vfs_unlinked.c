@@ -64,7 +64,14 @@ static int hide_locked(struct vfs *v, struct open_file *of, const char *key, str
     memcpy(etag, i->attr.etag, sizeof(etag));
     struct vfs_copy c = {.source = key, .if_match = etag, .size = i->attr.size, .key = h->key};
     struct store_version version;
+    struct store_object o = {0};
+    /* What is being written has another size than what is there. */
+    bool look = of->dirty;
     pthread_mutex_unlock(&v->lock);
+    if (r == 0 && look && (r = store_head(v->store, key, &o, err)) == 0) {
+        c.size = o.size;
+        store_object_done(&o);
+    }
     if (r == 0) {
         h->intent = vfs_intent_begin(v, STATE_INTENT_DELETE, h->key, NULL, NULL, 0);
         r = vfs_copy_object(v, &c, &version, err);
@@ -112,12 +119,9 @@ int vfs_preserve_locked(struct vfs *v, struct open_file *of, struct s3_error *er
     int r = inode_key(i, COMPONENT_LENGTH_MAX, key);
     if (r == 0)
         r = hold_locked(v, of, key, &local);
-    if (r < 0 && of->writer && !had_writer) {
-        struct writer *w = TAKE_PTR(of->writer);
-        pthread_mutex_unlock(&v->lock);
-        writer_free(w);
-        pthread_mutex_lock(&v->lock);
-    }
+    of->held = of->writer && !had_writer;
+    if (r < 0 && of->held)
+        vfs_writer_drop_locked(v, of);
     if (r == -EXDEV)
         r = hide_locked(v, of, key, &local);
     if (r < 0 && is_gone(&local))
@@ -141,6 +145,7 @@ void vfs_name_lost_locked(struct vfs *v, struct open_file *of)
     struct inode *i = of->inode;
     struct vfs_hidden h = {0};
     int r = 0;
+    of->held = false;
     i->changes++; /* the handles look anew where the content is */
     if (of->hidden) {
         h = *of->hidden;
@@ -160,6 +165,9 @@ void vfs_name_lost_locked(struct vfs *v, struct open_file *of)
 
 void vfs_name_kept_locked(struct vfs *v, struct open_file *of)
 {
+    /* It knows neither attributes nor conditions: the next write makes another one. */
+    if (of->held && !of->inode->unlinked)
+        vfs_writer_drop_locked(v, of);
     if (!of->kept || of->inode->unlinked)
         return;
     of->kept = false;

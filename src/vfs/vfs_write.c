@@ -202,6 +202,17 @@ static int make_writer_locked(struct vfs *v, struct open_file *of, bool truncate
     return writer_new(v->opts.data, &o, &of->writer);
 }
 
+void vfs_writer_drop_locked(struct vfs *v, struct open_file *of)
+{
+    struct writer *w = TAKE_PTR(of->writer);
+    of->held = false;
+    while (of->reading > 0)
+        pthread_cond_wait(&v->changed, &v->lock);
+    pthread_mutex_unlock(&v->lock);
+    writer_free(w);
+    pthread_mutex_lock(&v->lock);
+}
+
 int vfs_writer_locked(struct vfs *v, struct open_file *of, bool truncated, struct s3_error *err)
 {
     int r = 0;
@@ -250,17 +261,19 @@ int vfs_truncate_locked(struct vfs *v, struct open_file *of, uint64_t size, stru
  * do not wait for ever for writes that keep coming. Makes the writer if there is none. */
 static int begin_writing_locked(struct vfs *v, struct open_file *of, struct s3_error *err)
 {
-    int r = 0;
-    if (!of->writer) {
+    while (!of->writer || of->busy || of->waiting > 0) {
+        if (of->writer) {
+            pthread_cond_wait(&v->changed, &v->lock);
+            continue;
+        }
         vfs_open_file_begin_locked(v, of);
-        r = vfs_writer_locked(v, of, false, err);
+        int r = vfs_writer_locked(v, of, false, err);
         vfs_open_file_end_locked(v, of);
+        if (r < 0)
+            return r;
     }
-    while (of->busy || of->waiting > 0)
-        pthread_cond_wait(&v->changed, &v->lock);
-    if (r == 0)
-        of->writing++;
-    return r;
+    of->writing++;
+    return 0;
 }
 
 int vfs_write(struct vfs *v, struct vfs_file *file, uint64_t offset, const void *buf, size_t len,

@@ -154,6 +154,42 @@ static void test_failures(void **state)
     fixture_done(&f);
 }
 
+/* An unlink that fails leaves the file as it was: what is written afterwards carries its
+ * attributes, and replaces only the version that was known. */
+static void test_written_after_a_failed_unlink(void **state)
+{
+    struct fixture f;
+    struct store_fault_rule refused = {.op = STORE_DELETE, .count = 1, .error = S3_ERROR_SERVER};
+    const struct store_metadata m[] = {{"color", "blue"}};
+    struct store_attrs attrs = {.metadata = m, .n_metadata = 1};
+    fixture_init(&f, NULL);
+    fixture_object_attrs(&f, "a", "hello", &attrs);
+    assert_int_equal(fixture_chmod(&f, "a", 0600), 0);
+    fixture_settle(&f);
+    struct vfs_file *file = open_file(&f, "a", O_RDWR);
+    assert_int_equal(store_fault_add(f.fault, &refused), 0);
+    assert_int_equal(fixture_unlink(&f, "a"), -EIO);
+    reads(&f, file, 0, "hello");
+    assert_int_equal(vfs_write(f.vfs, file, 0, "H", 1, &f.err), 0);
+    assert_int_equal(fixture_close(&f, file), 0);
+    assert_string_equal(fixture_get(&f, "a"), "Hello");
+    assert_string_equal(fixture_metadata(&f, "a", "mode"), "33152");
+    assert_string_equal(fixture_metadata(&f, "a", "color"), "blue");
+
+    /* The same of an empty one: another host's is not overwritten. */
+    fixture_object(&f, "empty", "");
+    file = open_file(&f, "empty", O_RDWR);
+    assert_int_equal(store_fault_add(f.fault, &refused), 0);
+    assert_int_equal(fixture_unlink(&f, "empty"), -EIO);
+    fixture_object(&f, "empty", "theirs");
+    if (vfs_write(f.vfs, file, 0, "ours", 4, &f.err) == 0)
+        assert_int_equal(fixture_close(&f, file), -ESTALE);
+    else
+        (void)fixture_close(&f, file);
+    assert_string_equal(fixture_get(&f, "empty"), "theirs");
+    fixture_done(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,6 +197,7 @@ int main(void)
         cmocka_unit_test(test_big),
         cmocka_unit_test(test_replaced),
         cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_written_after_a_failed_unlink),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
