@@ -168,6 +168,7 @@ int writer_new(struct data *d, const struct writer_options *opts, struct writer 
     if (opts->if_match)
         snprintf(w->if_match, sizeof(w->if_match), "%s", opts->if_match);
     w->if_absent = opts->if_absent;
+    w->through = opts->through;
     arena_init(&w->doubt.arena, LIMIT_PAGE_STRINGS);
     buffer_init(&w->buffer, w->share);
     pthread_mutex_init(&w->lock, NULL);

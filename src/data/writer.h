@@ -48,6 +48,7 @@ struct writer_options {
     /* Conditions on the first commit; later ones carry If-Match of the version before. */
     const char *if_match; /* copied; NULL = none */
     bool if_absent;
+    bool through; /* see store_put_in */
 };
 
 int writer_new(struct data *d, const struct writer_options *opts, struct writer **ret);

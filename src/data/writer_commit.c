@@ -83,6 +83,7 @@ static int put_once(struct writer *w, struct store_put_in *in, struct store_vers
 {
     in->if_match = writer_condition(w);
     in->if_absent = w->if_absent;
+    in->through = w->through;
     data_count_dirty(w->d, 0, 1);
     int r = store_put(w->d->store, in, ret, err);
     data_count_dirty(w->d, 0, -1);

@@ -62,6 +62,7 @@ struct writer {
     struct writer_doubt doubt;
     char if_match[STORE_ETAG_SIZE];
     bool if_absent;
+    bool through;
     bool no_copies; /* the store has refused to copy what is there: it is fetched and sent */
     int failed;     /* stays */
     struct s3_error failed_err;

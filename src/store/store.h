@@ -132,7 +132,7 @@ struct store_put_in { /* out: struct store_version */
     const char *if_match; /* replace this version only */
     bool if_absent;       /* create only */
     /* The answer must be the store's own: a write-back layer (writeback/) does not acknowledge it
-     * before. For what is exclusive between hosts, as lock files are. */
+     * before. For what is exclusive between hosts, as lock files and RENAME_NOREPLACE are. */
     bool through;
 };
 struct store_version {
@@ -146,6 +146,7 @@ struct store_copy_in { /* out: struct store_version */
     const char *key;
     const char *if_match;
     bool if_absent;
+    bool through;       /* as in store_put_in */
     bool replace_attrs; /* false: the source's attributes are kept */
     struct store_attrs attrs;
 };
@@ -153,6 +154,9 @@ struct store_copy_in { /* out: struct store_version */
 struct store_delete_in { /* out: NULL */
     const char *key;
     const char *if_match; /* NULL = whatever is there; deleting an absent key succeeds */
+    /* Not before all that was acknowledged until now is stored: the release of a lock. For a
+     * write-back layer. */
+    bool after_all;
 };
 struct store_delete_many_in { /* out: struct store_delete_many_out */
     const char *const *keys;

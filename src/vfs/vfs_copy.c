@@ -98,6 +98,7 @@ int vfs_copy_object(struct vfs *v, const struct vfs_copy *c, struct store_versio
                                    .key = c->key,
                                    .if_match = target_condition(c),
                                    .if_absent = c->if_absent,
+                                   .through = c->through,
                                    .replace_attrs = c->attrs != NULL};
         if (c->attrs)
             in.attrs = *c->attrs;

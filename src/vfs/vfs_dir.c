@@ -307,10 +307,10 @@ bool vfs_is_taken_locked(struct vfs *v, struct inode *dir, const char *component
 }
 
 static int make_dir_locked(struct vfs *v, struct inode *dir, struct inode *i, const char *key,
-                           struct s3_error *err)
+                           bool through, struct s3_error *err)
 {
     CLEANUP_ARENA struct arena arena = ARENA_INIT(16 << 10);
-    struct store_put_in in = {.key = key, .if_absent = true};
+    struct store_put_in in = {.key = key, .if_absent = true, .through = through};
     struct store_version version;
     struct s3_error local = {0};
     int r = 0;
@@ -361,7 +361,8 @@ int vfs_mkdir(struct vfs *v, const struct vfs_caller *caller, uint64_t parent, c
         return r;
 
     vfs_new_attr_locked(v, caller, dir, mode, i);
-    r = make_dir_locked(v, dir, i, key, err);
+    r = make_dir_locked(v, dir, i, key, v->opts.excl == VFS_EXCL_OPEN || vfs_is_lock(v, dir, name),
+                        err);
     if (r == 0) {
         i->attr_until_ns = vfs_after(vfs_now(v), v->opts.metadata_ttl_ns);
         vfs_marker_written_locked(v, i);

@@ -33,6 +33,11 @@ bool vfs_is_lock_name(const struct vfs *v, const char *name)
            matches_one(v->opts.excl_names, name);
 }
 
+bool vfs_is_lock(const struct vfs *v, const struct inode *dir, const char *name)
+{
+    return vfs_is_lock_name(v, name) || (dir && vfs_is_lock_name(v, dir->name));
+}
+
 bool vfs_excl_at_open(const struct vfs *v, const char *name)
 {
     return v->opts.excl == VFS_EXCL_OPEN || vfs_is_lock_name(v, name);

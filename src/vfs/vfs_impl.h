@@ -369,6 +369,7 @@ struct vfs_copy {
     uint64_t size;        /* the source's */
     const char *key;
     bool if_absent;
+    bool through;                    /* see store_copy_in */
     const char *replaces;            /* the ETag of what may be there; NULL = whatever it is */
     const struct store_attrs *attrs; /* NULL = the source's */
 };
@@ -451,6 +452,8 @@ int vfs_recover_hidden(struct vfs *v, const struct state_intent *t, struct s3_er
 /* What is known of a name that looks like a lock is believed no longer than this. */
 #define VFS_LOCK_TTL_NS ((uint64_t)NS_PER_S)
 bool vfs_is_lock_name(const struct vfs *v, const char *name);
+/* It, or the directory that it is in: some programs lock with files in one. dir may be NULL. */
+bool vfs_is_lock(const struct vfs *v, const struct inode *dir, const char *name);
 uint64_t vfs_lock_name_ttl(const struct vfs *v, const char *name, uint64_t ttl_ns);
 /* Whether O_EXCL of the name is decided by the store, at the open. */
 bool vfs_excl_at_open(const struct vfs *v, const char *name);

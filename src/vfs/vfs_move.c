@@ -223,7 +223,8 @@ static int submit_item(struct mover *mv, struct fanout *f, struct item *it)
     it->in = (struct store_copy_in){.source_key = e->key,
                                     .source_if_match = e->etag,
                                     .key = it->key,
-                                    .if_absent = replaces_nothing(mv, it->key)};
+                                    .if_absent = replaces_nothing(mv, it->key),
+                                    .through = mv->m->through};
     const struct store_attrs *attrs = it->attrs ? it->attrs->attrs : NULL;
     it->in.replace_attrs = attrs != NULL;
     if (attrs)
@@ -341,6 +342,7 @@ static int copy_again(struct mover *mv, struct refused *one, const struct store_
                          .size = one->size,
                          .key = one->key,
                          .if_absent = replaces_nothing(mv, one->key),
+                         .through = mv->m->through,
                          .attrs = a.attrs};
     if (r == 0)
         r = vfs_copy_object(mv->v, &c, version, err);

@@ -29,6 +29,7 @@ struct vfs_move {
     const char *from;  /* both end in '/' */
     const char *to;
     bool marker_there;            /* `to` itself is there, and stays when the move fails */
+    bool through;                 /* the copies are, see store_copy_in */
     struct vfs_move_watch *watch; /* in the order of their keys */
     size_t n_watch;
     /* Called when all copies are there, before anything is deleted. May be NULL. */

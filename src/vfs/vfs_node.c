@@ -16,7 +16,12 @@ static int put_node_locked(struct vfs *v, struct inode *dir, struct inode *i, co
 {
     CLEANUP_ARENA struct arena arena = ARENA_INIT(METADATA_BYTES_MAX);
     struct iovec body = {.iov_base = (void *)target, .iov_len = strlen(target)};
-    struct store_put_in in = {.key = key, .body = &body, .n_body = 1, .if_absent = true};
+    struct store_put_in in = {.key = key,
+                              .body = &body,
+                              .n_body = 1,
+                              .if_absent = true,
+                              .through =
+                                  v->opts.excl == VFS_EXCL_OPEN || vfs_is_lock(v, dir, i->name)};
     struct s3_error local = {0};
     int r = vfs_posix_mark_locked(v, dir, err);
     if (r == 0)

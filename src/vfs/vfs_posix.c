@@ -281,7 +281,9 @@ static int marker_put(struct vfs *v, const char *key, const struct store_attrs *
                       struct s3_error *err)
 {
     if (!m->there || m->own) {
-        struct store_put_in in = {.key = key, .attrs = *attrs, .if_absent = !m->there};
+        /* Another host may be about to make it too: that is for now, not a conflict later. */
+        struct store_put_in in = {
+            .key = key, .attrs = *attrs, .if_absent = !m->there, .through = !m->there};
         return store_put(v->store, &in, version, err);
     }
     /* Somebody's marker: whatever is in it stays in it. */

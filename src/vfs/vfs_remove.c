@@ -5,10 +5,13 @@
 
 #include "vfs/vfs_impl.h"
 
-static int delete_key_locked(struct vfs *v, const char *key, struct s3_error *err)
+static int delete_key_locked(struct vfs *v, const struct inode *i, const char *key,
+                             struct s3_error *err)
 {
+    /* Who gets a lock next must see what was written under it. */
+    struct store_delete_in in = {.key = key, .after_all = vfs_is_lock(v, i->parent, i->name)};
     pthread_mutex_unlock(&v->lock);
-    int r = store_delete(v->store, key, NULL, err);
+    int r = store_call(v->store, STORE_DELETE, &in, NULL, err);
     pthread_mutex_lock(&v->lock);
     return r;
 }
@@ -29,7 +32,7 @@ static int unlink_locked(struct vfs *v, struct inode *dir, struct open_file *of,
             vfs_name_kept_locked(v, of);
             return r;
         }
-        if ((r = delete_key_locked(v, key, err)) < 0) {
+        if ((r = delete_key_locked(v, i, key, err)) < 0) {
             vfs_name_kept_locked(v, of);
             return r;
         }
@@ -71,7 +74,7 @@ static int rmdir_locked(struct vfs *v, struct inode *dir, struct inode *i, const
     if (r == 0)
         r = vfs_keep_dir_locked(v, dir, err);
     if (r == 0 && marker)
-        r = delete_key_locked(v, key, err);
+        r = delete_key_locked(v, i, key, err);
     if (r == 0)
         r = vfs_folder_mark_delete_locked(v, i, key, err);
     if (r == 0)

@@ -61,7 +61,7 @@ static int copy_newest(struct vfs *v, struct vfs_copy *c, char etag[STORE_ETAG_S
 
 /* replaced: the ETag of what has the new name, as far as is known. */
 static int copy_and_delete_locked(struct vfs *v, struct open_file *of, const char *component,
-                                  const char *key, bool if_absent,
+                                  const char *key, bool if_absent, bool through,
                                   const char replaced[STORE_ETAG_SIZE], struct store_object *o,
                                   struct store_version *version, struct s3_error *err)
 {
@@ -72,14 +72,20 @@ static int copy_and_delete_locked(struct vfs *v, struct open_file *of, const cha
     if (r < 0)
         return r;
     memcpy(etag, i->attr.etag, sizeof(etag));
-    struct vfs_copy c = {
-        .source = source, .size = i->attr.size, .key = key, .if_absent = if_absent};
+    struct vfs_copy c = {.source = source,
+                         .size = i->attr.size,
+                         .key = key,
+                         .if_absent = if_absent,
+                         .through = through};
     CLEANUP_ARENA struct arena arena = ARENA_INIT(METADATA_BYTES_MAX);
     struct store_attrs attrs;
     r = vfs_rename_attrs_locked(v, of, component, &c, etag, &arena, o, &attrs, err);
     if (r < 0)
         return r;
     bool dirty = of->attrs_dirty;
+    /* A lock file that gets the name of what it guards is released by that. */
+    struct store_delete_in old = {
+        .key = source, .if_match = etag, .after_all = vfs_is_lock(v, i->parent, i->name)};
     of->attrs_dirty = false;
     of->storing = true;
     pthread_mutex_unlock(&v->lock);
@@ -88,7 +94,7 @@ static int copy_and_delete_locked(struct vfs *v, struct open_file *of, const cha
         vfs_intent_begin(v, STATE_INTENT_RENAME_FILE, source, key, replaced, strlen(replaced) + 1);
     r = copy_newest(v, &c, etag, version, err);
     if (r == 0) {
-        r = store_delete(v->store, source, etag, &local);
+        r = store_call(v->store, STORE_DELETE, &old, NULL, &local);
         /* Replaced since it was copied: as if it had been written after the rename. Gone: by a
          * try of ours whose answer was lost, or by somebody else. */
         if (r < 0 && (local.kind == S3_ERROR_PRECONDITION || local.kind == S3_ERROR_NO_SUCH_KEY))
@@ -171,7 +177,10 @@ static int rename_file_locked(struct vfs *v, struct open_file *of, struct inode 
     if (target)
         memcpy(replaced, target->attr.etag, sizeof(replaced));
     if (r == 0)
-        r = copy_and_delete_locked(v, of, component, key, noreplace, replaced, &o, &version, err);
+        r = copy_and_delete_locked(v, of, component, key, noreplace,
+                                   (noreplace && v->opts.excl != VFS_EXCL_LOCAL) ||
+                                       vfs_is_lock(v, dir, component),
+                                   replaced, &o, &version, err);
     if (r == 0)
         r = vfs_rename_inode_locked(v, i, dir, component);
     if (r < 0) {

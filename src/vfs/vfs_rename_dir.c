@@ -210,7 +210,8 @@ static int claim_locked(struct vfs *v, struct inode *i, struct intent *t, struct
 {
     CLEANUP_ARENA struct arena arena = ARENA_INIT(16 << 10);
     const char *key = t->m->to;
-    struct store_put_in in = {.key = key, .if_absent = true};
+    struct store_put_in in = {
+        .key = key, .if_absent = true, .through = v->opts.excl != VFS_EXCL_LOCAL};
     struct store_version version;
     struct s3_error local = {0};
     int64_t now = clock_realtime_ns(v->clock);
@@ -265,7 +266,8 @@ static int rename_dir_locked(struct vfs *v, struct inode *i, struct inode *dir,
                              bool noreplace, struct s3_error *err)
 {
     char from[COMPONENT_LENGTH_MAX + 1];
-    struct vfs_move m = {.dir = i, .from = from, .to = key};
+    struct vfs_move m = {
+        .dir = i, .from = from, .to = key, .through = vfs_is_lock(v, dir, component)};
     struct intent t = {.v = v, .m = &m};
     int r = inode_key(i, COMPONENT_LENGTH_MAX, from);
     if (r == 0)

@@ -199,6 +199,7 @@ static int make_writer_locked(struct vfs *v, struct open_file *of, bool truncate
     if (based)
         o.if_match = i->attr.etag;
     o.if_absent = of->absent && of->exclusive;
+    o.through = i->parent && vfs_is_lock_name(v, i->parent->name);
     return writer_new(v->opts.data, &o, &of->writer);
 }
 

@@ -145,6 +145,7 @@ int wb_encode_locked(const struct wb_op *op, bool merged, void **ret, size_t *re
     struct wb_record r = {.kind = op->kind,
                           .cond = merged ? op->merged_cond : op->cond,
                           .keep_attrs = op->keep_attrs,
+                          .after_all = op->after_all,
                           .seq = op->seq,
                           .size = op->size,
                           .mtime_ns = op->mtime_ns,
@@ -417,6 +418,11 @@ struct copy_look {
     struct store_object out;
 };
 
+static bool copy_goes_through(const struct writeback *wb, const struct store_copy_in *in)
+{
+    return in->through || wb->opts.only_old;
+}
+
 /* The source is in the store: what it is like decides what the copy is like. */
 static int looked_locked(struct wb_op *op, const struct store_object *o, struct s3_error *err)
 {
@@ -515,7 +521,10 @@ static int begin_copy_locked(struct wb_call *c, struct wb_op *op, struct wb_key 
         return wb_no_memory(err);
     if (wb_link_locked(wb, op, k, local ? NULL : source))
         return wb_no_memory(err);
-    *ret_look = !from;
+    *ret_look = !from && !copy_goes_through(wb, in);
+    if (!from && !*ret_look && in->source_if_match &&
+        set_text(&op->source_etag, alias_real(wb->aliases, in->source_key, in->source_if_match)))
+        return wb_no_memory(err);
     return 0;
 }
 
@@ -549,7 +558,8 @@ void wb_copy(struct wb_call *c)
     if (!source) {
         wb_finish_locked(c, wb_no_memory(&err), &err);
         r = -ENOMEM;
-    } else if (stall_locked(c, k) || stall_locked(c, source) || throttle_locked(c)) {
+    } else if (stall_locked(c, k) || stall_locked(c, source) ||
+               (!copy_goes_through(wb, in) && throttle_locked(c))) {
         r = -EAGAIN;
     } else {
         source->pins++;
@@ -568,7 +578,9 @@ void wb_copy(struct wb_call *c)
     }
     if (source && source != k)
         wb_key_put_locked(wb, source);
-    if (r == 0 && !ask) {
+    if (r == 0 && copy_goes_through(wb, in)) {
+        direct_locked(wb, op);
+    } else if (r == 0 && !ask) {
         wb_absorb_locked(wb, op);
         journal_locked(wb, op);
     }
@@ -603,6 +615,7 @@ void wb_delete(struct wb_call *c)
         return;
     }
     op->call = c;
+    op->after_all = in->after_all;
     op->mtime_ns = clock_realtime_ns(wb->clock);
 
     pthread_mutex_lock(&wb->lock);

@@ -215,10 +215,17 @@ static bool is_ours(struct wb_send *s, const struct store_object *o)
             (op->source_etag && strcmp(o->etag, op->source_etag) == 0));
 }
 
+/* Two hosts that have made a directory have made the same one. */
+static bool is_same_marker(const struct wb_op *op, const struct store_object *o)
+{
+    return op->kind == WB_PUT && op->cond == WB_ABSENT && !op->size && !o->size &&
+           op->key->key[strlen(op->key->key) - 1] == '/';
+}
+
 static void judge_target(struct wb_send *s, const struct store_object *o)
 {
     struct wb_op *op = s->op;
-    if (o && is_ours(s, o)) {
+    if (o && (is_ours(s, o) || is_same_marker(op, o))) {
         stored(s, o->etag);
         return;
     }

@@ -115,6 +115,14 @@ static void depend(struct wb_op *op, struct wb_op *pred)
     op->blockers++;
 }
 
+/* What a fence waits for: not again for what the one before it waits for. */
+static struct wb_op *first_fenced_locked(const struct writeback *wb, const struct wb_op *op)
+{
+    if (!op->after_all)
+        return NULL;
+    return wb->fence && wb->fence->acked ? wb->fence : TAILQ_FIRST(&wb->ops);
+}
+
 int wb_link_locked(struct writeback *wb, struct wb_op *op, struct wb_key *k, struct wb_key *source)
 {
     struct wb_op *before = TAILQ_LAST(&k->ops, wb_op_chain);
@@ -122,6 +130,8 @@ int wb_link_locked(struct writeback *wb, struct wb_op *op, struct wb_key *k, str
     struct wb_op *r;
     size_t n = (before ? 1 : 0) + (origin ? 1 : 0);
     TAILQ_FOREACH (r, &k->readers, reader)
+        n++;
+    for (r = first_fenced_locked(wb, op); r; r = TAILQ_NEXT(r, all))
         n++;
     op->edges = n ? calloc(n, sizeof(*op->edges)) : NULL;
     if (n && !op->edges)
@@ -135,6 +145,10 @@ int wb_link_locked(struct writeback *wb, struct wb_op *op, struct wb_key *k, str
         depend(op, before);
     if (origin)
         depend(op, origin);
+    for (r = first_fenced_locked(wb, op); r; r = TAILQ_NEXT(r, all))
+        depend(op, r);
+    if (op->after_all)
+        wb->fence = op;
     while ((r = TAILQ_FIRST(&k->readers))) {
         depend(op, r);
         TAILQ_REMOVE(&k->readers, r, reader);
@@ -248,6 +262,8 @@ void wb_unlink_locked(struct writeback *wb, struct wb_op *op)
     }
     TAILQ_REMOVE(&k->ops, op, chain);
     TAILQ_REMOVE(&wb->ops, op, all);
+    if (wb->fence == op)
+        wb->fence = NULL;
     wb->n_ops--;
     wb->bytes -= op->body ? op->body->size : 0;
     forget_edges_locked(op);
@@ -268,11 +284,19 @@ void wb_unlink_locked(struct writeback *wb, struct wb_op *op)
 
 /* ---- taking the place of the change before ---- */
 
+static bool is_fenced(const struct wb_op *p, const struct wb_op *but)
+{
+    for (const struct wb_edge *e = p->waiters; e; e = e->next)
+        if (e->succ->after_all && e->succ != but)
+            return true;
+    return false;
+}
+
 void wb_absorb_locked(struct writeback *wb, struct wb_op *op)
 {
     struct wb_op *p = TAILQ_PREV(op, wb_op_chain, chain);
-    if (!p || p->state != WB_READY || p->direct || p->empty || p->held || p->maybe_sent ||
-        p->lost || p->tries || p->copies)
+    if (!p || is_fenced(p, op) || p->state != WB_READY || p->direct || p->empty || p->held ||
+        p->maybe_sent || p->lost || p->tries || p->copies)
         return;
     enum wb_cond cond = p->cond;
     const char *if_match = p->if_match;

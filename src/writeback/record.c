@@ -8,6 +8,7 @@
 
 #define RECORD_VERSION  1u
 #define FLAG_KEEP_ATTRS 1u
+#define FLAG_AFTER_ALL  2u
 #define NO_STRING       UINT32_MAX
 
 /* ---- writing: little endian, whatever the machine ---- */
@@ -53,7 +54,7 @@ void wb_record_encode(struct strbuf *sb, const struct wb_record *r)
     put_int(sb, RECORD_VERSION, 1);
     put_int(sb, r->kind, 1);
     put_int(sb, r->cond, 1);
-    put_int(sb, r->keep_attrs ? FLAG_KEEP_ATTRS : 0, 1);
+    put_int(sb, (r->keep_attrs ? FLAG_KEEP_ATTRS : 0) | (r->after_all ? FLAG_AFTER_ALL : 0), 1);
     put_int(sb, r->seq, 8);
     put_int(sb, r->size, 8);
     put_int(sb, (uint64_t)r->mtime_ns, 8);
@@ -139,7 +140,9 @@ int wb_record_decode(const void *data, size_t len, struct wb_record *ret)
         return -EBADMSG;
     r.kind = (enum wb_kind)get_int(&c, 1);
     r.cond = (enum wb_cond)get_int(&c, 1);
-    r.keep_attrs = get_int(&c, 1) & FLAG_KEEP_ATTRS;
+    uint64_t flags = get_int(&c, 1);
+    r.keep_attrs = flags & FLAG_KEEP_ATTRS;
+    r.after_all = flags & FLAG_AFTER_ALL;
     r.seq = get_int(&c, 8);
     r.size = get_int(&c, 8);
     r.mtime_ns = (int64_t)get_int(&c, 8);

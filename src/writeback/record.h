@@ -23,6 +23,7 @@ struct wb_record {
     enum wb_kind kind;
     enum wb_cond cond;
     bool keep_attrs; /* WB_COPY: attrs are those of the source, the request does not name them */
+    bool after_all;  /* to be sent when all before it is stored */
     uint64_t seq;
     uint64_t size;
     int64_t mtime_ns;

@@ -479,6 +479,12 @@ static void rows_dropped(void *ctx, int result)
     ending_free(e);
 }
 
+/* What `ended` was has come into the record of op. */
+static bool is_altered(const struct wb_op *op, const struct wb_op *ended)
+{
+    return op->key == ended->key || op->source == ended->key;
+}
+
 static void add_row_locked(struct ending *e, struct wb_op *op)
 {
     void *record;
@@ -520,7 +526,8 @@ static void submit_endings_locked(struct writeback *wb)
         e->ops[e->n] = op;
         e->drops[e->n++] = op->seq;
         for (const struct wb_edge *w = op->waiters; w; w = w->next)
-            add_row_locked(e, w->succ);
+            if (is_altered(w->succ, op))
+                add_row_locked(e, w->succ);
         /* It may wait for one without a request that is between them. */
         struct wb_op *next = wb_next_to_send_locked(op);
         if (next && next != TAILQ_NEXT(op, chain))
@@ -585,8 +592,12 @@ static void start_locked(struct writeback *wb, struct wb_op *op)
     bool content = !batch && op->kind == WB_PUT && request_of(op) == STORE_PUT;
     bool lost = !batch && op->lost;
     if (lost) {
+        struct s3_error err = {0};
         wb_send_free_locked(s);
-        wb_lose_locked(wb, op, LOST_REPLACED, "it builds on a version that lost a conflict");
+        if (op->direct) /* whoever waits for it has its content still */
+            wb_direct_done_locked(wb, op, wb_precondition(op->key->key, &err), &err);
+        else
+            wb_lose_locked(wb, op, LOST_REPLACED, "it builds on a version that lost a conflict");
     }
     wb_unlock(wb);
     if (lost)

@@ -185,6 +185,7 @@ static int fill_op_locked(struct writeback *wb, struct wb_op *op, const struct w
     op->size = r->size;
     op->mtime_ns = r->mtime_ns;
     op->keep_attrs = r->keep_attrs;
+    op->after_all = r->after_all;
     op->etag = text_or_null(r->etag);
     op->if_match = text_or_null(r->if_match);
     op->source_etag = text_or_null(r->source_etag);

@@ -10,9 +10,11 @@
  * ETags:   a change is acknowledged with the ETag that the store is going to give it (MD5), or with
  *          one of ours where that cannot be known ("pailfs-<number>"). The latter, and the time of
  *          the acknowledgement, are shown for as long as the process lives (alias.h).
- * Passed:  uploads, which are as durable as the store is when they complete; changes that must be
- *          the store's own (through), or that the journal has no room for, wait for what is pending
- *          for their keys and go to the store directly.
+ * Passed:  uploads: their parts are in the store and nowhere else, so a journaled completion would
+ *          save one request of many, and an outage in the middle fails the close all the same;
+ *          it fails it truthfully. Changes that must be the store's own (through: locks), or that
+ *          the journal has no room for, wait for what is pending for their keys and go to the
+ *          store directly. The release of a lock (after_all) waits for everything.
  *
  * Life:    writeback_new (takes up what a crash left) -> store_... -> writeback_drain -> store_free
  *          (keeps what is pending in the journal, frees the inner store and the journal).

@@ -11,7 +11,8 @@
  * first answer of the store.
  *
  * What must wait for what: a change of a key for the one before it on the key, and for the pending
- * copies that read the key; a copy for the change before it on its source.
+ * copies that read the key; a copy for the change before it on its source; the release of a lock
+ * for everything before it, for who gets the lock next must see it.
  *
  * Functions named _locked are called with wb->lock held. wb_unlock runs what became due: no
  * callback and no submit happens under the lock. */
@@ -96,6 +97,7 @@ struct wb_op {
     struct wb_op *source_op; /* the pending change to copy; NULL = source_etag */
     char *source_etag;       /* the store's; NULL = any */
     bool keep_attrs;
+    bool after_all; /* waits for every change before it */
 
     enum wb_state state;
     bool acked;      /* shown to readers */
@@ -173,6 +175,7 @@ struct writeback {
     struct key_table keys;
     struct alias_table *aliases;
     struct wb_op_all ops; /* by number */
+    struct wb_op *fence;  /* the newest with after_all that is pending */
     uint64_t n_ops;
     uint64_t bytes;
     uint64_t cached; /* bytes of bodies in memory */
