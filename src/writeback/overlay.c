@@ -149,11 +149,9 @@ int wb_link_locked(struct writeback *wb, struct wb_op *op, struct wb_key *k, str
         depend(op, r);
     if (op->after_all)
         wb->fence = op;
-    while ((r = TAILQ_FIRST(&k->readers))) {
+    /* They stay there until they end: this one may be refused, and then the next has to wait. */
+    TAILQ_FOREACH (r, &k->readers, reader)
         depend(op, r);
-        TAILQ_REMOVE(&k->readers, r, reader);
-        r->reading = false;
-    }
     if (source) {
         op->source = source;
         source->pins++;

@@ -72,7 +72,7 @@ struct wb_edge {
 struct wb_key {
     struct key_node node;
     TAILQ_HEAD(wb_op_chain, wb_op) ops;       /* oldest first */
-    TAILQ_HEAD(wb_op_readers, wb_op) readers; /* copies of what stands at the end of the chain */
+    TAILQ_HEAD(wb_op_readers, wb_op) readers; /* pending copies of it */
     struct wb_calls stalled;                  /* until the newest change is decided */
     struct wb_op *ghost; /* the last that ended, while a listing from before that is under way */
     unsigned pins;       /* changes that have it as their source */

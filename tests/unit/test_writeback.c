@@ -730,6 +730,31 @@ static void an_upload_ends_with_the_answer_of_the_store(void **state)
     close_bed(&b);
 }
 
+/* Nothing changes what a pending copy is of, also when a change that would have was refused. */
+static void a_pending_copy_keeps_its_source(void **state)
+{
+    struct bed b;
+    struct store_version v;
+    struct store_fault_rule hold = {.op = STORE_PUT, .prefix = "b", .hold = true, .count = 1};
+    open_bed(&b, 2);
+    assert_int_equal(put(b.memory, "a", "precious", NULL, false, &v), 0);
+    assert_int_equal(store_fault_add(b.fault, &hold), 0);
+    assert_int_equal(put(b.wb, "b", "old", NULL, false, NULL), 0);
+    assert_false(writeback_drain(b.wb, 50ull * NS_PER_MS)); /* it is under way */
+    assert_int_equal(copy(b.wb, "a", v.etag, "b", NULL), 0);
+    assert_int_equal(copy(b.wb, "nothing", NULL, "a", NULL), -ENOENT);
+    assert_int_equal(store_delete(b.wb, "a", NULL, NULL), 0);
+    assert_false(writeback_drain(b.wb, 50ull * NS_PER_MS));
+    assert_non_null(get(b.memory, "a"));
+    while (!store_fault_release(b.fault, 0))
+        sched_yield();
+    drain(&b);
+    assert_string_equal(get(b.memory, "b"), "precious");
+    assert_null(get(b.memory, "a"));
+    assert_int_equal(kept(&b), 0);
+    close_bed(&b);
+}
+
 static void removals_go_in_batches(void **state)
 {
     struct bed b;
@@ -914,6 +939,7 @@ int main(void)
         cmocka_unit_test(exclusive_creation_goes_through),
         cmocka_unit_test(exclusive_copies_go_through),
         cmocka_unit_test(an_upload_ends_with_the_answer_of_the_store),
+        cmocka_unit_test(a_pending_copy_keeps_its_source),
         cmocka_unit_test(removals_go_in_batches),
         cmocka_unit_test(a_lock_is_released_after_everything_else),
         cmocka_unit_test(a_full_queue_makes_wait),
