@@ -7,161 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "base/attr.h"
-#include "journal_memory.h"
-#include "store/store_count.h"
-#include "store/store_fault.h"
-#include "store/store_memory.h"
-#include "writeback/writeback.h"
-
-#define WAIT_NS (20ull * NS_PER_S)
-
-struct kept { /* in lost+found */
-    char key[64];
-    char data[256];
-    enum lost_reason reason;
-    uint64_t size;
-};
-
-struct bed {
-    char dir[100];
-    struct clock_fake clock;
-    struct store *memory, *fault, *count, *wb;
-    struct journal_disk *disk;
-    pthread_mutex_t lock;
-    struct kept kept[8]; /* protected by lock */
-    int n_kept;
-    int refuse_kept;
-    bool doubtful, settled;
-};
-
-static int keep(void *ctx, const struct writeback_lost *l)
-{
-    struct bed *b = ctx;
-    if (b->refuse_kept)
-        return -ENOSPC;
-    pthread_mutex_lock(&b->lock);
-    struct kept *k = &b->kept[b->n_kept++ % 8];
-    snprintf(k->key, sizeof(k->key), "%s", l->key);
-    k->reason = l->reason;
-    k->size = l->size;
-    memset(k->data, 0, sizeof(k->data));
-    if (l->data)
-        memcpy(k->data, l->data, MIN(l->size, sizeof(k->data) - 1));
-    pthread_mutex_unlock(&b->lock);
-    return 0;
-}
-
-static void note_settled(void *ctx)
-{
-    ((struct bed *)ctx)->settled = true;
-}
-
-static int kept(struct bed *b)
-{
-    pthread_mutex_lock(&b->lock);
-    int n = b->n_kept;
-    pthread_mutex_unlock(&b->lock);
-    return n;
-}
-
-static void open_wb(struct bed *b)
-{
-    struct s3_error err = {0};
-    struct writeback_options o = {.inner = b->count,
-                                  .journal = journal_memory_new(b->disk),
-                                  .dir = b->dir,
-                                  .clock = &b->clock.clock,
-                                  .linger_ns = 3600ull * NS_PER_S,
-                                  .doubtful = b->doubtful,
-                                  .settled = note_settled,
-                                  .lost = keep,
-                                  .ctx = b};
-    assert_int_equal(writeback_new(&o, &b->wb, &err), 0);
-}
-
-static void open_bed(struct bed *b, unsigned threads)
-{
-    *b = (struct bed){0};
-    snprintf(b->dir, sizeof(b->dir), "/tmp/test_writeback.XXXXXX");
-    assert_non_null(mkdtemp(b->dir));
-    pthread_mutex_init(&b->lock, NULL);
-    clock_fake_init(&b->clock, 1700000000ll * NS_PER_S);
-    struct store_memory_options o = {
-        .threads = threads, .clock = &b->clock.clock, .part_size_min = 4, .page_size = 5};
-    assert_int_equal(store_memory_new(&o, &b->memory), 0);
-    assert_int_equal(store_fault_new(b->memory, &b->clock.clock, &b->fault), 0);
-    assert_int_equal(store_count_new(b->fault, NULL, &b->count), 0);
-    b->disk = journal_disk_new();
-    open_wb(b);
-}
-
-static void close_bed(struct bed *b)
-{
-    char command[128];
-    store_free(b->wb);
-    journal_disk_free(b->disk);
-    snprintf(command, sizeof(command), "rm -rf %s", b->dir);
-    assert_int_equal(system(command), 0);
-}
-
-/* Everything that failed or lingers has its turn. */
-static void drain(struct bed *b)
-{
-    for (int i = 0; i < 400; i++) {
-        if (writeback_settle(b->wb))
-            return;
-        clock_fake_advance(&b->clock, 31ull * NS_PER_S);
-    }
-    fail_msg("the queue does not drain");
-}
-
-static int put(struct store *s, const char *key, const char *text, const char *if_match,
-               bool if_absent, struct store_version *v)
-{
-    struct iovec iov = {(void *)(uintptr_t)text, strlen(text)};
-    struct store_version local;
-    struct store_put_in in = {
-        .key = key, .body = &iov, .n_body = 1, .if_match = if_match, .if_absent = if_absent};
-    return store_put(s, &in, v ? v : &local, NULL);
-}
-
-static int take(void *ctx, const void *data, size_t len)
-{
-    strncat(ctx, data, len);
-    return 0;
-}
-
-/* The content into a static buffer, NULL = no such object. */
-static const char *get(struct store *s, const char *key)
-{
-    static char text[4096];
-    struct store_sink sink = {NULL, take, text};
-    struct store_get_in in = {.key = key, .sink = &sink};
-    struct store_object o;
-    text[0] = '\0';
-    if (store_get(s, &in, &o, NULL))
-        return NULL;
-    store_object_done(&o);
-    return text;
-}
-
-static int copy(struct store *s, const char *from, const char *etag, const char *to,
-                struct store_version *v)
-{
-    struct store_version local;
-    struct store_copy_in in = {.source_key = from, .source_if_match = etag, .key = to};
-    return store_copy(s, &in, v ? v : &local, NULL);
-}
+#include "writeback_bed.h"
 
 static void seen_at_once_and_stored_later(void **state)
 {
@@ -408,50 +254,6 @@ static void what_builds_on_a_loser_loses(void **state)
     close_bed(&b);
 }
 
-struct waiting_put {
-    struct bed *b;
-    const char *etag;
-    int result;
-};
-
-static void *put_directly(void *arg)
-{
-    struct waiting_put *p = arg;
-    struct store_put_in in = {.key = "f", .if_match = p->etag, .through = true};
-    struct store_version v;
-    p->result = store_put(p->b->wb, &in, &v, NULL);
-    return NULL;
-}
-
-/* One that goes to the store itself waits for what it builds on, and is told that it lost. */
-static void a_direct_change_of_a_loser_is_refused(void **state)
-{
-    struct bed b;
-    struct store_version v;
-    open_bed(&b, 2);
-    struct store_fault_rule hold = {.op = STORE_PUT, .hold = true, .count = 1};
-    assert_int_equal(put(b.memory, "f", "base", NULL, false, &v), 0);
-    assert_int_equal(store_fault_add(b.fault, &hold), 0);
-    assert_int_equal(put(b.wb, "f", "first", v.etag, false, &v), 0);
-    struct waiting_put second = {.b = &b, .etag = v.etag};
-    pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, put_directly, &second), 0);
-    struct writeback_stats st = {0};
-    while (st.changes < 2) {
-        sched_yield();
-        writeback_stats(b.wb, &st);
-    }
-    assert_int_equal(put(b.memory, "f", "theirs", NULL, false, NULL), 0);
-    while (!store_fault_release(b.fault, 0))
-        sched_yield();
-    pthread_join(thread, NULL);
-    assert_int_equal(second.result, -ESTALE);
-    drain(&b);
-    assert_int_equal(kept(&b), 1);
-    assert_string_equal(get(b.memory, "f"), "theirs");
-    close_bed(&b);
-}
-
 static void a_lost_rename_keeps_the_old_name(void **state)
 {
     struct bed b;
@@ -650,86 +452,6 @@ static void a_full_disk_is_passed_by(void **state)
     close_bed(&b);
 }
 
-static void exclusive_creation_goes_through(void **state)
-{
-    struct bed b;
-    struct store_version v;
-    open_bed(&b, 2);
-    assert_int_equal(put(b.memory, "lock", "theirs", NULL, false, NULL), 0);
-    struct store_put_in in = {.key = "lock", .if_absent = true, .through = true};
-    assert_int_equal(store_put(b.wb, &in, &v, NULL), -ESTALE);
-    in.key = "lock2";
-    assert_int_equal(store_put(b.wb, &in, &v, NULL), 0);
-    assert_non_null(get(b.memory, "lock2"));
-    close_bed(&b);
-}
-
-/* RENAME_NOREPLACE: the answer is the store's, whatever is pending for the names. */
-static void exclusive_copies_go_through(void **state)
-{
-    struct bed b;
-    struct store_version v, w;
-    open_bed(&b, 2);
-    struct store_copy_in in = {.source_key = "a", .key = "b", .if_absent = true, .through = true};
-    assert_int_equal(put(b.memory, "a", "ours", NULL, false, &v), 0);
-    assert_int_equal(put(b.memory, "b", "theirs", NULL, false, NULL), 0);
-    in.source_if_match = v.etag;
-    assert_int_equal(store_copy(b.wb, &in, &w, NULL), -ESTALE);
-    in.key = "c";
-    store_count_reset(b.count);
-    assert_int_equal(store_copy(b.wb, &in, &w, NULL), 0);
-    assert_int_equal(store_count_all(b.count), 1);
-    assert_string_equal(get(b.memory, "c"), "ours");
-
-    /* Of what is pending, over a name that is about to go. */
-    assert_int_equal(put(b.wb, "a", "newer", v.etag, false, &v), 0);
-    assert_int_equal(store_delete(b.wb, "c", NULL, NULL), 0);
-    in.source_if_match = v.etag;
-    assert_int_equal(store_copy(b.wb, &in, &w, NULL), 0);
-    assert_string_equal(get(b.memory, "c"), "newer");
-    assert_string_equal(get(b.wb, "c"), "newer");
-    drain(&b);
-    assert_string_equal(get(b.memory, "a"), "newer");
-    assert_int_equal(kept(&b), 0);
-    close_bed(&b);
-}
-
-/* Its parts are nowhere but in the store: it is stored when it says so, and not otherwise. */
-static void an_upload_ends_with_the_answer_of_the_store(void **state)
-{
-    struct bed b;
-    struct store_version v;
-    struct store_upload u;
-    struct store_part part;
-    struct iovec iov = {(void *)"12345", 5};
-    struct store_upload_create_in create = {.key = "big"};
-    struct s3_error err = {0};
-    open_bed(&b, 2);
-    assert_int_equal(put(b.wb, "big", "small", NULL, true, &v), 0);
-    assert_int_equal(store_call(b.wb, STORE_UPLOAD_CREATE, &create, &u, NULL), 0);
-    struct store_upload_part_in in = {
-        .key = "big", .upload_id = u.id, .number = 1, .body = &iov, .n_body = 1};
-    assert_int_equal(store_call(b.wb, STORE_UPLOAD_PART, &in, &part, NULL), 0);
-    struct store_upload_complete_in complete = {
-        .key = "big", .upload_id = u.id, .parts = &part, .n_parts = 1, .if_match = v.etag};
-    /* The network is away: neither it nor what is pending before it can be stored. */
-    struct store_fault_rule down = {.op = STORE_OP_MAX, .error = S3_ERROR_CONNECT};
-    assert_int_equal(store_fault_add(b.fault, &down), 0);
-    assert_int_equal(store_call(b.wb, STORE_UPLOAD_COMPLETE, &complete, &v, &err), -EIO);
-    assert_int_equal(err.kind, S3_ERROR_CONNECT);
-    assert_string_equal(get(b.wb, "big"), "small");
-    struct writeback_stats st;
-    writeback_stats(b.wb, &st);
-    assert_int_equal(st.changes, 1);
-    store_fault_clear(b.fault);
-    assert_int_equal(store_call(b.wb, STORE_UPLOAD_COMPLETE, &complete, &v, NULL), 0);
-    assert_string_equal(get(b.wb, "big"), "12345");
-    assert_string_equal(get(b.memory, "big"), "12345");
-    writeback_stats(b.wb, &st);
-    assert_int_equal(st.changes, 0);
-    close_bed(&b);
-}
-
 /* Nothing changes what a pending copy is of, also when a change that would have was refused. */
 static void a_pending_copy_keeps_its_source(void **state)
 {
@@ -833,49 +555,6 @@ static void a_full_queue_makes_wait(void **state)
     close_bed(&b);
 }
 
-static void reopen(struct bed *b)
-{
-    writeback_leave(b->wb);
-    open_wb(b);
-}
-
-/* Who gets a lock next sees what was written under it, also when the process ended in between. */
-static void a_lock_is_released_after_everything_else(void **state)
-{
-    for (int crash = 0; crash < 2; crash++) {
-        struct bed b;
-        struct store_fault_rule down = {
-            .op = STORE_PUT, .prefix = "data", .error = S3_ERROR_SERVER};
-        struct store_delete_in release = {.key = "x.lock", .after_all = true};
-        open_bed(&b, 2);
-        assert_int_equal(put(b.memory, "x.lock", "", NULL, false, NULL), 0);
-        assert_int_equal(store_fault_add(b.fault, &down), 0);
-        assert_int_equal(put(b.wb, "data1", "1", NULL, false, NULL), 0);
-        assert_int_equal(put(b.wb, "data2", "1", NULL, false, NULL), 0);
-        assert_int_equal(store_call(b.wb, STORE_DELETE, &release, NULL, NULL), 0);
-        /* What comes after it waits for nothing, and what it waits for is not given up for that. */
-        assert_int_equal(put(b.wb, "later", "1", NULL, false, NULL), 0);
-        assert_int_equal(put(b.wb, "data2", "2", NULL, false, NULL), 0);
-        release.key = "y.lock";
-        assert_int_equal(store_call(b.wb, STORE_DELETE, &release, NULL, NULL), 0);
-        if (crash)
-            reopen(&b);
-        for (int i = 0; i < 5; i++) {
-            assert_false(writeback_settle(b.wb));
-            clock_fake_advance(&b.clock, 31ull * NS_PER_S);
-        }
-        assert_non_null(get(b.memory, "x.lock"));
-        assert_null(get(b.wb, "x.lock"));
-        assert_non_null(get(b.memory, "later"));
-        store_fault_clear(b.fault);
-        drain(&b);
-        assert_null(get(b.memory, "x.lock"));
-        assert_string_equal(get(b.memory, "data2"), "2");
-        assert_int_equal(journal_disk_rows(b.disk), 0);
-        close_bed(&b);
-    }
-}
-
 struct flushing {
     struct bed *b;
     int result;
@@ -928,7 +607,6 @@ int main(void)
         cmocka_unit_test(lost_answers_are_no_conflicts),
         cmocka_unit_test(a_conflict_goes_to_lost_and_found),
         cmocka_unit_test(what_builds_on_a_loser_loses),
-        cmocka_unit_test(a_direct_change_of_a_loser_is_refused),
         cmocka_unit_test(a_lost_rename_keeps_the_old_name),
         cmocka_unit_test(one_404_is_no_conflict),
         cmocka_unit_test(a_crash_loses_nothing),
@@ -936,12 +614,8 @@ int main(void)
         cmocka_unit_test(content_of_a_damaged_row_is_kept),
         cmocka_unit_test(content_without_a_row_is_kept_when_rows_are_missing),
         cmocka_unit_test(a_full_disk_is_passed_by),
-        cmocka_unit_test(exclusive_creation_goes_through),
-        cmocka_unit_test(exclusive_copies_go_through),
-        cmocka_unit_test(an_upload_ends_with_the_answer_of_the_store),
         cmocka_unit_test(a_pending_copy_keeps_its_source),
         cmocka_unit_test(removals_go_in_batches),
-        cmocka_unit_test(a_lock_is_released_after_everything_else),
         cmocka_unit_test(a_full_queue_makes_wait),
         cmocka_unit_test(a_flush_waits_for_its_own),
     };
