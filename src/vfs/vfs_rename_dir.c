@@ -301,8 +301,11 @@ static int rename_dir_locked(struct vfs *v, struct inode *i, struct inode *dir,
     pthread_mutex_lock(&v->lock);
     if (r == 0)
         r = moved_locked(v, i, dir, target, component, &m, claim || m.marker_there, err);
-    else /* which keys are where is for the store to tell */
+    if (r < 0) { /* which keys are where is for the store to tell */
         vfs_expire_below_locked(v, i);
+        vfs_listing_drop_locked(v, dir);
+        dir->changes++;
+    }
     if (r == 0)
         r = vfs_folder_mark_delete_locked(v, i, from, err);
     free(m.watch);

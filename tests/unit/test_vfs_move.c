@@ -79,6 +79,22 @@ static void test_fails_while_copying(void **state)
     }
 }
 
+/* All is copied, and nothing may be deleted: both trees are there, and are seen. */
+static void test_fails_while_deleting(void **state)
+{
+    struct fixture f;
+    fixture_init(&f, NULL);
+    fill(&f, "d/", 3);
+    (void)fixture_ls(&f, "", false);
+    fail_at(&f, STORE_DELETE_MANY, "", 0, S3_ERROR_ACCESS_DENIED);
+    assert_true(fixture_rename(&f, "d", "e", 0) < 0);
+    assert_string_equal(fixture_ls(&f, "", false), "d/ e/ ");
+    assert_string_equal(fixture_ls(&f, "e", false), "sub/ 0001 0002 ");
+    assert_int_equal(fixture_rename(&f, "d", "e", 0), -ENOTEMPTY);
+    assert_string_equal(fixture_read(&f, "d/0001"), "d/0001");
+    fixture_done(&f);
+}
+
 /* A copy of one key waits while another host does something; then all go on. */
 static void begin_hold(struct fixture *f, enum store_op op, const char *prefix)
 {
@@ -266,6 +282,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pages),
         cmocka_unit_test(test_fails_while_copying),
+        cmocka_unit_test(test_fails_while_deleting),
         cmocka_unit_test(test_others_meanwhile),
         cmocka_unit_test(test_new_name_is_taken_meanwhile),
         cmocka_unit_test(test_marker_of_another),
