@@ -32,16 +32,21 @@ void range_unpin_locked(struct range *g)
     free_if_unused_locked(g);
 }
 
-void range_cut_locked(struct range *g)
+static void unlist_locked(struct range *g)
 {
-    if (!g->listed)
-        return;
     for (struct range **link = &g->reader->ranges; *link; link = &(*link)->next)
         if (*link == g) {
             *link = g->next;
             break;
         }
     g->listed = false;
+}
+
+void range_cut_locked(struct range *g)
+{
+    if (!g->listed)
+        return;
+    unlist_locked(g);
     free_if_unused_locked(g);
 }
 
@@ -253,6 +258,13 @@ static void finish_locked(struct range *g, int result, const struct s3_error *er
     g->result = result;
     g->done = true;
     r->in_flight--;
+    if (g->started && result) {
+        /* The first read asks again. */
+        if (r->state == READER_ASKING)
+            r->state = READER_UNKNOWN;
+        if (g->listed)
+            unlist_locked(g);
+    }
     wake_locked(g);
     pthread_cond_broadcast(&r->cond);
     free_if_unused_locked(g);

@@ -40,7 +40,7 @@ int reader_new(struct data *d, const struct reader_options *opts, struct reader 
     prefetch_init(&r->prefetch, d->read_part_size, d->parallel);
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->cond, NULL);
-    r->refs = 1;
+    r->refs = opts->start ? 2 : 1;
     data_pin(d);
     data_count(d, 1, 0);
     pthread_mutex_lock(&d->readers_lock);
@@ -101,6 +101,7 @@ void reader_free(struct reader *r)
     unlist(r);
     data_count(r->d, -1, 0);
     pthread_mutex_lock(&r->lock);
+    r->closed = true;
     while (r->ranges)
         range_cut_locked(r->ranges);
     pthread_mutex_unlock(&r->lock);
@@ -116,7 +117,7 @@ void reader_set_version_locked(struct reader *r, const struct store_object *o)
     snprintf(r->etag, sizeof(r->etag), "%s", o->etag);
     if (strcmp(r->etag, r->hint_etag) != 0)
         r->hint_wrong = true;
-    if (r->version_changed && strcmp(r->etag, r->hint_etag) != 0) {
+    if (strcmp(r->etag, r->hint_etag) != 0) {
         /* Without the memory for the copy the caller keeps attributes that are merely old. */
         r->has_changed = store_object_copy(o, &r->changed) == 0;
     }
@@ -126,7 +127,7 @@ static void tell_change(struct reader *r)
 {
     struct store_object o;
     pthread_mutex_lock(&r->lock);
-    bool tell = r->has_changed;
+    bool tell = r->has_changed && r->version_changed;
     if (tell) {
         o = r->changed;
         r->changed = (struct store_object){0};
@@ -264,9 +265,14 @@ int reader_learn_version(struct reader *r, const struct prefetch_run *run, uint6
     bool ask = r->state == READER_UNKNOWN;
     if (ask)
         r->state = READER_ASKING;
+    bool tell = r->has_changed;
     pthread_mutex_unlock(&r->lock);
-    if (!ask)
+    if (!ask) {
+        /* The request that decided was nobody's. */
+        if (tell)
+            tell_change(r);
         return 0;
+    }
 
     int result = ask_version(r, run, offset, len, ret_first, reterr);
     if (result) {
@@ -279,6 +285,32 @@ int reader_learn_version(struct reader *r, const struct prefetch_run *run, uint6
     }
     tell_change(r);
     return 0;
+}
+
+/* ---- ahead of the first read ---- */
+
+void reader_start(struct reader *r)
+{
+    struct range *g = NULL;
+    pthread_mutex_lock(&r->lock);
+    if (r->state == READER_UNKNOWN && !r->closed && r->hint_etag[0] &&
+        r->hint_size <= READER_WHOLE_MAX)
+        g = range_new_locked(r, 0, r->hint_size, false);
+    if (g) {
+        g->whole = g->decides = g->started = true;
+        r->state = READER_ASKING;
+    }
+    pthread_mutex_unlock(&r->lock);
+    if (g)
+        range_submit(g);
+    reader_unref(r);
+}
+
+void reader_adopt(struct reader *r,
+                  void (*version_changed)(void *ctx, const struct store_object *o), void *ctx)
+{
+    r->version_changed = version_changed;
+    r->ctx = ctx;
 }
 
 _Static_assert(READER_WHOLE_MAX <= FIRST_REQUEST_MAX, "a whole object is a first request");

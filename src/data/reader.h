@@ -11,6 +11,7 @@
 #ifndef PAILFS_DATA_READER_H
 #define PAILFS_DATA_READER_H
 
+#include <stdbool.h>
 #include <sys/uio.h>
 
 #include "data/data.h"
@@ -26,6 +27,7 @@ struct reader_options {
      * none was given): the caller refreshes its attributes. o is borrowed. May be NULL. */
     void (*version_changed)(void *ctx, const struct store_object *o);
     void *ctx;
+    bool start; /* reader_start will be called, exactly once, perhaps after reader_free */
 };
 
 int reader_new(struct data *d, const struct reader_options *opts, struct reader **ret);
@@ -34,6 +36,13 @@ int reader_new(struct data *d, const struct reader_options *opts, struct reader 
 int reader_read(struct reader *r, uint64_t offset, void *buf, size_t len, size_t *ret_len,
                 struct s3_error *reterr);
 void reader_free(struct reader *r); /* NULL ok */
+
+/* For a small object with a hint: asks for all of it, without waiting and without a right to memory
+ * that is short. What fails is asked for again by the first read. */
+void reader_start(struct reader *r);
+/* Sets the callback of a reader that was made without one, before its first read. */
+void reader_adopt(struct reader *r,
+                  void (*version_changed)(void *ctx, const struct store_object *o), void *ctx);
 
 /* The bytes of one read where they lie. They stay there, and in the memory budget, until
  * reader_view_done, which must come soon; the reader may be freed before. */

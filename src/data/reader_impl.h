@@ -39,6 +39,7 @@ struct range {
     uint64_t offset;
     bool whole;   /* GET without a range */
     bool decides; /* the request without a condition that decides about the version */
+    bool started; /* by reader_start: nobody waits for its end */
     bool guess;   /* sent under the version that the hint tells, before an answer has told one */
     bool demand;  /* somebody waits for it from the start; else prefetched */
 
@@ -74,6 +75,7 @@ struct reader {
     pthread_cond_t cond; /* the version was told, or the request for it has ended */
     unsigned refs;       /* protected by lock, as all below */
     enum reader_state state;
+    bool closed;     /* reader_free was called */
     bool stale;      /* the store has another version by now */
     bool hint_wrong; /* the store has another version than the hint, or none */
     uint64_t size;   /* as the hint has it, until the version is known */

@@ -123,6 +123,12 @@ struct dir_entry *dir_find(struct dir *d, const char *component, enum node_kind 
     return find_len(d, component, strlen(component), kind);
 }
 
+int dir_number(struct dir *d, const char *component, enum node_kind kind, size_t *ret)
+{
+    const struct dir_entry *e = find_any(d, component, strlen(component), kind, ret);
+    return e && !(e->flags & DIR_ENTRY_GONE) ? 0 : -ENOENT;
+}
+
 static struct dir_entry *make_entry(const char *s, size_t len, enum node_kind kind, uint64_t size,
                                     int64_t mtime_ns, const char *etag)
 {

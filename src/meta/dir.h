@@ -96,6 +96,9 @@ int dir_add_part(struct dir *d, const char *prefix, const struct store_page *pag
 /* The entry, or NULL when it is removed or not known. */
 struct dir_entry *dir_find(struct dir *d, const char *component, enum node_kind kind);
 
+/* Its number, or -ENOENT. */
+int dir_number(struct dir *d, const char *component, enum node_kind kind, size_t *ret);
+
 enum dir_answer { DIR_FOUND, DIR_ABSENT, DIR_UNKNOWN };
 /* What a file name stands for; a directory goes before an object. DIR_UNKNOWN only while the
  * listing is not complete. */

@@ -58,6 +58,7 @@ void vfs_free(struct vfs *v)
     if (!v)
         return;
     vfs_pending_done(v);
+    vfs_siblings_free(v);
     pthread_mutex_lock(&v->lock);
     vfs_listing_drop_below_locked(v, v->inodes.root);
     vfs_pager_wait_locked(v);

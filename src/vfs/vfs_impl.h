@@ -59,6 +59,32 @@ void vfs_guard_end_locked(struct vfs_guard *g);
     vfs_guard_begin_locked(v, &(name), inode)
 #define VFS_GUARD(v, inode) VFS_GUARD_NAMED(guard, v, inode)
 
+/* vfs_sibling.c: small files that were fetched before their open, */
+#define VFS_SIBLINGS 64u
+struct vfs_sibling {
+    char *key; /* owned */
+    char etag[STORE_ETAG_SIZE];
+    uint64_t size;
+    uint64_t since_ns;     /* monotonic; when it was asked for */
+    struct reader *reader; /* NULL = a free place */
+};
+/* and the directories whose files are read in order. */
+#define VFS_SIBLING_ORDERS 8u
+struct vfs_walk_order {
+    uint64_t ino;
+    const struct dir *listing; /* only compared */
+    size_t last;               /* number of the newest file's entry */
+    size_t fetched;            /* entries before this one were asked for, or need not be */
+    unsigned files;            /* in order */
+    uint64_t tick;
+};
+struct vfs_siblings {
+    struct vfs_sibling at[VFS_SIBLINGS];
+    uint64_t bytes; /* of the files in it */
+    struct vfs_walk_order order[VFS_SIBLING_ORDERS];
+    uint64_t tick;
+};
+
 struct vfs {
     /* constant */
     struct vfs_options opts;
@@ -93,6 +119,8 @@ struct vfs {
     unsigned n_threads;
     unsigned n_idle;
     bool stopping;
+
+    struct vfs_siblings siblings; /* protected by lock */
 
     const atomic_bool *recover_stop; /* of vfs_recover while it runs, on its thread */
 };
@@ -436,6 +464,17 @@ int vfs_know_dir_locked(struct vfs *v, struct inode *dir, struct s3_error *err);
 
 /* The handle's reader goes. Lock given up. */
 void vfs_reader_drop_locked(struct vfs *v, struct vfs_file *file);
+
+/* ---- vfs_sibling.c ---- */
+
+/* A handle is read for the first time: fetches the files behind it in the listing, if that is the
+ * order in which they are read. Lock given up. */
+void vfs_sibling_read_locked(struct vfs *v, const struct inode *i);
+/* The reader of that version, if it was fetched; the caller's. *ret_old: one that is out of date,
+ * to be freed without the lock. */
+struct reader *vfs_sibling_take_locked(struct vfs *v, const char *key, const char *etag,
+                                       struct reader **ret_old);
+void vfs_siblings_free(struct vfs *v);
 
 /* ---- vfs_recover_names.c ---- see vfs_recover.c ---- */
 

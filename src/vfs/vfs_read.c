@@ -67,15 +67,28 @@ static int reader_get_locked(struct vfs *v, struct vfs_file *file, struct file_r
         .version_changed = version_changed,
         .ctx = fr,
     };
-    if ((r = reader_new(v->opts.data, &o, &fr->reader)) < 0) {
+    struct reader *outdated = NULL;
+    fr->reader = o.etag ? vfs_sibling_take_locked(v, key, o.etag, &outdated) : NULL;
+    if (fr->reader)
+        reader_adopt(fr->reader, version_changed, fr);
+    else
+        r = reader_new(v->opts.data, &o, &fr->reader);
+    struct file_reader *old = NULL;
+    if (r == 0) {
+        old = file->reader;
+        file->reader = *ret = fr;
+    } else {
         free(fr);
-        return r;
     }
-    struct file_reader *old = file->reader;
-    file->reader = fr;
-    *ret = fr;
     reader_put_locked(v, old);
-    return 0;
+    if (outdated) {
+        pthread_mutex_unlock(&v->lock);
+        reader_free(outdated);
+        pthread_mutex_lock(&v->lock);
+    }
+    if (r == 0)
+        vfs_sibling_read_locked(v, i);
+    return r;
 }
 
 void vfs_reader_drop_locked(struct vfs *v, struct vfs_file *file)
