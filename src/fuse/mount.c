@@ -138,7 +138,7 @@ int fuse_mount_new(const struct fuse_mount_options *opts, struct fuse_mount **re
         adapter_handles_init(&m->handles);
         m->mountpoint = strdup(opts->mountpoint);
         m->kernel_options = strdup(opts->kernel_options ? opts->kernel_options : "");
-        m->max_threads = opts->max_threads ? opts->max_threads : 16;
+        m->max_threads = opts->max_threads ? opts->max_threads : 64;
         m->debug = opts->debug;
         m->ready = opts->ready;
         m->ready_ctx = opts->ctx;

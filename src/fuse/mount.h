@@ -18,7 +18,7 @@ struct fuse_mount;
 struct fuse_mount_options {
     const char *mountpoint;     /* absolute; copied */
     const char *kernel_options; /* "fsname=b,subtype=pailfs,ro"; copied */
-    unsigned max_threads;       /* 0 = 16 */
+    unsigned max_threads;       /* 0 = 64 */
     bool debug;                 /* libfuse's own trace on standard error */
     /* Once, when the kernel has greeted the daemon: from then on the mount answers. May be NULL. */
     void (*ready)(void *ctx);
