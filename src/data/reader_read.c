@@ -40,6 +40,13 @@ static struct range *demand_locked(struct reader *r, const struct prefetch_run *
                                    uint64_t end)
 {
     uint64_t start = pos, length = end - pos, next = range_start_after_locked(r, pos);
+    if (r->state == READER_KNOWN && r->size <= READER_WHOLE_MAX) {
+        /* Only the whole can be held against its stored checksum. */
+        struct range *g = range_new_locked(r, 0, r->size, true);
+        if (g)
+            g->whole = true;
+        return g;
+    }
     if (run->window) {
         uint64_t request_end = MIN(prefetch_request_end(&r->prefetch, run, pos, r->size), next);
         struct range *g = range_new_locked(r, pos, request_end - pos, false);
@@ -152,6 +159,9 @@ static int failed_range_locked(struct reader *r, struct range *g, struct want *w
     bool mine = g == w->mine;
     bool guess = g->guess;
     bool brought = !g->whole && g->filled > 0;
+    /* All of it came, and it does not match its checksum: the layer below cannot begin anew. */
+    bool again =
+        g->whole && g->filled == g->length && g->err.kind == S3_ERROR_BAD_RESPONSE && !w->resumes;
     int result = g->result;
     if (mine && result && reterr)
         *reterr = g->err;
@@ -171,6 +181,10 @@ static int failed_range_locked(struct reader *r, struct range *g, struct want *w
         return 0;
     if (guess && r->hint_wrong)
         return -EAGAIN;
+    if (again) {
+        w->resumes = RESUMES_MAX;
+        return 0;
+    }
     return brought && w->resumes++ < RESUMES_MAX ? 0 : result;
 }
 

@@ -328,6 +328,36 @@ static void cut_transfers(void **state)
     }
 }
 
+/* All bytes came and do not match the stored checksum: none are served; once more, whole again, and
+ * then it is an error. */
+static void mismatch_is_tried_once_more(void **state)
+{
+    for (unsigned times = 1; times < 4; times++)
+        for (unsigned threads = 0; threads < 2; threads++) {
+            struct ranges g = {0};
+            struct store_count_options c = {.observe = note_range, .ctx = &g};
+            struct bed b;
+            bed_open(&b, threads, NULL, &c);
+            struct store_version v;
+            bed_put(&b, "s", SEED, 100000, &v);
+            struct store_fault_rule rule = {.op = STORE_GET,
+                                            .count = times,
+                                            .error = S3_ERROR_BAD_RESPONSE,
+                                            .cut = true,
+                                            .cut_after = 100000};
+            assert_int_equal(store_fault_add(b.fault, &rule), 0);
+            struct reader *r = open_reader(&b, "s", v.etag, 100000);
+            assert_int_equal(read_check(r, SEED, 5000, 1000, 1000), times < 2 ? 0 : -EIO);
+            assert_int_equal(g.n, 2);
+            assert_int_equal(read_check(r, SEED, 0, 1000, 1000), 0);
+            assert_int_equal(g.n, times < 2 ? 2 : times + 1);
+            for (unsigned i = 0; i < g.n; i++)
+                assert_int_equal(g.get[i].length, 0);
+            reader_free(r);
+            bed_close(&b);
+        }
+}
+
 /* A failure of what was only fetched ahead is nobody's error. */
 static void failed_prefetch_is_tried_again(void **state)
 {
@@ -598,8 +628,8 @@ static void two_threads_on_one_handle(void **state)
 }
 
 /* Two places of one handle, each read sequentially, in turns: both are recognised, so
- * requests are of 4 MiB soon. What the first one fetches ahead of its end is the second one's start:
- * at most its half of the window is fetched twice. */
+ * requests are of 4 MiB soon. What the first one fetches ahead of its end is the second one's
+ * start: at most its half of the window is fetched twice. */
 static void two_streams_on_one_handle(void **state)
 {
     struct bed b;
@@ -793,6 +823,7 @@ int main(void)
         cmocka_unit_test(replaced_object),
         cmocka_unit_test(replaced_under_a_sequential_read),
         cmocka_unit_test(cut_transfers),
+        cmocka_unit_test(mismatch_is_tried_once_more),
         cmocka_unit_test(failed_prefetch_is_tried_again),
         cmocka_unit_test(served_while_arriving),
         cmocka_unit_test(reads_before_the_first_answer),
