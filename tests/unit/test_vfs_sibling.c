@@ -34,7 +34,7 @@ static void make_files(struct fixture *f, unsigned n)
     (void)fixture_ls(f, "d", true);
 }
 
-static uint64_t gets(struct fixture *f)
+static uint64_t n_gets(struct fixture *f)
 {
     return store_count_requests(f->count, STORE_GET);
 }
@@ -59,7 +59,7 @@ static void files_in_order_are_there(void **state)
         char path[32];
         struct vfs_file *file;
         assert_int_equal(fixture_open(&f, path_of(i, path), O_RDONLY, &file), 0);
-        uint64_t asked = gets(&f);
+        uint64_t asked = n_gets(&f);
         char buf[64] = "";
         char content[32];
         size_t len;
@@ -67,11 +67,11 @@ static void files_in_order_are_there(void **state)
         assert_int_equal(vfs_read(f.vfs, file, 0, buf, sizeof(buf), &len, &f.err), 0);
         assert_string_equal(buf, content);
         before_open += asked >= i + 1;
-        assert_true(gets(&f) <= i + 1 + 48);
+        assert_true(n_gets(&f) <= i + 1 + 48);
         assert_int_equal(fixture_close(&f, file), 0);
     }
     assert_int_equal(before_open, FILES - 3);
-    assert_int_equal(gets(&f), FILES);
+    assert_int_equal(n_gets(&f), FILES);
     assert_int_equal(store_count_all(f.count), FILES);
     fixture_done(&f);
 }
@@ -86,7 +86,7 @@ static void other_orders_fetch_nothing(void **state)
         store_count_reset(f.count);
         for (unsigned i = 0, at = 3; i < 20; i++, at = (at + STEP[s]) % FILES) {
             read_file(&f, at);
-            assert_int_equal(gets(&f), i + 1);
+            assert_int_equal(n_gets(&f), i + 1);
         }
         fixture_done(&f);
     }
@@ -97,7 +97,7 @@ static void other_orders_fetch_nothing(void **state)
     store_count_reset(f.count);
     for (unsigned i = 0; i < 10; i++) {
         read_file(&f, i % 2);
-        assert_int_equal(gets(&f), i + 1);
+        assert_int_equal(n_gets(&f), i + 1);
     }
     /* Nor are opens without reads: a copy inside the store begins so. */
     struct vfs_file *file;
@@ -106,7 +106,7 @@ static void other_orders_fetch_nothing(void **state)
         assert_int_equal(fixture_open(&f, path_of(i, path), O_RDONLY, &file), 0);
         assert_int_equal(fixture_close(&f, file), 0);
     }
-    assert_int_equal(gets(&f), 10);
+    assert_int_equal(n_gets(&f), 10);
     fixture_done(&f);
 }
 
@@ -175,7 +175,7 @@ static void amount_is_bounded(void **state)
         read_file(&f, i);
     data_stats(f.data, &stats);
     assert_true(stats.memory_used <= 24 * MIB);
-    assert_in_range(gets(&f), 20, 6 + 48);
+    assert_in_range(n_gets(&f), 20, 6 + 48);
     fixture_done(&f);
 }
 
