@@ -14,6 +14,7 @@
 
 #define USER_PREFIX    "user."
 #define VIRTUAL_PREFIX "user.s3."
+#define ACL_PREFIX     "system.posix_acl_"
 #define CONTENT_TYPE   VIRTUAL_PREFIX "content-type"
 #define STORAGE_CLASS  VIRTUAL_PREFIX "storage-class"
 
@@ -156,6 +157,9 @@ int vfs_getxattr(struct vfs *v, uint64_t ino, const char *name, void *buf, size_
                  struct s3_error *err)
 {
     struct inode *i;
+    /* That there is none on this file would say that there may be one: tar would then set it. */
+    if (has_prefix(name, ACL_PREFIX))
+        return -EOPNOTSUPP;
     if (!has_prefix(name, USER_PREFIX))
         return -ENODATA;
     SCOPE_LOCK(&v->lock);
