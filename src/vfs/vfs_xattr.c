@@ -157,7 +157,7 @@ int vfs_getxattr(struct vfs *v, uint64_t ino, const char *name, void *buf, size_
                  struct s3_error *err)
 {
     struct inode *i;
-    /* That there is none on this file would say that there may be one: tar would then set it. */
+    /* As any filesystem without them says; ENODATA would mean that this file may have one. */
     if (has_prefix(name, ACL_PREFIX))
         return -EOPNOTSUPP;
     if (!has_prefix(name, USER_PREFIX))
