@@ -428,6 +428,43 @@ static int append_file(struct stage *s, uint64_t offset, uint64_t len, struct bu
     return r;
 }
 
+/* Own bytes between two ranges of the base: rather fetched along than asked around, which costs a
+ * round trip. */
+#define FETCH_ALONG (512 * KIB)
+
+/* The end of the range that one request fetches, from a byte of the base on: of the last piece that
+ * only the base has, as long as there is little between them. */
+static uint64_t fetch_end(const struct stage *s, uint64_t pos, uint64_t end)
+{
+    uint64_t next, last = pos;
+    for (; pos < end; pos = next) {
+        enum source source = source_at(s, pos, end, &next);
+        if (source == FROM_BASE)
+            last = next;
+        else if (source == FROM_NOTHING || next - last > FETCH_ALONG)
+            break;
+    }
+    return last;
+}
+
+/* [offset, end) of the base with the changes over it. */
+static int append_mixed(struct stage *s, uint64_t offset, uint64_t end, struct buffer *b,
+                        char *block, struct s3_error *reterr)
+{
+    uint64_t next, start = b->len;
+    int r = append_base(s, offset, end - offset, b, reterr);
+    for (uint64_t pos = offset; !r && pos < end; pos = next) {
+        size_t done;
+        if (source_at(s, pos, MIN(pos + DATA_BLOCK_SIZE, end), &next) != FROM_FILE)
+            continue;
+        r = read_file(s, pos, block, (size_t)(next - pos), reterr);
+        if (!r &&
+            buffer_write(b, start + (pos - offset), block, (size_t)(next - pos), DATA_FORCE, &done))
+            r = no_memory(reterr);
+    }
+    return r;
+}
+
 int stage_read_buffer(struct stage *s, uint64_t offset, uint64_t len, struct buffer *b,
                       struct s3_error *reterr)
 {
@@ -439,7 +476,7 @@ int stage_read_buffer(struct stage *s, uint64_t offset, uint64_t len, struct buf
         if (source == FROM_FILE)
             r = append_file(s, offset, next - offset, b, block, reterr);
         else if (source == FROM_BASE)
-            r = append_base(s, offset, next - offset, b, reterr);
+            r = append_mixed(s, offset, next = fetch_end(s, offset, end), b, block, reterr);
         else if (buffer_append_zeros(b, next - offset, DATA_FORCE, &zeros))
             r = no_memory(reterr);
     }

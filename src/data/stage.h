@@ -43,7 +43,7 @@ int stage_read(struct stage *s, uint64_t offset, void *buf, size_t len, struct s
 /* Whether [offset, *ret_end) is zeros that take no space. */
 bool stage_is_hole(const struct stage *s, uint64_t offset, uint64_t *ret_end);
 /* Appends [offset, offset + len) to b, zeros as holes. What is to be had from the base is asked for
- * exactly. */
+ * in few requests: small changes in between are fetched along. */
 int stage_read_buffer(struct stage *s, uint64_t offset, uint64_t len, struct buffer *b,
                       struct s3_error *reterr);
 /* Memory that stage_read_buffer needs at most. */

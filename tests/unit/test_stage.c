@@ -113,6 +113,41 @@ static void small_change_of_a_large_object(void **state)
     }
 }
 
+/* Many changes close to each other: what lies between them is not asked for piece by piece. */
+static void many_small_changes(void **state)
+{
+    enum { SIZE = 40 << 20, FIRST = 12 << 20, STEP = 8192, N = 300 };
+    struct bed b;
+    struct store_version v;
+    bed_open(&b, 1, NULL, NULL);
+    bed_put(&b, "f", SEED, SIZE, &v);
+    struct writer *w = open_writer(&b, "f", &v, SIZE);
+    for (int i = 0; i < N; i++) {
+        char page[4096];
+        content_fill(SEED + 1, FIRST + (uint64_t)i * STEP, page, sizeof(page));
+        assert_int_equal(writer_write(w, FIRST + (uint64_t)i * STEP, page, sizeof(page), NULL), 0);
+    }
+    assert_int_equal(writer_commit(w, NULL, NULL), 0);
+    assert_true(store_count_requests(b.store, STORE_GET) <= 3);
+    for (int i = 0; i < N; i++) {
+        assert_true(reads_as(w, SEED + 1, FIRST + (uint64_t)i * STEP, 4096));
+        assert_true(reads_as(w, SEED, FIRST + (uint64_t)i * STEP + 4096, 4096));
+    }
+    writer_free(w);
+    /* And so it is in the store. */
+    char *got = malloc(SIZE), *want = malloc(SIZE);
+    uint64_t size = 0;
+    assert_true(got && want);
+    content_fill(SEED, 0, want, SIZE);
+    for (int i = 0; i < N; i++)
+        content_fill(SEED + 1, FIRST + (uint64_t)i * STEP, want + FIRST + (size_t)i * STEP, 4096);
+    assert_int_equal(bed_get(&b, "f", 0, got, SIZE, &size), SIZE);
+    assert_memory_equal(got, want, SIZE);
+    free(got);
+    free(want);
+    bed_close(&b);
+}
+
 static void holes_and_cuts(void **state)
 {
     struct bed b;
@@ -515,6 +550,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_change_of_a_large_object),
+        cmocka_unit_test(many_small_changes),
         cmocka_unit_test(holes_and_cuts),
         cmocka_unit_test(failures_are_tried_again),
         cmocka_unit_test(without_copies),
