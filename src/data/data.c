@@ -16,6 +16,7 @@
 #define PART_SIZE_DEFAULT    (8 * MIB)
 #define READ_PART_SIZE_MIN   (256 * KIB)
 #define PARALLEL_DEFAULT     8u
+#define IDLE_NS_DEFAULT      (5 * NS_PER_S)
 /* A part waits for its answer in memory, so one may take this share of the limit. */
 #define PART_MEMORY_SHARE 4u
 /* Freed blocks kept for the next request: page faults would cost a tenth of the throughput. */
@@ -69,6 +70,7 @@ static void charge_locked(struct data *d, struct data_share *s, uint64_t bytes)
     s->used += bytes;
     d->used += bytes;
     d->peak = MAX(d->peak, d->used);
+    d->high = MAX(d->high, d->used);
 }
 
 static void grant_locked(struct data *d)
@@ -97,6 +99,7 @@ static void release_locked(struct data *d, struct data_share *s, uint64_t bytes)
     if (!s->used && bytes)
         d->holders--;
     grant_locked(d);
+    data_idle_note_locked(d);
 }
 
 void data_share_init(struct data_share *s, struct data *d, uint64_t guaranteed)
@@ -252,6 +255,21 @@ void data_block_put(struct data *d, void *block)
         free(block);
 }
 
+struct data_block *data_blocks_take_locked(struct data *d)
+{
+    d->n_free_blocks = 0;
+    return TAKE_PTR(d->free_blocks);
+}
+
+void data_blocks_free(struct data_block *list)
+{
+    while (list) {
+        struct data_block *next = list->next;
+        free(list);
+        list = next;
+    }
+}
+
 /* ---- life and figures ---- */
 
 void data_pin(struct data *d)
@@ -288,6 +306,7 @@ void data_stats(struct data *d, struct data_stats *ret)
         .memory_used = d->used,
         .memory_limit = d->memory_limit,
         .memory_peak = d->peak,
+        .memory_kept = d->n_free_blocks * DATA_BLOCK_SIZE,
         .readers = d->readers,
         .writers = d->writers,
         .dirty_bytes = d->dirty_bytes,
@@ -317,6 +336,7 @@ int data_new(const struct data_options *opts, struct data **ret)
     d->read_part_size =
         MAX(MIN(d->read_part_size, d->memory_limit / PART_MEMORY_SHARE), READ_PART_SIZE_MIN);
     d->parallel = opts->parallel ? opts->parallel : PARALLEL_DEFAULT;
+    d->idle_ns = opts->idle_ns ? opts->idle_ns : IDLE_NS_DEFAULT;
     d->waiters_tail = &d->waiters;
     uint64_t dirty_limit = opts->dirty_limit;
     if (!opts->dirty_dir)
@@ -331,6 +351,7 @@ int data_new(const struct data_options *opts, struct data **ret)
     pthread_mutex_init(&d->retain_lock, NULL);
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->unpinned, NULL);
+    data_idle_init(d);
     *ret = d;
     return 0;
 }
@@ -344,11 +365,8 @@ void data_free(struct data *d)
         pthread_cond_wait(&d->unpinned, &d->lock);
     pthread_mutex_unlock(&d->lock);
 
-    while (d->free_blocks) {
-        struct data_block *next = d->free_blocks->next;
-        free(d->free_blocks);
-        d->free_blocks = next;
-    }
+    data_idle_done(d);
+    data_blocks_free(d->free_blocks);
     pthread_cond_destroy(&d->unpinned);
     pthread_mutex_destroy(&d->lock);
     pthread_mutex_destroy(&d->readers_lock);

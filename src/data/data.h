@@ -24,6 +24,7 @@ struct data_options {
     uint64_t write_part_size;
     uint64_t read_part_size; /* prefetch request; 0 = 8 MiB */
     unsigned parallel;       /* requests under way of one reader or writer; 0 = 8 */
+    uint64_t idle_ns;        /* memory not used for so long goes back to the system; 0 = 5 s */
     /* Folder on the local disk for changes that cannot be streamed, see dirty.h; copied. NULL: they
      * are held in memory, up to a quarter of memory_limit. */
     const char *dirty_dir;
@@ -37,6 +38,7 @@ struct data_stats {
     uint64_t memory_used;
     uint64_t memory_limit;
     uint64_t memory_peak;
+    uint64_t memory_kept; /* freed, and kept for the next use */
     unsigned readers;
     unsigned writers;
     uint64_t dirty_bytes; /* accepted, not yet in the store */

@@ -33,6 +33,7 @@ struct data {
     uint64_t write_part_max; /* growth stops here: parts wait for their answer in memory */
     uint64_t read_part_size;
     unsigned parallel;
+    uint64_t idle_ns;
     char *zero_block; /* DATA_BLOCK_SIZE zeros; stands for holes in bodies, never written */
 
     pthread_mutex_t readers_lock;
@@ -56,6 +57,12 @@ struct data {
     unsigned n_waiters;
     struct data_block *free_blocks;
     size_t n_free_blocks;
+    uint64_t high; /* most in use since memory was given back */
+    struct data_idle {
+        pthread_cond_t wake; /* on the monotonic clock */
+        pthread_t thread;
+        bool running, due, stop;
+    } idle;
     unsigned pins; /* objects that a request under way may still reach */
     unsigned readers, writers, uploads;
     uint64_t dirty_bytes;
@@ -97,6 +104,14 @@ void data_share_drop_credit(struct data_share *s);
 /* DATA_BLOCK_SIZE bytes aligned to a page, content undefined; reserve first. NULL = no memory. */
 void *data_block_get(struct data *d);
 void data_block_put(struct data *d, void *block);
+
+/* idle.c. Less is in use by far than has been. */
+void data_idle_note_locked(struct data *d);
+void data_idle_init(struct data *d);
+void data_idle_done(struct data *d);
+/* The list of kept blocks becomes the caller's. */
+struct data_block *data_blocks_take_locked(struct data *d);
+void data_blocks_free(struct data_block *list);
 
 /* data_free waits for the last unpin. */
 void data_pin(struct data *d);

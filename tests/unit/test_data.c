@@ -341,6 +341,32 @@ static void many_writers_one_thread(void **state)
     }
 }
 
+/* What a large transfer has needed goes back after a while; until then it is kept for the next. */
+static void unused_memory_goes_back(void **state)
+{
+    struct bed b;
+    struct data_share share;
+    struct buffer buffer;
+    struct data_stats stats;
+    struct data_options often = {.idle_ns = NS_PER_MS}, never = {.idle_ns = 3600 * NS_PER_S};
+    for (int i = 0; i < 4; i++) {
+        bed_open(&b, 1, i % 2 ? &often : &never, NULL);
+        data_share_init(&share, b.data, 0);
+        buffer_init(&buffer, &share);
+        uint64_t size = i < 2 ? 48 * MIB : 16 * MIB;
+        assert_int_equal(buffer_allocate(&buffer, size, DATA_TRY), 0);
+        buffer_done(&buffer);
+        bool goes = i == 1;
+        data_stats(b.data, &stats);
+        for (int k = 0; goes && stats.memory_kept && k < 20000; k++) {
+            nanosleep(&(struct timespec){.tv_nsec = NS_PER_MS}, NULL);
+            data_stats(b.data, &stats);
+        }
+        assert_int_equal(stats.memory_kept, goes ? 0 : size);
+        bed_close(&b);
+    }
+}
+
 /* Many small files open at once cost what they hold. */
 static void small_files_are_small(void **state)
 {
@@ -564,6 +590,7 @@ int main(void)
         cmocka_unit_test(first_come_first_served),
         cmocka_unit_test(many_writers_little_memory),
         cmocka_unit_test(many_writers_one_thread),
+        cmocka_unit_test(unused_memory_goes_back),
         cmocka_unit_test(small_files_are_small),
         cmocka_unit_test(buffer_against_reference),
         cmocka_unit_test(runs_are_recognised),
