@@ -61,6 +61,78 @@ static void count(struct http_call *c)
     atomic_fetch_add_explicit(&s->total_ns, resp->total_ns, memory_order_relaxed);
 }
 
+/* How many calls at a time. "503 Slow Down" halves it, answers raise it again slowly: retries
+ * alone, even with growing delays, would keep up the pressure of all who have not been refused yet.
+ */
+#define CALLS_MIN 2u
+
+static unsigned assigned_locked(const struct http_curl *t)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < t->n_loops; i++)
+        n += t->loops[i].assigned;
+    return n;
+}
+
+static void adapt_locked(struct http_curl *t, const struct http_call *c)
+{
+    int status = c->answer.resp.status;
+
+    if (c->req.direct || status == 0)
+        return;
+    if (status != 503 && status != 429) {
+        if (t->calls_max < t->max_connections && ++t->answers >= MAX(t->calls_max / 4, 1u)) {
+            t->calls_max++;
+            t->answers = 0;
+        }
+        return;
+    }
+    t->answers = 0;
+    /* Those that were on their way already say nothing about the new limit. */
+    if (c->started_ns < t->lowered_ns)
+        return;
+    t->calls_max = MAX(MIN(t->calls_max, assigned_locked(t)) / 2, CALLS_MIN);
+    t->calls_max = MIN(t->calls_max, t->max_connections);
+    t->lowered_ns = http_curl_now();
+    log_debug("the server asks for fewer requests: %u at a time from now on", t->calls_max);
+}
+
+/* The loop with a free slot and the fewest calls; NULL when all slots are taken. Ties go to the
+ * first, so that requests made one after another find the same warm connection. */
+static struct http_loop *pick_loop_locked(struct http_curl *t)
+{
+    struct http_loop *best = NULL;
+
+    if (assigned_locked(t) >= t->calls_max)
+        return NULL;
+    for (unsigned i = 0; i < t->n_loops; i++) {
+        struct http_loop *l = &t->loops[i];
+        if (l->assigned < l->slots && (!best || l->assigned < best->assigned))
+            best = l;
+    }
+    return best;
+}
+
+/* From the FIFO, first to the loop that has just got a free slot. */
+static void dispatch_locked(struct http_curl *t, struct http_loop *freed)
+{
+    struct http_call *next;
+
+    while ((next = TAILQ_FIRST(&t->queue)) && !t->stopping) {
+        bool here = freed->assigned < freed->slots && assigned_locked(t) < t->calls_max;
+        struct http_loop *l = here ? freed : pick_loop_locked(t);
+        if (!l)
+            return;
+        TAILQ_REMOVE(&t->queue, next, link);
+        t->queued--;
+        http_deadline_clear(&t->queue_deadlines, &next->deadline);
+        l->assigned++;
+        next->where = CALL_MAILED;
+        http_curl_mail_locked(l, next);
+    }
+}
+
 void http_curl_finish(struct http_call *c)
 {
     struct http_curl *t = c->t;
@@ -76,33 +148,12 @@ void http_curl_finish(struct http_call *c)
         TAILQ_REMOVE(&l->mail, c, link);
     c->in_mail = false;
     l->assigned--;
-    struct http_call *next = TAILQ_FIRST(&t->queue);
-    if (next && !t->stopping && l->assigned < l->slots) {
-        TAILQ_REMOVE(&t->queue, next, link);
-        t->queued--;
-        http_deadline_clear(&t->queue_deadlines, &next->deadline);
-        l->assigned++;
-        next->where = CALL_MAILED;
-        http_curl_mail_locked(l, next);
-    }
+    adapt_locked(t, c);
+    dispatch_locked(t, l);
     pthread_mutex_unlock(&t->lock);
 
     c->done(c->ctx, &c->answer.resp);
     http_curl_call_free(c);
-}
-
-/* The loop with a free slot and the fewest calls; NULL when all slots are taken. Ties go to the
- * first, so that requests made one after another find the same warm connection. */
-static struct http_loop *pick_loop_locked(struct http_curl *t)
-{
-    struct http_loop *best = NULL;
-
-    for (unsigned i = 0; i < t->n_loops; i++) {
-        struct http_loop *l = &t->loops[i];
-        if (l->assigned < l->slots && (!best || l->assigned < best->assigned))
-            best = l;
-    }
-    return best;
 }
 
 static void enqueue_locked(struct http_curl *t, struct http_call *c)
@@ -309,6 +360,7 @@ static int fill(struct http_curl *t, const struct http_curl_options *opts)
     uint32_t idle_ms = opts->max_idle_ms ? opts->max_idle_ms : DEFAULT_IDLE_MS;
 
     t->max_connections = opts->max_connections ? opts->max_connections : DEFAULT_CONNECTIONS;
+    t->calls_max = t->max_connections;
     threads = MIN(threads, t->max_connections);
     t->max_idle_s = (idle_ms + 999) / 1000;
     t->insecure = opts->insecure;
@@ -390,6 +442,7 @@ void http_curl_totals(struct http_transport *transport, struct http_curl_totals 
         .connections_opened = atomic_load_explicit(&t->connections_opened, memory_order_relaxed)};
     SCOPE_LOCK(&t->lock);
     ret->queued = t->queued;
+    ret->limit = t->calls_max;
     for (unsigned i = 0; i < t->n_loops; i++)
         ret->in_flight += t->loops[i].assigned;
 }

@@ -41,6 +41,7 @@ struct http_curl_totals {
     uint64_t connections_opened;
     unsigned in_flight;
     unsigned queued;
+    unsigned limit; /* of in_flight at present: lower than max_connections after a 503 or 429 */
 };
 void http_curl_totals(struct http_transport *t, struct http_curl_totals *ret);
 

@@ -155,6 +155,9 @@ struct http_curl {
     struct call_list queue; /* the FIFO */
     unsigned queued;
     struct http_deadlines_heap queue_deadlines; /* total_ms of the calls in it; loop 0 looks */
+    unsigned calls_max;                         /* at a time, at most max_connections */
+    unsigned answers;                           /* since it was changed */
+    uint64_t lowered_ns;                        /* when it was */
     bool stopping;
     unsigned next_timer_loop;
 

@@ -37,6 +37,10 @@ static bool serve(struct wire_conn *c, const struct wire_request *r)
         wire_wait_closed(c);
         return false;
     }
+    if (strcmp(r->target, "/slow-down") == 0) {
+        wire_send(c, "HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n");
+        return true;
+    }
     if (strcmp(r->target, "/stall") == 0) {
         wire_send(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello");
         gate_raise(&arrived);
@@ -278,6 +282,64 @@ static void test_never_more_than_max_connections(void **state)
     assert_int_equal(connections_opened(), 8);
     free(url);
     free(w);
+}
+
+static unsigned limit_now(void)
+{
+    struct http_curl_totals totals;
+
+    http_curl_totals(fx.t, &totals);
+    return totals.limit;
+}
+
+/* "Slow down" halves what goes on at a time, once for all that were on their way; answers raise it
+ * again, up to what it was. */
+static void test_slow_down(void **state)
+{
+    struct waiter w[8] = {0};
+    struct http_curl_totals totals;
+    char *held = strdup(url_of("/held"));
+
+    assert_non_null(held);
+    assert_int_equal(limit_now(), 8);
+    for (int i = 0; i < 7; i++) {
+        w[i].req = (struct http_request){.method = HTTP_GET, .url = held};
+        waiter_submit(&w[i]);
+    }
+    gate_wait(&arrived, 7);
+    expect("/slow-down", 503, S3_ERROR_NONE, NULL);
+    assert_int_equal(limit_now(), 3);
+    gate_raise(&go_on);
+    for (int i = 0; i < 7; i++) {
+        waiter_wait(&w[i]);
+        assert_int_equal(w[i].resp.status, 200);
+        http_response_done(&w[i].resp);
+    }
+    assert_in_range(limit_now(), 3, 8);
+    for (int i = 0; i < 20; i++)
+        expect("/slow-down", 503, S3_ERROR_NONE, NULL);
+    assert_int_equal(limit_now(), 2);
+    /* No more than that at a time; the others wait. */
+    gate_reset(&go_on);
+    gate_reset(&arrived);
+    for (int i = 0; i < 8; i++) {
+        w[i].req = (struct http_request){.method = HTTP_GET, .url = held};
+        waiter_submit(&w[i]);
+    }
+    gate_wait(&arrived, 2);
+    http_curl_totals(fx.t, &totals);
+    assert_int_equal(totals.in_flight, 2);
+    assert_int_equal(totals.queued, 6);
+    gate_raise(&go_on);
+    for (int i = 0; i < 8; i++) {
+        waiter_wait(&w[i]);
+        assert_int_equal(w[i].resp.status, 200);
+        http_response_done(&w[i].resp);
+    }
+    for (int i = 0; i < 20; i++)
+        expect("/", 200, S3_ERROR_NONE, "ok");
+    assert_int_equal(limit_now(), 8);
+    free(held);
 }
 
 static void test_queue_is_first_in_first_out(void **state)
@@ -664,6 +726,7 @@ int main(void)
         TEST(test_cancel_right_after_submit),
         TEST(test_cancel_upload),
         TEST_8(test_never_more_than_max_connections),
+        TEST_8(test_slow_down),
         TEST(test_queue_is_first_in_first_out),
         TEST(test_total_deadline_in_the_queue),
         TEST(test_done_submits_the_next),
