@@ -147,6 +147,8 @@ static int fill_entries_locked(struct vfs *v, struct vfs_dir *dir, uint64_t offs
         }
         if (number >= d->n)
             return 0;
+        if (!posix_asked)
+            vfs_walk_markers_locked(v, dir->inode);
         if (!posix_asked && (r = vfs_posix_known_locked(v, dir->inode, &posix, err)) < 0)
             return r;
         posix_asked = true;

@@ -40,6 +40,9 @@ TAILQ_HEAD(pending_files, open_file);
 /* Own changes that are remembered while a listing of several directories is under way. */
 #define VFS_WALK_CHANGES 64u
 
+/* Keys of a page. */
+#define VFS_WALK_MARKED 1000u
+
 /* Copies of objects onto themselves under way, at most. */
 #define VFS_ATTR_THREADS 8u
 
@@ -108,7 +111,10 @@ struct vfs {
         uint64_t last_ns;                    /* when; 0 = never */
         bool off;                            /* the store does not list as S3 does */
         uint64_t n_changes;                  /* of names, made by this mount */
-        uint64_t changed[VFS_WALK_CHANGES];  /* key_hash of their directories; a ring */
+        uint64_t marked[VFS_WALK_MARKED];    /* inode numbers of the last page's directories that
+                                                have markers, in its order */
+        size_t n_marked;
+        uint64_t changed[VFS_WALK_CHANGES]; /* key_hash of their directories; a ring */
     } walk;
 
     /* vfs_pending.c; protected by lock */
@@ -298,6 +304,9 @@ size_t vfs_walk_note_locked(struct vfs *v, const struct inode *dir);
  * -EAGAIN: ask for the directory alone. */
 int vfs_walk_fetch_locked(struct vfs *v, struct inode *dir, struct dir *d, const char *prefix,
                           size_t walk, struct s3_error *err);
+/* Somebody wants to know whether the directory is marked (vfs_posix_known_locked): asks for it and,
+ * at the same time, for the markers of those that come after it. */
+void vfs_walk_markers_locked(struct vfs *v, struct inode *dir);
 /* The directory's names were changed by this mount: what is under way may not tell of it. */
 void vfs_walk_changed_locked(struct vfs *v, const struct inode *dir);
 /* Of every directory. */
@@ -308,6 +317,8 @@ void vfs_walk_all_changed_locked(struct vfs *v);
 /* Whether attributes of the directory's children are in their metadata. May ask the store for the
  * marker, with the lock given up. */
 int vfs_posix_known_locked(struct vfs *v, struct inode *dir, bool *ret, struct s3_error *err);
+/* Whether that would not ask. */
+bool vfs_mark_known_locked(struct vfs *v, const struct inode *dir);
 /* The same question, asked while the caller asks something else: begin and end with the lock held,
  * the caller's request between them without it. */
 struct marker_call;

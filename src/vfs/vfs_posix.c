@@ -182,7 +182,7 @@ static void marker_free(struct marker_call *c)
     free(c);
 }
 
-static bool is_posix_fresh_locked(struct vfs *v, const struct inode *dir)
+bool vfs_mark_known_locked(struct vfs *v, const struct inode *dir)
 {
     /* A mark is never taken away; its absence is believed for a while. */
     return dir->posix == KNOWN_YES || (dir->posix == KNOWN_NO && vfs_now(v) < dir->posix_until_ns);
@@ -194,7 +194,7 @@ uint32_t vfs_posix_type_locked(struct vfs *v, const struct inode *dir, const str
         return S_IFDIR;
     bool listed =
         v->opts.posix == VFS_POSIX_OFF || (v->opts.posix == VFS_POSIX_AUTO &&
-                                           dir->posix == KNOWN_NO && is_posix_fresh_locked(v, dir));
+                                           dir->posix == KNOWN_NO && vfs_mark_known_locked(v, dir));
     if (listed)
         return S_IFREG;
     const struct inode *i = inode_child(&v->inodes, dir, dir_entry_component(e), dir_entry_kind(e));
@@ -227,7 +227,7 @@ static struct marker_call *marker_begin_locked(struct vfs *v, struct inode *dir)
 /* NULL when there is nothing to ask, or no memory for it: then it is asked later. */
 struct marker_call *vfs_marker_begin_locked(struct vfs *v, struct inode *dir)
 {
-    bool wanted = v->opts.posix == VFS_POSIX_AUTO && !is_posix_fresh_locked(v, dir);
+    bool wanted = v->opts.posix == VFS_POSIX_AUTO && !vfs_mark_known_locked(v, dir);
     return wanted ? marker_begin_locked(v, dir) : NULL;
 }
 
@@ -254,7 +254,7 @@ void vfs_marker_end_locked(struct vfs *v, struct inode *dir, struct marker_call 
 
 static int know_mark_locked(struct vfs *v, struct inode *dir, struct s3_error *err)
 {
-    if (is_posix_fresh_locked(v, dir))
+    if (vfs_mark_known_locked(v, dir))
         return 0;
     struct marker_call *c = marker_begin_locked(v, dir);
     return c ? marker_end_locked(v, dir, c, err) : -ENOMEM;

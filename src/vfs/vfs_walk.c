@@ -39,6 +39,34 @@ size_t vfs_walk_note_locked(struct vfs *v, const struct inode *dir)
     return same;
 }
 
+/* ---- markers ---- */
+
+/* A directory that has a marker has to be asked whether its children have attributes. */
+#define MARKERS_AHEAD 64u
+
+void vfs_walk_markers_locked(struct vfs *v, struct inode *dir)
+{
+    struct inode *inodes[MARKERS_AHEAD];
+    struct marker_call *calls[MARKERS_AHEAD];
+    size_t at = 0, n = 0;
+    if (v->opts.posix != VFS_POSIX_AUTO || vfs_mark_known_locked(v, dir))
+        return;
+    while (at < v->walk.n_marked && v->walk.marked[at] != dir->ino)
+        at++;
+    for (; at < v->walk.n_marked && n < MARKERS_AHEAD; at++) {
+        struct inode *i = inode_find(&v->inodes, v->walk.marked[at]);
+        if (i && i->kind == NODE_DIR && i->marker == KNOWN_YES && !i->unlinked)
+            inodes[n++] = inode_ref(i);
+    }
+    /* All are under way before the first one is waited for. */
+    for (size_t k = 0; k < n; k++)
+        calls[k] = vfs_marker_begin_locked(v, inodes[k]);
+    for (size_t k = 0; k < n; k++) {
+        vfs_marker_end_locked(v, inodes[k], calls[k]);
+        inode_unref(&v->inodes, inodes[k]);
+    }
+}
+
 /* ---- own changes while a page is under way ---- */
 
 void vfs_walk_changed_locked(struct vfs *v, const struct inode *dir)
@@ -133,6 +161,8 @@ static int take_dir(void *ctx, const char *key, const struct store_page *part, c
     if (strcmp(key, t->prefix) == 0) {
         int added = add_locked(v, t->dir, t->d, key, part, last, NULL);
         t->taken = added == 0;
+        if (t->taken && t->d->marker && v->walk.n_marked < VFS_WALK_MARKED)
+            v->walk.marked[v->walk.n_marked++] = t->dir->ino;
         return added;
     }
     /* A small directory across the page's end is whole in the one that begins with it. */
@@ -149,6 +179,8 @@ static int take_dir(void *ctx, const char *key, const struct store_page *part, c
             r = add_locked(v, i, d, key, part, last, NULL);
         if (r < 0)
             vfs_listing_drop_locked(v, i);
+        else if (d->marker && v->walk.n_marked < VFS_WALK_MARKED)
+            v->walk.marked[v->walk.n_marked++] = i->ino;
     }
     inode_unref(&v->inodes, i);
     return r;
@@ -166,6 +198,7 @@ static int take_page_locked(struct take *t, const char *base, const char *after,
 {
     static const struct store_page empty;
     t->n_keys = page->n_entries;
+    t->v->walk.n_marked = 0;
     int r = subtree_split(base, after, page, take_dir, t, err);
     if (r == -EPROTO)
         t->v->walk.off = true;

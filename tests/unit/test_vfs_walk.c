@@ -169,6 +169,33 @@ static void test_large_directories(void **state ATTR_UNUSED)
     fixture_done(&f);
 }
 
+/* Directories with markers are asked whether they are marked, many at a time. */
+static void test_markers(void **state ATTR_UNUSED)
+{
+    struct fixture f;
+    struct store_count_figures heads;
+    struct lines *l = calloc(1, sizeof(*l));
+    assert_int_equal(setenv("FIXTURE_THREADS", "1", 1), 0);
+    fixture_init(&f, NULL);
+    make_tree(&f, 150, 1);
+    for (unsigned d = 0; d < 150; d++) {
+        char key[64];
+        snprintf(key, sizeof(key), "t/d%03u/", d);
+        fixture_object(&f, key, "");
+    }
+    find_all(&f, l);
+    assert_int_equal(l->n, 1 + 2 * 150);
+    store_count_get(f.count, STORE_HEAD, &heads);
+    /* Each once, and the root's, which has none. */
+    assert_in_range(heads.requests, 150, 152);
+    assert_in_range(heads.running_max, 16, 64);
+    assert_in_range(lists(&f), 3, 4);
+    lines_done(l);
+    free(l);
+    fixture_done(&f);
+    assert_int_equal(unsetenv("FIXTURE_THREADS"), 0);
+}
+
 /* Down, up, the same directory again: nothing that is not asked for is fetched. */
 static void test_no_walk(void **state ATTR_UNUSED)
 {
@@ -509,6 +536,7 @@ int main(void)
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_rename),
         cmocka_unit_test(test_random_directories),
+        cmocka_unit_test(test_markers),
         cmocka_unit_test(test_failed_pages),
         cmocka_unit_test(test_abandoned_pages),
     };
