@@ -266,6 +266,43 @@ static void judge_source(struct wb_send *s, const struct store_object *o)
         retry_without(s);
 }
 
+/* What is there has the content of the change: by its ETag; or, where the server makes other ones,
+ * by metadata, which has the times of the change in it. */
+static bool is_the_same(const struct wb_op *op, const struct store_object *o, bool newer)
+{
+    struct arena arena = ARENA_INIT(JOURNAL_RECORD_MAX * 2);
+    struct store_attrs attrs;
+    if (op->kind == WB_DELETE || o->size != op->size ||
+        wb_attrs_decode(op->attrs, op->attrs_len, &arena, &attrs))
+        return false;
+    bool same = same_metadata(&attrs, &o->attrs) &&
+                (strcmp(o->etag, op->etag) == 0 || (newer && attrs.n_metadata));
+    arena_done(&arena);
+    return same;
+}
+
+/* It may have been sent before. What another host has stored after it was acknowledged came later
+ * in any case, and stays. */
+static void judge_first(struct wb_send *s, const struct store_object *o)
+{
+    struct wb_op *op = s->op;
+    struct writeback *wb = s->wb;
+    bool newer = o && o->mtime_ns / NS_PER_S > op->mtime_ns / NS_PER_S;
+    if (o && is_the_same(op, o, newer)) {
+        stored(s, o->etag);
+    } else if (!o && op->kind == WB_DELETE) {
+        stored(s, "");
+    } else if (newer && (!op->if_match || strcmp(o->etag, op->if_match) != 0)) {
+        lose(s, LOST_REPLACED, "somebody else has stored it since");
+    } else {
+        pthread_mutex_lock(&wb->lock);
+        op->looked = true;
+        wb_ready_locked(wb, op);
+        wb_send_free_locked(s);
+        wb_unlock(wb);
+    }
+}
+
 static void looked(struct wb_send *s, int result, const struct s3_error *err)
 {
     struct store_object o = {0};
@@ -276,7 +313,9 @@ static void looked(struct wb_send *s, int result, const struct s3_error *err)
     }
     if (there)
         o = s->out.object;
-    if (s->phase == WB_PHASE_ETAG)
+    if (s->phase == WB_PHASE_LOOK_FIRST)
+        judge_first(s, there ? &o : NULL);
+    else if (s->phase == WB_PHASE_ETAG)
         stored(s, there ? o.etag : "");
     else if (s->op->kind == WB_DELETE) {
         if (!there)

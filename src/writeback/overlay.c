@@ -360,8 +360,8 @@ static struct wb_op_queue *queue_for(struct writeback *wb, const struct wb_op *o
         return &wb->ready_direct;
     if (op->again_ns)
         return &wb->sleeping;
-    return op->kind == WB_DELETE && op->cond == WB_ANY && !op->lost ? &wb->ready_deletes
-                                                                    : &wb->ready;
+    bool plain = op->kind == WB_DELETE && op->cond == WB_ANY && !op->lost && !wb_looks_first(op);
+    return plain ? &wb->ready_deletes : &wb->ready;
 }
 
 void wb_queue_locked(struct wb_op_queue *q, struct wb_op *op)

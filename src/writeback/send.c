@@ -362,6 +362,7 @@ void wb_retry_locked(struct writeback *wb, struct wb_op *op, int result, const s
         err = &none;
     op->tries++;
     op->maybe_sent |= is_uncertain(err);
+    op->looked = false;
     note_failure_locked(wb, op, err);
     op->again_ns = now + backoff_locked(wb, op->tries);
     if (is_general(err)) {
@@ -400,6 +401,8 @@ static void successor_locked(struct writeback *wb, struct wb_op *op, const char 
         heir->merged_if_match = *etag ? strdup(etag) : NULL;
         heir->merged_cond = heir->merged_if_match ? WB_ETAG : WB_ANY;
     }
+    if (next->cond == WB_ANY && !next->if_match)
+        next->if_match = *etag ? strdup(etag) : NULL;
     if (next->cond != WB_PREV)
         return;
     next->if_match = *etag ? strdup(etag) : NULL;
@@ -590,7 +593,7 @@ static void start_locked(struct writeback *wb, struct wb_op *op)
         return;
     }
     bool content = !batch && op->kind == WB_PUT && request_of(op) == STORE_PUT;
-    bool lost = !batch && op->lost;
+    bool lost = !batch && op->lost, look = !batch && wb_looks_first(op);
     if (lost) {
         struct s3_error err = {0};
         wb_send_free_locked(s);
@@ -604,6 +607,10 @@ static void start_locked(struct writeback *wb, struct wb_op *op)
         return;
     if (batch) {
         send_batch(s);
+        return;
+    }
+    if (look) {
+        wb_send_look(s, WB_PHASE_LOOK_FIRST, op->key->key);
         return;
     }
     r = content ? load(s) : 0;

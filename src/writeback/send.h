@@ -7,6 +7,7 @@
 
 enum wb_phase {
     WB_PHASE_SEND,
+    WB_PHASE_LOOK_FIRST,  /* a HEAD of the key, before it is sent once more */
     WB_PHASE_LOOK,        /* a HEAD of the key: why was the condition refused? */
     WB_PHASE_LOOK_SOURCE, /* of a copy's source */
     WB_PHASE_ETAG,        /* stored, but the ETag was not told */

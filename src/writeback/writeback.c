@@ -225,8 +225,9 @@ static int add_op_locked(struct writeback *wb, const struct wb_record *r)
         if (op->source_op)
             op->source_op->copies++;
     }
-    /* Sent before the crash, perhaps. */
+    /* Sent before the crash, perhaps; not when the row of one that it waits for is still there. */
     op->maybe_sent = true;
+    op->looked = op->blockers != 0;
     op->acked = true;
     op->flush_seq = ++wb->acks;
     if (op->cond == WB_PREV && TAILQ_FIRST(&k->ops) == op) {

@@ -87,7 +87,7 @@ struct wb_op {
     enum wb_cond cond;
     struct wb_key *key;
     char *etag;     /* announced; NULL for WB_DELETE */
-    char *if_match; /* of WB_ETAG, the store's */
+    char *if_match; /* of WB_ETAG, the store's; of WB_ANY what the change before it has made */
     uint64_t size;
     int64_t mtime_ns;
     void *attrs; /* encoded */
@@ -105,6 +105,7 @@ struct wb_op {
     bool empty;      /* nothing to send: another change has taken its place */
     bool held;       /* not to be sent: a change that may take its place is being journaled */
     bool maybe_sent; /* a request may have had its effect already */
+    bool looked;     /* and the key was looked at since: it may be sent again */
     bool lost;       /* it lost a conflict, or builds on a version that did */
     bool lost_told;
     bool stored;  /* the store has it */
@@ -337,6 +338,11 @@ int wb_wait_for_key_locked(struct wb_call *c, struct wb_key *k);
 void *wb_sender_main(void *arg);
 /* Starts what wb->endings and wb->losing hold; not under the lock. */
 void wb_endings_run(struct writeback *wb);
+/* Without a condition it must not be sent twice blindly: another host may have been there since. */
+static inline bool wb_looks_first(const struct wb_op *op)
+{
+    return op->maybe_sent && !op->looked && op->cond == WB_ANY && !op->direct;
+}
 /* The change of the key after it that has something to send. */
 struct wb_op *wb_next_to_send_locked(const struct wb_op *op);
 /* The store has it under this ETag. */

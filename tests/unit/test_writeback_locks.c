@@ -175,6 +175,66 @@ static void a_lock_is_released_after_everything_else(void **state)
     }
 }
 
+/* What was sent before a crash, without a condition, is not sent over what another host has made of
+ * it since: nobody had been told that it would be. */
+static void what_came_later_stays(void **state)
+{
+    struct bed b;
+    struct store_version v;
+    struct store_fault_rule lose = {
+        .op = STORE_OP_MAX, .error = S3_ERROR_TIMEOUT, .lose_answer = true};
+    open_bed(&b, 2);
+    assert_int_equal(put(b.memory, "old", "1", NULL, false, NULL), 0);
+    assert_int_equal(put(b.memory, "c", "1", NULL, false, &v), 0);
+    clock_fake_advance(&b.clock, 10ull * NS_PER_S);
+    assert_int_equal(put(b.wb, "same", "ours", NULL, false, NULL), 0);
+    assert_int_equal(put(b.wb, "theirs", "ours", NULL, false, NULL), 0);
+    assert_int_equal(store_delete(b.wb, "gone", NULL, NULL), 0);
+    assert_int_equal(store_delete(b.wb, "old", NULL, NULL), 0);
+    assert_int_equal(copy(b.wb, "c", v.etag, "copy", NULL), 0);
+    assert_int_equal(store_fault_add(b.fault, &lose), 0);
+    (void)writeback_settle(b.wb);
+    assert_non_null(get(b.memory, "same"));
+    store_fault_clear(b.fault);
+    clock_fake_advance(&b.clock, 10ull * NS_PER_S);
+    assert_int_equal(put(b.memory, "theirs", "newer", NULL, false, NULL), 0);
+    assert_int_equal(put(b.memory, "gone", "anew", NULL, false, NULL), 0);
+    assert_int_equal(put(b.memory, "copy", "newer", NULL, false, NULL), 0);
+    store_count_reset(b.count);
+    reopen(&b);
+    drain(&b);
+    assert_string_equal(get(b.memory, "same"), "ours");
+    assert_string_equal(get(b.memory, "theirs"), "newer");
+    assert_string_equal(get(b.memory, "gone"), "anew");
+    assert_string_equal(get(b.memory, "copy"), "newer");
+    assert_string_equal(get(b.memory, "c"), "1");
+    assert_null(get(b.memory, "old"));
+    assert_int_equal(store_count_requests(b.count, STORE_PUT), 0);
+    assert_int_equal(kept(&b), 1);
+    assert_string_equal(b.kept[0].data, "ours");
+    assert_int_equal(journal_disk_rows(b.disk), 0);
+    close_bed(&b);
+}
+
+/* And what was there before is replaced, as it was to be. */
+static void what_came_before_is_replaced(void **state)
+{
+    struct bed b;
+    open_bed(&b, 2);
+    assert_int_equal(put(b.memory, "f", "older", NULL, false, NULL), 0);
+    assert_int_equal(put(b.memory, "g", "older", NULL, false, NULL), 0);
+    clock_fake_advance(&b.clock, 10ull * NS_PER_S);
+    assert_int_equal(put(b.wb, "f", "ours", NULL, false, NULL), 0);
+    assert_int_equal(store_delete(b.wb, "g", NULL, NULL), 0);
+    reopen(&b);
+    clock_fake_advance(&b.clock, 10ull * NS_PER_S);
+    drain(&b);
+    assert_string_equal(get(b.memory, "f"), "ours");
+    assert_null(get(b.memory, "g"));
+    assert_int_equal(kept(&b), 0);
+    close_bed(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -183,6 +243,8 @@ int main(void)
         cmocka_unit_test(exclusive_copies_go_through),
         cmocka_unit_test(an_upload_ends_with_the_answer_of_the_store),
         cmocka_unit_test(a_lock_is_released_after_everything_else),
+        cmocka_unit_test(what_came_later_stays),
+        cmocka_unit_test(what_came_before_is_replaced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
