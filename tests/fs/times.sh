@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# modes: posix user writeback
+# modes: posix user
 # Nobody's time changes by itself: not when the first attributes in a directory are stored, not by a
-# rename, not by a remount.
+# rename, not by a remount. (With write-back the time of a file that was only written is, after a
+# remount, when S3 got it.)
 . "$SOURCE_DIR/tests/lib/common.sh"
 server_start
 s3 put d/theirs /etc/passwd
