@@ -14,6 +14,10 @@
 /* fuse_req_userdata: the mount. */
 struct vfs *adapter_vfs(fuse_req_t req);
 
+/* The kernel drops the file's cached pages of that range before this returns, while it waits for
+ * the answer to a write of them past its cache. */
+void adapter_range_changed(fuse_req_t req, uint64_t ino, uint64_t offset, size_t size);
+
 /* For what must wait until the kernel has our answer to its greeting. */
 void adapter_first_request(fuse_req_t req);
 

@@ -39,7 +39,8 @@ struct fuse_mount {
     struct fuse_session *session;
     bool mounted;
     char read_ahead_path[64];
-    atomic_bool tuned; /* the first request has come */
+    atomic_bool tuned;    /* the first request has come */
+    atomic_uint dropping; /* workers in adapter_range_changed */
 };
 
 int fuse_mountpoint_check(const char *path, struct s3_error *reterr)
@@ -70,6 +71,19 @@ struct vfs *adapter_vfs(fuse_req_t req)
 struct adapter_handles *adapter_handles_of(fuse_req_t req)
 {
     return &((struct fuse_mount *)fuse_req_userdata(req))->handles;
+}
+
+/* libfuse's warning of notifications from within a request is of those that take the inode's lock,
+ * and dropping a range of pages does not. It waits for reads of them, though, which need a worker:
+ * never all of them wait. */
+void adapter_range_changed(fuse_req_t req, uint64_t ino, uint64_t offset, size_t size)
+{
+    struct fuse_mount *m = fuse_req_userdata(req);
+    if (atomic_fetch_add(&m->dropping, 1) < m->max_threads / 2)
+        (void)fuse_lowlevel_notify_inval_inode(m->session, ino, (off_t)offset, (off_t)size);
+    else
+        notifier_inode_changed(m->notifier, ino);
+    atomic_fetch_sub(&m->dropping, 1);
 }
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)

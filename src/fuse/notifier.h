@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tells the kernel what it may no longer believe, from a thread of its own: libfuse forbids
+/* Tells the kernel what it may no longer believe, from a thread of its own: libfuse forbids most
  * notifications from inside a request on the same inode. Private to src/fuse.
  * Queueing never blocks and never fails: under memory pressure or beyond NOTIFIER_QUEUE_MAX a
  * notification is dropped, and the kernel's copy lives on until its TTL. */

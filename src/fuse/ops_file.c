@@ -101,6 +101,9 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
         vfs_drop_set_ids(adapter_vfs(req), adapter_file(fi));
     int r = vfs_write(adapter_vfs(req), adapter_file(fi), (uint64_t)off, buf, size, &a.err);
 
+    if (r == 0 && vfs_file_is_direct(adapter_file(fi)) &&
+        vfs_file_is_cached(adapter_vfs(req), adapter_file(fi)))
+        adapter_range_changed(req, ino, (uint64_t)off, size);
     if (r == 0)
         fuse_reply_write(req, size);
     else if (adapter_handle_first_failure(fi, r))

@@ -95,7 +95,7 @@ struct inode {
     bool beside;             /* a directory has the same component, and its plain name */
     unsigned readers;        /* open handles that can read */
     unsigned handles;        /* all open ones */
-    unsigned direct_writers; /* open handles that write past the kernel's page cache */
+    unsigned direct_handles; /* those that write past the kernel's page cache */
     uint64_t version;        /* counts the versions of the content that were seen */
     uint64_t kernel_version; /* the one that the kernel's page cache may hold */
 };

@@ -164,9 +164,13 @@ int vfs_open(struct vfs *v, uint64_t ino, int flags, struct vfs_file **ret, bool
 int vfs_create(struct vfs *v, const struct vfs_caller *caller, uint64_t parent, const char *name,
                mode_t mode, int flags, struct vfs_entry *ret, struct vfs_file **ret_file,
                struct s3_error *err);
-/* What is read and written through this handle must go past the kernel's page cache: it was opened
- * only for writing, or beside such a one. Constant. */
+/* What is written through this handle must go past the kernel's page cache: it was opened only for
+ * writing, and none that uses the cache was there. Constant. */
 bool vfs_file_is_direct(const struct vfs_file *file);
+/* Whether a handle of the same file uses the page cache. The kernel drops what is cached of a range
+ * before a write past the cache gets here; a reader can cache the old bytes again in between, and
+ * they would stay: after such a write, and before its answer, they have to be dropped once more. */
+bool vfs_file_is_cached(struct vfs *v, const struct vfs_file *file);
 /* Somebody without privileges is about to write past the page cache: what the kernel does on the
  * way through it, taking away set-user-ID and set-group-ID. */
 void vfs_drop_set_ids(struct vfs *v, struct vfs_file *file);

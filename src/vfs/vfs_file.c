@@ -17,15 +17,12 @@ static bool can_read(int flags)
     return (flags & O_ACCMODE) != O_WRONLY;
 }
 
-/* A write that goes past the page cache drops what is cached of its range before it gets here; a
- * reader could cache the old bytes again in between, and they would stay. So the first handle of a
- * file decides: when it only writes, it and all that are opened beside it go past the cache. A
+/* Who only writes goes past the page cache, as long as nobody uses it: see vfs_file_is_cached. A
  * write drops set-user-ID bits, but the kernel does that on the way through its cache. */
 static bool is_direct_locked(const struct inode *i, int flags)
 {
-    if (i->direct_writers > 0)
-        return true;
-    return !can_read(flags) && i->handles == 0 && !(i->attr.mode & (S_ISUID | S_ISGID));
+    return !can_read(flags) && i->handles == i->direct_handles &&
+           !(i->attr.mode & (S_ISUID | S_ISGID));
 }
 
 static struct vfs_file *new_file_locked(struct inode *i, int flags)
@@ -37,8 +34,8 @@ static struct vfs_file *new_file_locked(struct inode *i, int flags)
     f->flags = flags;
     f->direct = is_direct_locked(i, flags);
     i->handles++;
-    if (f->direct && for_writing(flags))
-        i->direct_writers++;
+    if (f->direct)
+        i->direct_handles++;
     if (can_read(flags))
         i->readers++;
     return f;
@@ -49,12 +46,18 @@ bool vfs_file_is_direct(const struct vfs_file *file)
     return file->direct;
 }
 
+bool vfs_file_is_cached(struct vfs *v, const struct vfs_file *file)
+{
+    SCOPE_LOCK(&v->lock);
+    return file->inode->handles > file->inode->direct_handles;
+}
+
 static void free_file_locked(struct vfs *v, struct vfs_file *f)
 {
     vfs_reader_drop_locked(v, f);
     f->inode->handles--;
-    if (f->direct && for_writing(f->flags))
-        f->inode->direct_writers--;
+    if (f->direct)
+        f->inode->direct_handles--;
     if (can_read(f->flags))
         vfs_reader_left_locked(v, f->inode);
     inode_unref(&v->inodes, f->inode);

@@ -22,7 +22,7 @@ with mmap.mmap(fd, 0) as m:
 os.close(fd)
 P
 /usr/bin/python3 - "$MNT" <<'P' || fail "see above"
-import mmap, os, sys
+import mmap, os, sys, threading
 # Mapped before a writer comes: what is written is in the mapping at once.
 path = sys.argv[1] + "/mapped"
 with open(path, "wb") as f:
@@ -47,12 +47,33 @@ for i in range(200):
     os.write(writer, b"1" * 100)
 with mmap.mmap(reader, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ) as m:
     assert m[:] == b"1" * 20100
-os.close(writer)
-os.close(reader)
-reader = os.open(path, os.O_RDONLY)
+# Also through shared mappings, while others read the pages back into the cache all the time.
+done = False
+def read_on():
+    with mmap.mmap(reader, 0, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ) as m:
+        while not done:
+            m.madvise(mmap.MADV_DONTNEED)
+            assert len(set(m[:4096])) <= 2
+            os.posix_fadvise(reader, 0, 0, os.POSIX_FADV_DONTNEED)
+others = [threading.Thread(target=read_on) for _ in range(2)]
+for t in others:
+    t.start()
 with mmap.mmap(reader, 0, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ) as m:
-    assert m[:] == b"1" * 20100
-os.close(reader)
+    for i in range(500):
+        os.pwrite(writer, bytes([i % 256]) * 20100, 0)
+        assert m[:] == bytes([i % 256]) * 20100, i
+        assert os.pread(reader, 1 << 20, 0) == bytes([i % 256]) * 20100, i
+done = True
+for t in others:
+    t.join()
+changer = os.open(path, os.O_RDWR)
+with mmap.mmap(changer, 0) as m:
+    m[10:20] = b"0123456789"
+    m.flush()
+os.pwrite(writer, b"ab", 12)
+assert os.pread(changer, 10, 10) == b"01ab456789"
+for fd in (changer, writer, reader):
+    os.close(fd)
 P
 check "seen at once" cmp "$SCRATCH/want" "$MNT/f"
 remount_fs
