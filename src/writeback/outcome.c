@@ -23,6 +23,7 @@ struct losing {
 static void lose_end_locked(struct writeback *wb, struct wb_op *op)
 {
     op->state = WB_ENDING;
+    wb->endings_now = true;
     wb_queue_locked(&wb->endings, op);
     wb_wake_locked(wb);
 }

@@ -18,7 +18,8 @@
 #define WAKE_MAX_NS     (10 * (uint64_t)NS_PER_S)
 #define AGAIN_FIRST_NS  (500 * (uint64_t)NS_PER_MS)
 #define AGAIN_MAX_NS    (30 * (uint64_t)NS_PER_S)
-#define THROTTLE_MAX_NS (30 * (uint64_t)NS_PER_S) /* then failures are told to those who wait */
+#define THROTTLE_MAX_NS (30 * (uint64_t)NS_PER_S)  /* then failures are told to those who wait */
+#define ENDINGS_NS      (50 * (uint64_t)NS_PER_MS) /* rows of what is stored wait for company */
 #define LOG_EVERY_NS    (30 * (uint64_t)NS_PER_S)
 
 /* ---- what comes next ---- */
@@ -429,6 +430,8 @@ void wb_stored_locked(struct writeback *wb, struct wb_op *op, const char *etag)
     if (op->direct)
         return;
     op->state = WB_ENDING;
+    op->ready_ns = wb_now(wb);
+    wb->endings_now |= op->waiters != NULL;
     wb_queue_locked(&wb->endings, op);
 }
 
@@ -620,6 +623,20 @@ static void start_locked(struct writeback *wb, struct wb_op *op)
         submit(s, request_of(op));
 }
 
+/* Dropping a row is a commit, which those wait for who are being acknowledged: many at a time, when
+ * nobody waits for it. */
+static bool endings_due_locked(const struct writeback *wb, uint64_t now, uint64_t *ret_when)
+{
+    const struct wb_op *first = TAILQ_FIRST(&wb->endings);
+    if (!first)
+        return false;
+    uint64_t when = first->ready_ns + ENDINGS_NS;
+    if (wb->endings_now || wb_urgent_locked(wb) || when <= now)
+        return true;
+    *ret_when = MIN(*ret_when, when);
+    return false;
+}
+
 static void wait_locked(struct writeback *wb, uint64_t now, uint64_t when)
 {
     struct timespec t;
@@ -641,7 +658,8 @@ void *wb_sender_main(void *arg)
     /* At the end: no new requests, but what was stored is noted. */
     while (!wb->stopping || wb->running || !TAILQ_EMPTY(&wb->endings)) {
         uint64_t now = wb_now(wb), when = UINT64_MAX;
-        if (!TAILQ_EMPTY(&wb->endings)) {
+        if (endings_due_locked(wb, now, &when)) {
+            wb->endings_now = false;
             submit_endings_locked(wb);
             wb_unlock(wb);
             pthread_mutex_lock(&wb->lock);

@@ -200,6 +200,7 @@ struct writeback {
     struct wb_calls again;      /* to be dispatched anew */
     struct wb_op_queue empties; /* ended without a request: they leave at wb_unlock */
     struct wb_op_queue endings; /* their rows are to be dropped */
+    bool endings_now;           /* somebody waits for one of them */
     struct wb_op_queue failing; /* direct ones that end with what they wait for */
     struct wb_op_queue losing;  /* for lost+found */
     struct wb_body *dead;       /* files to be removed */
