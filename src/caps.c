@@ -43,7 +43,12 @@ static void list_dangers(const struct store_caps *c, struct strbuf *out)
     for (size_t i = 0; i < sizeof(dangers) / sizeof(dangers[0]); i++) {
         if (!is_weak(c, dangers[i].cap))
             continue;
+        /* Smaller ones are written anew by a PUT (store/store_s3_rewrite.c). */
+        bool large_only = dangers[i].cap == STORE_CAP_COPY_IF_MATCH &&
+                          c->state[STORE_CAP_PUT_IF_MATCH] == STORE_CAP_HELD;
         (void)strbuf_appendf(out, "%s%s", any ? ", " : "", dangers[i].what);
+        if (large_only)
+            (void)strbuf_appendf(out, " of files over %llu MiB", STORE_S3_REWRITE_MAX / MIB);
         any = true;
     }
 }

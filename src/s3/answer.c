@@ -232,6 +232,8 @@ int s3_answer_object(struct s3_answer *a, struct s3_head_object_out *out)
     if (!r)
         r = s3_answer_u32(a, "x-amz-mp-parts-count", &out->parts_count);
     if (!r)
+        r = s3_answer_u32(a, "x-amz-tagging-count", &out->tags_count);
+    if (!r)
         r = s3_answer_bool(a, "x-amz-delete-marker", &out->delete_marker);
     if (!r)
         r = take_texts(a, out);

@@ -193,6 +193,7 @@ struct s3_head_object_out {
     struct s3_metadata *metadata;
     size_t n_metadata;
     uint32_t parts_count;
+    uint32_t tags_count;
     bool delete_marker;
 };
 

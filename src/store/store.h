@@ -148,6 +148,7 @@ struct store_copy_in { /* out: struct store_version */
     bool if_absent;
     bool through;       /* as in store_put_in */
     bool replace_attrs; /* false: the source's attributes are kept */
+    uint64_t size_hint; /* what the source's size is thought to be; 0 = no idea */
     struct store_attrs attrs;
 };
 

@@ -155,8 +155,16 @@ int store_s3_attrs(struct store_s3_request *r, const struct store_attrs *in,
 
 static void request_free(struct store_s3_request *r)
 {
+    store_s3_rewrite_done(r);
     arena_done(&r->arena);
     free(r);
+}
+
+static enum s3_op op_of(enum store_s3_look look)
+{
+    if (look == STORE_S3_LOOK_UPLOAD)
+        return S3_OP_LIST_PARTS;
+    return look == STORE_S3_LOOK_CONTENT ? S3_OP_GET_OBJECT : S3_OP_HEAD_OBJECT;
 }
 
 static void on_done(void *ctx, int result, const struct s3_error *err)
@@ -189,9 +197,8 @@ void store_s3_send(struct store_s3_request *r)
 
     memset(&r->s3_out, 0, sizeof(r->s3_out));
     if (r->look != STORE_S3_LOOK_NONE)
-        result = s3_client_submit(
-            r->s->client, r->look == STORE_S3_LOOK_UPLOAD ? S3_OP_LIST_PARTS : S3_OP_HEAD_OBJECT,
-            &r->s3_in, &r->s3_out, on_done, r, NULL);
+        result =
+            s3_client_submit(r->s->client, op_of(r->look), &r->s3_in, &r->s3_out, on_done, r, NULL);
     else
         result = s3_client_submit(r->s->client, row->op, &r->s3_in,
                                   row->has_out ? &r->s3_out : NULL, on_done, r, NULL);

@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 
+#include "base/attr.h"
 #include "s3/client.h"
 #include "store/store.h"
 #include "store/store_caps.h"
@@ -34,6 +35,11 @@ void store_s3_set_caps(struct store *store, const struct store_caps *caps);
 #define STORE_S3_PROBE_COPY "-copy"
 int store_s3_probe(struct store *store, const char *key, const atomic_bool *stop,
                    struct store_caps *ret, struct s3_error *err);
+/* The largest object whose copy onto itself is GET and PUT where that is safer
+ * (store_s3_rewrite.c). It is in memory between the two, several at a time, and crosses the network
+ * twice: worth it for what was written by one PUT (a first part is 8 MiB), not for the change of a
+ * mode of a film. */
+#define STORE_S3_REWRITE_MAX (8 * MIB)
 /* What it puts before keys: "" or with a '/' at the end. Borrowed. */
 const char *store_s3_prefix(const struct store *store);
 

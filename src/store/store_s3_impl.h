@@ -32,7 +32,8 @@ enum store_s3_look {
     STORE_S3_LOOK_FIRST,
     STORE_S3_LOOK_AFTER,
     STORE_S3_LOOK_SOURCE_AFTER,
-    STORE_S3_LOOK_UPLOAD, /* ListParts, not HEAD */
+    STORE_S3_LOOK_UPLOAD,  /* ListParts, not HEAD */
+    STORE_S3_LOOK_CONTENT, /* GET, store_s3_rewrite.c */
 };
 
 /* A request under way. Everything it needs lives in its arena until it is done. */
@@ -47,11 +48,12 @@ struct store_s3_request {
     struct http_sink sink; /* STORE_GET */
     bool begun;            /* STORE_GET: the caller's begin has run */
     /* store_s3_guard.c */
-    enum store_s3_look look; /* under way in place of the request */
-    struct s3_error refusal; /* of the request, while looking afterwards */
-    bool bare_etag;          /* STORE_PUT: this try sends If-Match without quotes */
-    bool both_forms;         /* the other form was tried before */
-    struct s3_error err;     /* STORE_UPLOAD_PARTS goes on over several pages */
+    enum store_s3_look look;          /* under way in place of the request */
+    struct s3_error refusal;          /* of the request, while looking afterwards */
+    bool bare_etag;                   /* STORE_PUT: this try sends If-Match without quotes */
+    bool both_forms;                  /* the other form was tried before */
+    struct store_s3_content *content; /* store_s3_rewrite.c; NULL = none */
+    struct s3_error err;              /* STORE_UPLOAD_PARTS goes on over several pages */
     union {
         struct s3_list_objects_v2_in list;
         struct s3_head_object_in head;
@@ -109,6 +111,14 @@ void store_s3_send(struct store_s3_request *r);
 int store_s3_guard_begin(struct store_s3_request *r);           /* 0 = send the request as it is */
 int store_s3_guard_end(struct store_s3_request *r, int result); /* the request has failed */
 int store_s3_guard_looked(struct store_s3_request *r, int result); /* the HEAD has ended */
+/* store_s3_rewrite.c: a copy of an object onto itself as GET and PUT. */
+bool store_s3_can_rewrite(const struct store_s3_request *r);
+int store_s3_rewrite_begin(struct store_s3_request *r); /* -EINPROGRESS: the GET is to be sent */
+/* The GET has ended. 0 = *ret_etag is what is there, and r is now what is to be sent if that is the
+ * version demanded: a PUT, or still the copy where it is not for a PUT. Else the result, with
+ * r->err. *ret_etag is valid as long as r. */
+int store_s3_rewrite_got(struct store_s3_request *r, int result, const char **ret_etag);
+void store_s3_rewrite_done(struct store_s3_request *r); /* with the request */
 /* store_s3_object.c */
 int store_s3_prepare_head(struct store_s3_request *r);
 int store_s3_finish_head(struct store_s3_request *r, int result);

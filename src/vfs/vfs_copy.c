@@ -99,7 +99,8 @@ int vfs_copy_object(struct vfs *v, const struct vfs_copy *c, struct store_versio
                                    .if_match = target_condition(c),
                                    .if_absent = c->if_absent,
                                    .through = c->through,
-                                   .replace_attrs = c->attrs != NULL};
+                                   .replace_attrs = c->attrs != NULL,
+                                   .size_hint = c->size};
         if (c->attrs)
             in.attrs = *c->attrs;
         return store_copy(v->store, &in, ret, err);

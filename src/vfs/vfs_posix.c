@@ -290,8 +290,10 @@ static int marker_put(struct vfs *v, const char *key, const struct store_attrs *
     struct store_copy_in in = {.source_key = key,
                                .source_if_match = m->old.etag,
                                .key = key,
+                               .if_match = m->old.etag,
                                .replace_attrs = true,
-                               .attrs = *attrs};
+                               .attrs = *attrs,
+                               .size_hint = m->old.size};
     return store_copy(v->store, &in, version, err);
 }
 

@@ -33,7 +33,7 @@ refuse "known without a change" is_known
 echo new >"$MNT/new"
 check "found out after a change" poll 30 is_known
 equal "what the server does" "$want" "$(value conditions)"
-contains "and what that means" "attributes" "$(value unsafe_between_hosts)"
+contains "and what that means" "attributes of files over 8 MiB" "$(value unsafe_between_hosts)"
 poll 10 grep -q "does not hold every condition" "$LOG" || fail "no warning"
 equal "warnings" 1 "$(grep -c "does not hold every condition" "$LOG")"
 equal "what is in the bucket" "new there" "$(s3 keys | sort | paste -sd ' ' -)"

@@ -128,11 +128,7 @@ for i in range(10):
         os.fsync(fd)
         os.close(fd)
 
-    if COPIES:
-        results = both(chmod, lambda: write(f"{B}/{name}", new))
-    else:
-        results = [code(write, f"{B}/{name}", new), code(chmod)]
-        results.reverse()
+    results = both(chmod, lambda: write(f"{B}/{name}", new))
     # Either may lose; what was acknowledged is there.
     got = get(name)
     if results[1] == 0:

@@ -38,7 +38,7 @@ static const char object_headers[] =
     "x-amz-version-id: v7\nContent-Encoding: gzip\nContent-Disposition: inline\n"
     "Content-Language: en\nCache-Control: no-cache\nx-amz-storage-class: GLACIER\n"
     "x-amz-restore: ongoing-request=\"false\"\nX-Amz-Meta-Color: blue  green\nx-amz-meta-e:\n"
-    "x-amz-mp-parts-count: 3\nx-amz-checksum-type: COMPOSITE\n"
+    "x-amz-mp-parts-count: 3\nx-amz-tagging-count: 2\nx-amz-checksum-type: COMPOSITE\n"
     "x-amz-checksum-crc32: AAAAAA==-3\n";
 
 static void check_object(const struct s3_head_object_out *o)
@@ -58,6 +58,7 @@ static void check_object(const struct s3_head_object_out *o)
     assert_string_equal(o->metadata[0].value, "blue  green");
     assert_string_equal(o->metadata[1].value, "");
     assert_int_equal(o->parts_count, 3);
+    assert_int_equal(o->tags_count, 2);
     assert_string_equal(o->checksum_type, "COMPOSITE");
     assert_int_equal(o->n_checksums, 1);
     assert_int_equal(o->checksums[0].algo, S3_CHECKSUM_CRC32);

@@ -187,12 +187,6 @@ static void a_server_that_ignores_conditions(void **state)
     found(&w, V1);
     found(&w, V1);
     assert_int_equal(copy(&w, "s", NULL), -ESTALE);
-    /* Onto itself: one object, one look. */
-    found(&w, V1);
-    bed_answer(&w.bed, 200, NULL, COPIED);
-    assert_int_equal(copy(&w, "k", V1), 0);
-    found(&w, V2);
-    assert_int_equal(copy(&w, "k", V1), -ESTALE);
     found(&w, V2);
     assert_int_equal(part_copy(&w), -ESTALE);
     assert_int_equal(w.asked, 0); /* ignored is known */
@@ -215,6 +209,165 @@ static void a_server_that_nobody_knows(void **state)
     bed_answer(&w.bed, 200, "ETag: " V1, "");
     assert_int_equal(put(&w, NULL), 0);
     assert_int_equal(bed_requests(&w.bed), 4);
+    world_close(&w);
+}
+
+/* ---- a copy onto itself ---- */
+
+static const struct store_metadata mode = {"mode", "33184"};
+
+/* As chmod does it. size is the hint. */
+static int change(struct world *w, uint64_t size)
+{
+    struct store_copy_in in = {.source_key = "k",
+                               .source_if_match = V1,
+                               .key = "k",
+                               .if_match = V1,
+                               .replace_attrs = true,
+                               .attrs = {.content_type = "text/x",
+                                         .content_encoding = "gzip",
+                                         .storage_class = "STANDARD_IA",
+                                         .metadata = &mode,
+                                         .n_metadata = 1},
+                               .size_hint = size};
+    struct store_version v;
+    int r = store_copy(w->store, &in, &v, &w->err);
+    if (r == 0)
+        assert_string_equal(v.etag, V2);
+    return r;
+}
+
+static void content(struct world *w, const char *etag, const char *body)
+{
+    static char headers[4][128];
+    static unsigned next;
+    char *buf = headers[next++ % ARRAY_SIZE(headers)];
+
+    snprintf(buf, sizeof(headers[0]), "ETag: %s" DATED, etag);
+    bed_answer(&w->bed, 200, buf, body);
+}
+
+static void assert_put(struct world *w, size_t i, const char *if_match, const char *body)
+{
+    const struct http_fake_request *q = bed_request(&w->bed, i);
+
+    assert_int_equal(q->method, HTTP_PUT);
+    assert_string_equal(q->url, BED_AWS "/k");
+    assert_string_equal(bed_header(&w->bed, i, "x-amz-copy-source"), "");
+    assert_string_equal(bed_header(&w->bed, i, "If-Match"), if_match);
+    assert_int_equal(q->body_len, strlen(body));
+    assert_memory_equal(q->body ? q->body : "", body, strlen(body));
+    assert_string_equal(bed_header(&w->bed, i, "Content-Type"), "text/x");
+    assert_string_equal(bed_header(&w->bed, i, "Content-Encoding"), "gzip");
+    assert_string_equal(bed_header(&w->bed, i, "x-amz-storage-class"), "STANDARD_IA");
+    assert_string_equal(bed_header(&w->bed, i, "x-amz-meta-mode"), "33184");
+}
+
+#define WEAK_COPIES "put-if-match=held copy-source=ignored copy-if-match=ignored "
+
+/* Where PUT holds If-Match and COPY does not: read and written again. What is stored in between is
+ * not overwritten. */
+static void a_copy_onto_itself(void **state)
+{
+    struct world w;
+    world_open(&w, WEAK_COPIES);
+    content(&w, V1, "text");
+    bed_answer(&w.bed, 200, "ETag: " V2, "");
+    assert_int_equal(change(&w, 4), 0);
+    assert_int_equal(bed_request(&w.bed, 0)->method, HTTP_GET);
+    assert_string_equal(bed_header(&w.bed, 0, "If-Match"), V1);
+    assert_put(&w, 1, V1, "text");
+    /* Another version comes between the two. */
+    content(&w, V1, "text");
+    bed_error(&w.bed, 412, "PreconditionFailed");
+    assert_int_equal(change(&w, 4), -ESTALE);
+    assert_int_equal(w.err.kind, S3_ERROR_PRECONDITION);
+    assert_int_equal(bed_requests(&w.bed), 4);
+    /* Before: seen by the server, or by us where it ignores the condition; or nothing is there. */
+    bed_error(&w.bed, 412, "PreconditionFailed");
+    assert_int_equal(change(&w, 4), -ESTALE);
+    content(&w, V2, "other");
+    assert_int_equal(change(&w, 4), -ESTALE);
+    assert_int_equal(w.err.kind, S3_ERROR_PRECONDITION);
+    bed_error(&w.bed, 404, "NoSuchKey");
+    assert_int_equal(change(&w, 4), -ENOENT);
+    assert_int_equal(w.err.kind, S3_ERROR_NO_SUCH_KEY);
+    bed_answer(&w.bed, 403, NULL, NULL);
+    assert_int_equal(change(&w, 4), -EACCES);
+    assert_int_equal(bed_requests(&w.bed), 8);
+    /* Nothing in it. */
+    content(&w, V1, "");
+    bed_answer(&w.bed, 200, "ETag: " V2, "");
+    assert_int_equal(change(&w, 0), 0);
+    assert_put(&w, 9, V1, "");
+    /* Removed in between: looked for once more, as with every PUT. */
+    content(&w, V1, "text");
+    bed_error(&w.bed, 404, "NoSuchKey");
+    absent(&w);
+    assert_int_equal(change(&w, 4), -ENOENT);
+    world_close(&w);
+}
+
+/* What is not known is found out on the way, and the PUT's ETag may need the other form. */
+static void a_copy_onto_itself_at_first(void **state)
+{
+    struct world w;
+    world_open(&w, "");
+    content(&w, V1, "text");
+    bed_error(&w.bed, 412, "PreconditionFailed");
+    found(&w, V1);
+    bed_answer(&w.bed, 200, "ETag: " V2, "");
+    assert_int_equal(change(&w, 4), 0);
+    assert_put(&w, 1, V1, "text");
+    assert_put(&w, 3, "11111111111111111111111111111111", "text");
+    assert_int_equal(bed_requests(&w.bed), 4);
+    assert_int_equal(w.asked, 1);
+    world_close(&w);
+}
+
+/* What stays a copy: large, with tags (which a PUT would lose), or the PUT is no better. */
+static void a_copy_that_stays_one(void **state)
+{
+    char length[160];
+    struct world w;
+    world_open(&w, WEAK_COPIES);
+    found(&w, V1);
+    bed_answer(&w.bed, 200, NULL, COPIED);
+    assert_int_equal(change(&w, STORE_S3_REWRITE_MAX + 1), 0);
+    assert_int_equal(bed_request(&w.bed, 0)->method, HTTP_HEAD);
+    assert_string_equal(bed_header(&w.bed, 1, "x-amz-copy-source"), "/bkt/k");
+    /* Larger than thought: the GET ends at its headers, and has been the look. */
+    snprintf(length, sizeof(length), "ETag: " V1 DATED "\nContent-Length: %llu",
+             (unsigned long long)STORE_S3_REWRITE_MAX + 1);
+    bed_answer_cut(&w.bed, 200, length, "xxx", 3);
+    bed_answer(&w.bed, 200, NULL, COPIED);
+    assert_int_equal(change(&w, 0), 0);
+    assert_int_equal(bed_request(&w.bed, 2)->method, HTTP_GET);
+    assert_string_equal(bed_header(&w.bed, 3, "x-amz-copy-source"), "/bkt/k");
+    bed_answer(&w.bed, 200, "x-amz-tagging-count: 1\nETag: " V1 DATED, "text");
+    bed_answer(&w.bed, 200, NULL, COPIED);
+    assert_int_equal(change(&w, 4), 0);
+    assert_string_equal(bed_header(&w.bed, 5, "x-amz-copy-source"), "/bkt/k");
+    bed_answer(&w.bed, 200, "x-amz-tagging-count: 1\nETag: " V1 DATED, "");
+    bed_answer(&w.bed, 200, NULL, COPIED);
+    assert_int_equal(change(&w, 0), 0);
+    assert_string_equal(bed_header(&w.bed, 7, "x-amz-copy-source"), "/bkt/k");
+    bed_answer(&w.bed, 200, "x-amz-tagging-count: 1\nETag: " V2 DATED, "text");
+    assert_int_equal(change(&w, 4), -ESTALE);
+    world_close(&w);
+
+    world_open(&w, "put-if-match=ignored copy-source=ignored copy-if-match=ignored");
+    found(&w, V1);
+    bed_answer(&w.bed, 200, NULL, COPIED);
+    assert_int_equal(change(&w, 4), 0);
+    found(&w, V2);
+    assert_int_equal(change(&w, 4), -ESTALE);
+    assert_int_equal(bed_requests(&w.bed), 3); /* one object, one look */
+    world_close(&w);
+
+    world_open(&w, NULL);
+    bed_answer(&w.bed, 200, NULL, COPIED);
+    assert_int_equal(change(&w, 4), 0);
     world_close(&w);
 }
 
@@ -402,6 +555,9 @@ int main(void)
         cmocka_unit_test(a_server_that_holds_conditions),
         cmocka_unit_test(a_server_that_ignores_conditions),
         cmocka_unit_test(a_server_that_nobody_knows),
+        cmocka_unit_test(a_copy_onto_itself),
+        cmocka_unit_test(a_copy_onto_itself_at_first),
+        cmocka_unit_test(a_copy_that_stays_one),
         cmocka_unit_test(a_server_that_refuses_conditions),
         cmocka_unit_test(a_server_that_refuses_its_own_etag),
         cmocka_unit_test(two_at_the_same_time),
