@@ -19,7 +19,9 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
 
 static void reply(struct adapter_request *a, int r, const void *buf, size_t size, size_t got)
 {
-    if (r < 0)
+    if (r == -EOPNOTSUPP) /* nor is asking for an access control list */
+        fuse_reply_err(a->req, EOPNOTSUPP);
+    else if (r < 0)
         adapter_fail(a, r);
     else if (size == 0)
         fuse_reply_xattr(a->req, got);

@@ -17,9 +17,9 @@ s3d_fault "op=UploadPart action=status:403:AccessDenied"
 import os, sys
 fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
 failed = 0
-for _ in range(200):
+for _ in range(1600): # each of them one request: of a longer one the first half would be taken
     try:
-        os.write(fd, b"n" * (1 << 20))
+        os.write(fd, b"n" * (128 << 10))
     except PermissionError:
         failed += 1
 try:

@@ -46,7 +46,10 @@ cost "git init and add" "-" sh_in "git init -q r && git -C r add -A"
 cost "git commit" "-" git -C "$MNT/r" commit -q -m one
 cost "git status" "-" git -C "$MNT/r" status --porcelain
 cost "git status again" "-" git -C "$MNT/r" status --porcelain
-cost "cat of all" "GetObject=100" sh_in "cat a/f*"
+# On a slow machine what was fetched ahead more than a second ago is fetched again: each file at most once more.
+cost "cat of all" "-" sh_in "cat a/f*"
+gets=$(s3d_requests) && gets=${gets#GetObject=}
+check "requests of: cat of all" test "$gets" -ge 100 -a "$gets" -le 199
 cost "rm -r of 100 files" "DeleteObject=103 ListObjectsV2=3" rm -r "$MNT/tar"
 remount_fs -o metadata_ttl=600
 cost "after a remount: rsync -a" "HeadObject=102 ListObjectsV2=3" rsync -a "$SCRATCH/in/" "$MNT/rsync/"
