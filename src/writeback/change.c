@@ -48,6 +48,8 @@ static int check_attrs(const struct store_attrs *attrs, struct s3_error *err)
 bool wb_full_locked(const struct writeback *wb)
 {
     const struct wb_op *oldest = TAILQ_FIRST(&wb->ops);
+    while (oldest && oldest->stuck) /* it is stored */
+        oldest = TAILQ_NEXT(oldest, all);
     if (wb->n_ops >= wb->opts.max_changes || wb->bytes >= wb->opts.max_bytes)
         return true;
     return oldest && wb->opts.max_age_ns && wb_now(wb) - oldest->since_ns > wb->opts.max_age_ns;

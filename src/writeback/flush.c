@@ -7,6 +7,8 @@
 
 static bool covers(const struct wb_flush *f, const struct wb_op *op)
 {
+    if (op->stuck && f->call->op == STORE_FLUSH)
+        return false;
     return op->flush_seq <= f->seq && (!f->key || f->key == op->key);
 }
 
@@ -60,6 +62,7 @@ void wb_hurry_locked(struct writeback *wb)
 {
     struct wb_op *op;
     wb->pause_until_ns = 0;
+    wb->undropped_again_ns = 0;
     while ((op = TAILQ_FIRST(&wb->sleeping))) {
         wb_dequeue_locked(op);
         op->again_ns = 0;
@@ -87,13 +90,13 @@ void wb_flush(struct wb_call *c)
     wb_unlock(wb);
 }
 
-void wb_flush_ended_locked(struct writeback *wb, const struct wb_op *op)
+static void ended_locked(struct writeback *wb, const struct wb_op *op, bool only_flushes)
 {
     struct wb_flush *f, *next;
     struct s3_error err;
     for (f = TAILQ_FIRST(&wb->flushes); f; f = next) {
         next = TAILQ_NEXT(f, link);
-        if (!covers(f, op))
+        if (!covers(f, op) || (only_flushes && f->call->op != STORE_FLUSH))
             continue;
         f->left--;
         if (op->lost)
@@ -101,6 +104,11 @@ void wb_flush_ended_locked(struct writeback *wb, const struct wb_op *op)
         else if (!f->left)
             end_locked(wb, f, 0, NULL);
     }
+}
+
+void wb_flush_ended_locked(struct writeback *wb, const struct wb_op *op)
+{
+    ended_locked(wb, op, false);
 }
 
 void wb_flush_absorbed_locked(struct writeback *wb, struct wb_op *op, struct wb_op *by)
@@ -147,4 +155,13 @@ void wb_flush_failed_locked(struct writeback *wb, struct wb_op *op, bool general
     }
     while ((op = TAILQ_FIRST(&wb->failing)))
         wb_direct_done_locked(wb, op, result, err);
+}
+
+void wb_flush_stuck_locked(struct writeback *wb, struct wb_op *op, int result,
+                           const struct s3_error *err)
+{
+    if (!op->stuck)
+        ended_locked(wb, op, true);
+    op->stuck = true;
+    wb_flush_failed_locked(wb, op, false, result, err);
 }

@@ -20,6 +20,7 @@
 #define AGAIN_MAX_NS    (30 * (uint64_t)NS_PER_S)
 #define THROTTLE_MAX_NS (30 * (uint64_t)NS_PER_S)  /* then failures are told to those who wait */
 #define ENDINGS_NS      (50 * (uint64_t)NS_PER_MS) /* rows of what is stored wait for company */
+#define DROP_AGAIN_NS   ((uint64_t)NS_PER_S)
 #define LOG_EVERY_NS    (30 * (uint64_t)NS_PER_S)
 
 /* ---- what comes next ---- */
@@ -467,6 +468,36 @@ static void ended_locked(struct writeback *wb, struct wb_op *op)
     wb_unlink_locked(wb, op);
 }
 
+/* Its row is still there. What waits for it is not sent before it has gone, for a crash would bring
+ * the row back over that. At the end it stays in the chain: its file must not go without its row.
+ */
+static void not_dropped_locked(struct writeback *wb, struct wb_op *op)
+{
+    wb->undropped_again_ns = wb_now(wb) + DROP_AGAIN_NS;
+    if (!wb->stopping)
+        wb_queue_locked(&wb->undropped, op);
+}
+
+/* The journal refuses, as on a full disk: nobody hangs for that. */
+static void stuck_locked(struct ending *e, int result)
+{
+    struct writeback *wb = e->wb;
+    struct s3_error err;
+    bool told = true;
+    (void)s3_error_set(&err, result == -ENOMEM ? S3_ERROR_OUT_OF_MEMORY : S3_ERROR_QUOTA,
+                       "the journal cannot drop what is stored: %s", strerror(-result));
+    for (size_t i = 0; i < e->n; i++) {
+        told = told && e->ops[i]->stuck;
+        not_dropped_locked(wb, e->ops[i]);
+        wb_flush_stuck_locked(wb, e->ops[i], result, &err);
+    }
+    fail_throttled_locked(wb, wb_now(wb), result, &err);
+    if (!told || wb->stopping)
+        log_warn("the journal keeps %zu changes that are stored: %s; %s", e->n, strerror(-result),
+                 wb->stopping ? "they are held against the store at the next start"
+                              : "what follows them waits until they can be dropped");
+}
+
 static void rows_dropped(void *ctx, int result)
 {
     struct ending *e = ctx;
@@ -474,13 +505,15 @@ static void rows_dropped(void *ctx, int result)
     CRASH_POINT("writeback.dropped");
     pthread_mutex_lock(&wb->lock);
     wb->tasks--;
-    if (result < 0)
-        log_warn("the journal keeps %zu changes that are stored: %s; they are held against the "
-                 "store at the next start",
-                 e->n, strerror(-result));
-    for (size_t i = 0; i < e->n; i++)
-        ended_locked(wb, e->ops[i]);
+    if (result < 0) {
+        stuck_locked(e, result);
+    } else {
+        wb->undropped_again_ns = 0;
+        for (size_t i = 0; i < e->n; i++)
+            ended_locked(wb, e->ops[i]);
+    }
     pthread_cond_broadcast(&wb->idle);
+    wb_wake_locked(wb);
     wb_unlock(wb);
     ending_free(e);
 }
@@ -491,17 +524,40 @@ static bool is_altered(const struct wb_op *op, const struct wb_op *ended)
     return op->key == ended->key || op->source == ended->key;
 }
 
-static void add_row_locked(struct ending *e, struct wb_op *op)
+static int add_row_locked(struct ending *e, struct wb_op *op)
 {
     void *record;
     size_t len;
     if (!op->acked && !op->record)
-        return; /* not written yet: it will be right */
-    if (op->direct || op->empty || op->merged_empty ||
-        wb_encode_locked(op, op->absorbs != NULL, &record, &len) < 0)
-        return;
+        return 0; /* not written yet: it will be right */
+    if (op->direct || op->empty || op->merged_empty)
+        return 0;
+    int r = wb_encode_locked(op, op->absorbs != NULL, &record, &len);
+    if (r < 0)
+        return r;
     e->rows[e->n_rows++] =
         (struct journal_row){.seq = op->seq, .record = record, .record_len = len, .update = true};
+    return 0;
+}
+
+/* The rows that referred to it. 0 or -ENOMEM. */
+static int add_rows_locked(struct ending *e, struct wb_op *op)
+{
+    int r = 0;
+    for (const struct wb_edge *w = op->waiters; w && r == 0; w = w->next)
+        if (is_altered(w->succ, op))
+            r = add_row_locked(e, w->succ);
+    /* It may wait for one without a request that is between them. */
+    struct wb_op *next = wb_next_to_send_locked(op);
+    if (r == 0 && next && next != TAILQ_NEXT(op, chain))
+        r = add_row_locked(e, next);
+    struct wb_op *heir = next ? heir_locked(next) : NULL;
+    return r == 0 && heir ? add_row_locked(e, heir) : r;
+}
+
+static bool undropped_due_locked(const struct writeback *wb, uint64_t now)
+{
+    return !TAILQ_EMPTY(&wb->undropped) && (wb->stopping || wb->undropped_again_ns <= now);
 }
 
 /* All that are waiting to end, as one change of the journal. */
@@ -509,6 +565,10 @@ static void submit_endings_locked(struct writeback *wb)
 {
     struct wb_op *op;
     size_t n = 0, rows = 0;
+    while (undropped_due_locked(wb, wb_now(wb)) && (op = TAILQ_FIRST(&wb->undropped))) {
+        wb_dequeue_locked(op);
+        wb_queue_locked(&wb->endings, op);
+    }
     TAILQ_FOREACH (op, &wb->endings, queue) {
         n++;
         rows += 2;
@@ -525,24 +585,14 @@ static void submit_endings_locked(struct writeback *wb)
     bool usable = e && e->ops && e->drops && e->rows;
     while ((op = TAILQ_FIRST(&wb->endings))) {
         wb_dequeue_locked(op);
-        if (!usable) { /* the rows stay: the next start finds them done */
-            ended_locked(wb, op);
+        if (!usable || add_rows_locked(e, op) < 0) {
+            not_dropped_locked(wb, op);
             continue;
         }
         e->ops[e->n] = op;
         e->drops[e->n++] = op->seq;
-        for (const struct wb_edge *w = op->waiters; w; w = w->next)
-            if (is_altered(w->succ, op))
-                add_row_locked(e, w->succ);
-        /* It may wait for one without a request that is between them. */
-        struct wb_op *next = wb_next_to_send_locked(op);
-        if (next && next != TAILQ_NEXT(op, chain))
-            add_row_locked(e, next);
-        struct wb_op *heir = next ? heir_locked(next) : NULL;
-        if (heir)
-            add_row_locked(e, heir);
     }
-    if (!usable) {
+    if (!usable || !e->n) {
         if (e)
             ending_free(e);
         return;
@@ -557,8 +607,7 @@ static void submit_endings_locked(struct writeback *wb)
     int r = journal_submit(wb->journal, &e->change);
     if (r < 0) {
         wb->tasks--;
-        for (size_t i = 0; i < e->n; i++)
-            ended_locked(wb, e->ops[i]);
+        stuck_locked(e, r);
         ending_free(e);
     }
 }
@@ -628,6 +677,10 @@ static void start_locked(struct writeback *wb, struct wb_op *op)
 static bool endings_due_locked(const struct writeback *wb, uint64_t now, uint64_t *ret_when)
 {
     const struct wb_op *first = TAILQ_FIRST(&wb->endings);
+    if (undropped_due_locked(wb, now))
+        return true;
+    if (!TAILQ_EMPTY(&wb->undropped))
+        *ret_when = MIN(*ret_when, wb->undropped_again_ns);
     if (!first)
         return false;
     uint64_t when = first->ready_ns + ENDINGS_NS;
@@ -656,7 +709,8 @@ void *wb_sender_main(void *arg)
     struct writeback *wb = arg;
     pthread_mutex_lock(&wb->lock);
     /* At the end: no new requests, but what was stored is noted. */
-    while (!wb->stopping || wb->running || !TAILQ_EMPTY(&wb->endings)) {
+    while (!wb->stopping || wb->running || !TAILQ_EMPTY(&wb->endings) ||
+           !TAILQ_EMPTY(&wb->undropped)) {
         uint64_t now = wb_now(wb), when = UINT64_MAX;
         if (endings_due_locked(wb, now, &when)) {
             wb->endings_now = false;

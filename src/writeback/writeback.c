@@ -332,6 +332,7 @@ static void init_lists(struct writeback *wb)
     TAILQ_INIT(&wb->flushes);
     TAILQ_INIT(&wb->empties);
     TAILQ_INIT(&wb->endings);
+    TAILQ_INIT(&wb->undropped);
     TAILQ_INIT(&wb->failing);
     wb_calls_init(&wb->throttled);
     wb_calls_init(&wb->finished);

@@ -5,7 +5,7 @@
  *     PREPARING  in the chain of its key, being journaled; not yet seen by readers
  *     READY      acknowledged; waits for those before it (blockers), its time and a free place
  *     SENDING    a request is under way, or its answer is being looked into
- *     ENDING     the store has it; its row is being dropped
+ *     ENDING     the store has it; its row is being dropped, again and again when that fails
  * and then it leaves the chain and those that waited for it go on. A change that the journal could
  * not take is `direct`: it has no row, nobody but its caller knows of it, and it ends with the
  * first answer of the store.
@@ -109,6 +109,7 @@ struct wb_op {
     bool lost;       /* it lost a conflict, or builds on a version that did */
     bool lost_told;
     bool stored;  /* the store has it */
+    bool stuck;   /* the journal did not drop its row: who flushes need not wait for that */
     bool no_cond; /* the store refuses its own ETag */
     unsigned tries;
     unsigned confirmed; /* looks that found the key gone */
@@ -196,11 +197,13 @@ struct writeback {
     unsigned draining;
     unsigned directs; /* changes that somebody waits for */
     struct wb_calls throttled;
-    struct wb_calls finished;   /* to be told */
-    struct wb_calls again;      /* to be dispatched anew */
-    struct wb_op_queue empties; /* ended without a request: they leave at wb_unlock */
-    struct wb_op_queue endings; /* their rows are to be dropped */
-    bool endings_now;           /* somebody waits for one of them */
+    struct wb_calls finished;     /* to be told */
+    struct wb_calls again;        /* to be dispatched anew */
+    struct wb_op_queue empties;   /* ended without a request: they leave at wb_unlock */
+    struct wb_op_queue endings;   /* their rows are to be dropped */
+    bool endings_now;             /* somebody waits for one of them */
+    struct wb_op_queue undropped; /* the journal has refused to drop theirs; not again before: */
+    uint64_t undropped_again_ns;
     struct wb_op_queue failing; /* direct ones that end with what they wait for */
     struct wb_op_queue losing;  /* for lost+found */
     struct wb_body *dead;       /* files to be removed */
@@ -330,6 +333,10 @@ void wb_hurry_locked(struct writeback *wb);
 /* A try of op failed: tells who waits for it; everybody when nothing else would go better. */
 void wb_flush_failed_locked(struct writeback *wb, struct wb_op *op, bool general, int result,
                             const struct s3_error *err);
+/* op has ended but for its row, which cannot be dropped now: who waits for op alone goes on, what
+ * must wait for the row fails. */
+void wb_flush_stuck_locked(struct writeback *wb, struct wb_op *op, int result,
+                           const struct s3_error *err);
 bool wb_urgent_locked(const struct writeback *wb);
 /* What is pending for the key must be stored before the call goes on (it is dispatched anew). */
 int wb_wait_for_key_locked(struct wb_call *c, struct wb_key *k);

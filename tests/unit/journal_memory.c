@@ -21,6 +21,7 @@ struct journal_disk {
     pthread_mutex_t lock;
     struct row *rows; /* protected by lock */
     bool full;        /* protected by lock */
+    bool stuck;       /* protected by lock */
 };
 
 struct memory_journal {
@@ -92,7 +93,7 @@ static void run(void *arg)
     bool adds = false;
     for (size_t i = 0; i < c->n_rows; i++)
         adds |= !c->rows[i].update;
-    int result = d->full && adds ? -ENOSPC : 0;
+    int result = (d->full && adds) || (d->stuck && c->n_drops) ? -ENOSPC : 0;
     for (size_t i = 0; result == 0 && i < c->n_rows; i++)
         put(d, &c->rows[i]);
     for (size_t i = 0; result == 0 && i < c->n_drops; i++) {
@@ -194,6 +195,12 @@ void journal_disk_fill(struct journal_disk *d, bool full)
 {
     SCOPE_LOCK(&d->lock);
     d->full = full;
+}
+
+void journal_disk_stick(struct journal_disk *d, bool stuck)
+{
+    SCOPE_LOCK(&d->lock);
+    d->stuck = stuck;
 }
 
 size_t journal_disk_rows(struct journal_disk *d)

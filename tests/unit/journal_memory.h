@@ -16,6 +16,8 @@ struct journal *journal_memory_new(struct journal_disk *d);
 struct journal_disk *journal_disk_copy(struct journal_disk *d);
 /* Changes with rows to add fail with -ENOSPC. */
 void journal_disk_fill(struct journal_disk *d, bool full);
+/* Changes with rows to drop do. */
+void journal_disk_stick(struct journal_disk *d, bool stuck);
 size_t journal_disk_rows(struct journal_disk *d);
 /* Flips a byte of the last row's body. */
 void journal_disk_damage_body(struct journal_disk *d);

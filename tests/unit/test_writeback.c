@@ -452,6 +452,69 @@ static void a_full_disk_is_passed_by(void **state)
     close_bed(&b);
 }
 
+/* A row that is still there would come back over what follows it: that is sent when it has gone. */
+static void nothing_passes_a_row_that_stays(void **state)
+{
+    struct bed b;
+    struct store_part part;
+    struct store_upload u;
+    open_bed(&b, 2);
+    journal_disk_stick(b.disk, true);
+    assert_int_equal(put(b.wb, "f", "1", NULL, false, NULL), 0);
+    assert_int_equal(put(b.wb, "g", "1", NULL, false, NULL), 0);
+    assert_int_equal(store_flush(b.wb, "f", NULL), 0); /* it is stored */
+    assert_int_equal(store_flush(b.wb, NULL, NULL), 0);
+    assert_int_equal(store_delete(b.wb, "f", NULL, NULL), 0);
+    assert_null(get(b.wb, "f"));
+    for (int i = 0; i < 3; i++) {
+        assert_false(writeback_settle(b.wb));
+        clock_fake_advance(&b.clock, 31ull * NS_PER_S);
+    }
+    assert_string_equal(get(b.memory, "f"), "1");
+    assert_int_equal(store_count_requests(b.count, STORE_PUT), 2);
+    assert_int_equal(journal_disk_rows(b.disk), 3);
+
+    /* What has no row, and what must have the store as it is, fails; it does not hang. */
+    journal_disk_fill(b.disk, true);
+    assert_int_equal(put(b.wb, "g", "2", NULL, false, NULL), -ENOSPC);
+    assert_string_equal(get(b.wb, "g"), "1");
+    struct store_upload_create_in create = {.key = "new"};
+    assert_int_equal(store_call(b.wb, STORE_UPLOAD_CREATE, &create, &u, NULL), 0);
+    struct store_upload_part_copy_in part_copy = {
+        .key = "new", .upload_id = u.id, .number = 1, .source_key = "g", .length = 1};
+    assert_int_equal(store_call(b.wb, STORE_UPLOAD_PART_COPY, &part_copy, &part, NULL), -ENOSPC);
+    assert_int_equal(put(b.wb, "h", "3", NULL, false, NULL), 0);
+    assert_string_equal(get(b.memory, "h"), "3");
+    journal_disk_fill(b.disk, false);
+
+    journal_disk_stick(b.disk, false);
+    drain(&b);
+    assert_null(get(b.memory, "f"));
+    assert_string_equal(get(b.memory, "g"), "1");
+    assert_int_equal(journal_disk_rows(b.disk), 0);
+    close_bed(&b);
+}
+
+/* It ends all the same, and what stays is found done by the next. */
+static void an_end_with_rows_that_stay(void **state)
+{
+    struct bed b;
+    static char large[100001];
+    memset(large, 'x', sizeof(large) - 1);
+    open_bed(&b, 2);
+    journal_disk_stick(b.disk, true);
+    assert_int_equal(put(b.wb, "f", large, NULL, true, NULL), 0);
+    assert_int_equal(store_flush(b.wb, "f", NULL), 0);
+    writeback_leave(b.wb);
+    assert_int_equal(journal_disk_rows(b.disk), 1);
+    journal_disk_stick(b.disk, false);
+    open_wb(&b);
+    drain(&b);
+    assert_int_equal(kept(&b), 0);
+    assert_int_equal(journal_disk_rows(b.disk), 0);
+    close_bed(&b);
+}
+
 /* Nothing changes what a pending copy is of, also when a change that would have was refused. */
 static void a_pending_copy_keeps_its_source(void **state)
 {
@@ -614,6 +677,8 @@ int main(void)
         cmocka_unit_test(content_of_a_damaged_row_is_kept),
         cmocka_unit_test(content_without_a_row_is_kept_when_rows_are_missing),
         cmocka_unit_test(a_full_disk_is_passed_by),
+        cmocka_unit_test(nothing_passes_a_row_that_stays),
+        cmocka_unit_test(an_end_with_rows_that_stay),
         cmocka_unit_test(a_pending_copy_keeps_its_source),
         cmocka_unit_test(removals_go_in_batches),
         cmocka_unit_test(a_full_queue_makes_wait),
