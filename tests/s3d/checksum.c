@@ -66,6 +66,11 @@ enum checksum_algo checksum_from_header(const char *header)
     return CHECKSUM_MAX;
 }
 
+bool checksum_is_crc(enum checksum_algo a)
+{
+    return a == CHECKSUM_CRC32 || a == CHECKSUM_CRC32C || a == CHECKSUM_CRC64NVME;
+}
+
 bool checksum_valid(enum checksum_algo a, const char *text)
 {
     uint8_t raw[CHECKSUM_RAW_MAX];

@@ -43,6 +43,8 @@ size_t checksum_size(enum checksum_algo a);
 /* CHECKSUM_MAX for an unknown one. Case-insensitive. */
 enum checksum_algo checksum_from_name(const char *name);
 enum checksum_algo checksum_from_header(const char *header);
+/* A CRC of the whole is known from those of its pieces (checksum_combiner, FULL_OBJECT). */
+bool checksum_is_crc(enum checksum_algo a);
 /* Whether text is base64 of the algorithm's size. */
 bool checksum_valid(enum checksum_algo a, const char *text);
 

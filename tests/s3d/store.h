@@ -34,6 +34,7 @@ struct strbuf;
 struct blob {
     _Atomic unsigned refs;
     uint64_t id;
+    struct known_crc *known; /* blob.c */
 };
 
 struct segment {
@@ -222,7 +223,8 @@ void blob_unref(struct store *st, struct blob *b);
 /* Appends the bytes [offset, offset + len) of a segment list to another; references are taken. */
 int segments_slice(const struct segment *from, unsigned n_from, uint64_t offset, uint64_t len,
                    struct segment **to, unsigned *n_to);
-/* Reads the segments through; md5 (16 bytes) and sum may be NULL. */
+/* Reads the segments through; md5 (16 bytes) and sum may be NULL. Without md5 a CRC is put together
+ * from those of the segments, which are remembered: the next copy of them reads nothing. */
 int segments_digest(struct store *st, const struct segment *list, unsigned n, uint8_t *md5,
                     struct checksum *sum, enum checksum_algo algo);
 void segments_free(struct store *st, struct segment *list, unsigned n);

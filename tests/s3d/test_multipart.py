@@ -398,4 +398,27 @@ def five_gibibytes():
         equal(a.headers["content-length"], str((5 << 30) - 3))
 
 
+@test
+def sums_of_pieces():
+    """Without an MD5 the CRC of a copy is put together from those of its pieces, remembered or not."""
+    with Server("--opaque-etag") as s:
+        s.client().create_bucket(Bucket="sums")
+        body = random.randbytes(2 * PART + 100)
+        a = s.request("PUT", "/sums/whole", {}, body)
+        want = a.headers["x-amz-checksum-crc64nvme"]
+        for key, source in (("one", "whole"), ("two", "one"), ("three", "one"), ("four", "whole")):
+            uid = create(s, "sums", key)
+            parts = [(n, s.request("PUT", f"/sums/{key}?partNumber={n}&uploadId={uid}", {
+                "x-amz-copy-source": f"/sums/{source}",
+                "x-amz-copy-source-range": f"bytes={first}-{end - 1}"}).text("ETag"))
+                for n, first, end in ((1, 0, PART + 7), (2, PART + 7, len(body)))]
+            equal(complete(s, "sums", key, uid, parts).status, 200)
+            a = s.request("HEAD", f"/sums/{key}", {"x-amz-checksum-mode": "ENABLED"})
+            equal((key, a.headers["x-amz-checksum-crc64nvme"], a.headers["x-amz-checksum-type"]),
+                  (key, want, "FULL_OBJECT"))
+            a = s.request("PUT", f"/sums/{key}-32", {"x-amz-copy-source": f"/sums/{key}",
+                                                     "x-amz-checksum-algorithm": "CRC32"})
+            equal((a.status, a.text("ChecksumCRC32")), (200, crc32(body)))
+
+
 main()
