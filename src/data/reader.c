@@ -192,7 +192,10 @@ static int ask_by_head(struct reader *r, struct s3_error *reterr)
     if (result)
         return result;
     pthread_mutex_lock(&r->lock);
-    reader_set_version_locked(r, &o);
+    if (r->state != READER_KNOWN)
+        reader_set_version_locked(r, &o);
+    else if (strcmp(r->etag, o.etag) != 0 || r->size != o.size)
+        r->stale = true; /* a read that went by the hint has decided meanwhile */
     pthread_cond_broadcast(&r->cond);
     pthread_mutex_unlock(&r->lock);
     store_object_done(&o);
@@ -257,6 +260,10 @@ int reader_learn_version(struct reader *r, const struct prefetch_run *run, uint6
 {
     *ret_first = NULL;
     pthread_mutex_lock(&r->lock);
+    /* What was fetched ahead is not here any more: nobody has read of that version. */
+    if (r->adopted && r->state == READER_KNOWN && !r->ranges && !r->stale && !r->has_changed)
+        r->state = READER_UNKNOWN;
+    r->adopted = false;
     /* A read within what the hint tells need not wait: it goes by the hint's version. */
     bool guess = r->hint_etag[0] && r->hint_size > READER_WHOLE_MAX;
     while (r->state == READER_ASKING &&
@@ -299,6 +306,7 @@ void reader_start(struct reader *r)
     if (g) {
         g->whole = g->decides = g->started = true;
         r->state = READER_ASKING;
+        r->last_read_ns = clock_monotonic_ns(r->d->clock); /* not idle: it is about to be read */
     }
     pthread_mutex_unlock(&r->lock);
     if (g)
@@ -311,6 +319,7 @@ void reader_adopt(struct reader *r,
 {
     r->version_changed = version_changed;
     r->ctx = ctx;
+    r->adopted = true;
 }
 
 _Static_assert(READER_WHOLE_MAX <= FIRST_REQUEST_MAX, "a whole object is a first request");

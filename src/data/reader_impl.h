@@ -77,6 +77,7 @@ struct reader {
     enum reader_state state;
     bool closed;     /* reader_free was called */
     bool stale;      /* the store has another version by now */
+    bool adopted;    /* was begun ahead, and has not been read since it was handed over */
     bool hint_wrong; /* the store has another version than the hint, or none */
     uint64_t size;   /* as the hint has it, until the version is known */
     char etag[STORE_ETAG_SIZE];

@@ -384,6 +384,7 @@ static int send_buffer(struct writer *w, struct s3_error *reterr)
     struct s3_error err = {0};
     uint64_t len = w->buffer.len;
     int r = writer_need_upload(w, &err);
+    bool begun = !r; /* with what it copies of the version before */
     if (!r && upload_next_index(w->upload) + 1 >= STORE_PARTS_MAX) {
         /* The file is as large as it can be; what it has stays good. */
         s3_error_set(reterr, S3_ERROR_TOO_LARGE, "'%s' has all the parts that S3 allows", w->key);
@@ -392,11 +393,13 @@ static int send_buffer(struct writer *w, struct s3_error *reterr)
     if (!r)
         r = upload_part(w->upload, &w->buffer, &err);
     /* A part that has failed before is tried once more first. */
-    if (r && w->upload && w->buffer.len && !upload_mend(w->upload, &err)) {
+    if (r && begun && w->buffer.len && !upload_mend(w->upload, &err)) {
         err = (struct s3_error){0};
         r = upload_part(w->upload, &w->buffer, &err);
     }
     if (r) {
+        if (len && !w->buffer.len)
+            w->start += len; /* the upload has it, as a part that has failed */
         if (reterr)
             *reterr = err;
         return writer_stream_failed(w, r, &err);

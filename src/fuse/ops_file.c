@@ -99,6 +99,10 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
     adapter_handle_written(req, fi);
     if (fuse_req_ctx(req)->uid != 0 && vfs_file_is_direct(adapter_file(fi)))
         vfs_drop_set_ids(adapter_vfs(req), adapter_file(fi));
+    /* Pages that a mapping has changed are stored before, not over what is written here. */
+    if (vfs_file_is_direct(adapter_file(fi)) &&
+        vfs_file_is_cached(adapter_vfs(req), adapter_file(fi)))
+        adapter_range_changed(req, ino, (uint64_t)off, size);
     int r = vfs_write(adapter_vfs(req), adapter_file(fi), (uint64_t)off, buf, size, &a.err);
 
     if (r == 0 && vfs_file_is_direct(adapter_file(fi)) &&

@@ -98,6 +98,7 @@ struct inode {
     unsigned direct_handles; /* those that write past the kernel's page cache */
     uint64_t version;        /* counts the versions of the content that were seen */
     uint64_t kernel_version; /* the one that the kernel's page cache may hold */
+#define INODE_NO_VERSION UINT64_MAX
 };
 
 struct inode_table {

@@ -198,16 +198,24 @@ int vfs_keep_dir_locked(struct vfs *v, struct inode *dir, struct s3_error *err)
 {
     if (dir == v->inodes.root || dir->marker == KNOWN_YES)
         return 0;
-    const struct dir *d = vfs_listing_fresh_locked(v, dir);
+    struct dir *d = vfs_listing_fresh_locked(v, dir);
+    int r = 0;
     if (!d && !dir->large) {
-        int r = vfs_listing_first_locked(v, dir, err);
+        r = vfs_listing_first_locked(v, dir, err);
         if (r < 0)
             return r;
         d = dir->dir; /* just fetched: good for this question, however short the TTL */
     }
-    if (!d || !d->complete || d->marker || d->n_live > 1)
+    if (!d)
         return 0;
-    return vfs_marker_write_locked(v, dir, false, err);
+    dir_ref(d);
+    while (r == 0 && !d->complete && d->n_live <= 1)
+        r = vfs_listing_more_locked(v, dir, d, VFS_FIRST_PAGE, err);
+    bool last = r == 0 && d->complete && !d->marker && d->n_live <= 1;
+    dir_unref(d);
+    if (r < 0)
+        return r;
+    return last ? vfs_marker_write_locked(v, dir, false, err) : 0;
 }
 
 int vfs_check_empty_locked(struct vfs *v, struct inode *dir, bool *ret_marker, struct s3_error *err)

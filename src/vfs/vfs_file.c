@@ -140,11 +140,13 @@ int vfs_open(struct vfs *v, uint64_t ino, int flags, struct vfs_file **ret, bool
         free_file_locked(v, f);
         return r;
     }
-    *ret_keep = i->kernel_version == i->version;
+    /* Pages of readers that have closed are not dropped by writes past the cache. */
+    bool behind = i->direct_handles > 0;
+    *ret_keep = i->kernel_version == i->version && !behind;
     if (*ret_keep)
         memcpy(f->kept_etag, i->attr.etag, sizeof(f->kept_etag));
     f->kept_changes = i->changes;
-    i->kernel_version = i->version;
+    i->kernel_version = behind ? INODE_NO_VERSION : i->version;
     *ret = f;
     return 0;
 }

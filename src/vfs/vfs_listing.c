@@ -152,7 +152,8 @@ static void hide_own_keys(struct vfs *v, struct dir *d)
 /* What the page tells about the directory itself. */
 static void learn_locked(struct vfs *v, struct inode *dir, struct dir *d)
 {
-    if (d->pages == 1 || d->complete)
+    /* That a page of several directories ended in this one says nothing of its length. */
+    if (d->complete || (d->pages == 1 && !d->after))
         dir->large = !d->complete;
     if (d->marker) {
         dir->marker = KNOWN_YES;

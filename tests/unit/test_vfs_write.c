@@ -517,6 +517,37 @@ static void test_who_goes_past_the_page_cache(void **state)
     fixture_done(&f);
 }
 
+/* A reader that has closed left pages in the kernel's cache; a write past it does not drop them. */
+static void test_pages_behind_a_writer(void **state)
+{
+    struct fixture f;
+    struct vfs_file *writer, *reader;
+    struct vfs_entry e;
+    struct s3_error err;
+    bool keep = true;
+    fixture_init(&f, NULL);
+    assert_int_equal(fixture_write(&f, "a", "one"), 0);
+    assert_int_equal(fixture_lookup(&f, "a", &e), 0);
+    assert_int_equal(vfs_open(f.vfs, e.ino, O_RDONLY, &reader, &keep, &err), 0);
+    assert_int_equal(fixture_close(&f, reader), 0);
+    assert_int_equal(vfs_open(f.vfs, e.ino, O_RDONLY, &reader, &keep, &err), 0);
+    assert_true(keep);
+    assert_int_equal(fixture_close(&f, reader), 0);
+    assert_int_equal(fixture_open(&f, "a", O_WRONLY, &writer), 0);
+    assert_true(vfs_file_is_direct(writer));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(vfs_open(f.vfs, e.ino, O_RDONLY, &reader, &keep, &err), 0);
+        assert_false(keep);
+        assert_int_equal(fixture_close(&f, reader), 0);
+        assert_int_equal(vfs_write(f.vfs, writer, 0, "two", 3, &err), 0);
+    }
+    assert_int_equal(fixture_close(&f, writer), 0);
+    assert_int_equal(vfs_open(f.vfs, e.ino, O_RDONLY, &reader, &keep, &err), 0);
+    assert_false(keep);
+    assert_int_equal(fixture_close(&f, reader), 0);
+    fixture_done(&f);
+}
+
 static void test_set_ids_and_writes(void **state)
 {
     struct fixture f;
@@ -567,6 +598,7 @@ int main(void)
         cmocka_unit_test(test_first_write_after_unlink),
         cmocka_unit_test(test_truncated_for_reading),
         cmocka_unit_test(test_who_goes_past_the_page_cache),
+        cmocka_unit_test(test_pages_behind_a_writer),
         cmocka_unit_test(test_set_ids_and_writes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
