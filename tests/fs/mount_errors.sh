@@ -58,9 +58,11 @@ out=$("$PAILFS" "$BUCKET" "$MNT" -o "$options" 2>&1) && fail "a second mount on 
 contains "it is refused with a sentence" "already mounted" "$out"
 contains "and the remedy" "nonempty" "$out"
 equal "one mount" 1 "$(grep -c " $MNT " /proc/self/mountinfo)"
-"$PAILFS" "$BUCKET" "$MNT" -o "$options,nonempty" || fail "not even with nonempty"
-equal "two mounts" 2 "$(grep -c " $MNT " /proc/self/mountinfo)"
-fusermount3 -u "$MNT" || fail "unmount of the upper one"
+if [ "$(id -u)" = 0 ]; then # fusermount3 lets nobody else mount over a mount
+    "$PAILFS" "$BUCKET" "$MNT" -o "$options,nonempty" || fail "not even with nonempty"
+    equal "two mounts" 2 "$(grep -c " $MNT " /proc/self/mountinfo)"
+    fusermount3 -u "$MNT" || fail "unmount of the upper one"
+fi
 unmount_fs
 
 contains "--version" "pailfs" "$("$PAILFS" --version)"

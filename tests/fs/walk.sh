@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# modes: user writeback
 # A walk of a tree costs requests by its keys, and shows what is in the bucket.
 . "$SOURCE_DIR/tests/lib/common.sh"
 server_start
