@@ -11,6 +11,7 @@
 #include "writeback/send.h"
 
 #define GONE_LOOKS 2u /* that must find the object gone, with a pause between them */
+#define SKEW_NS    (10 * NS_PER_S)
 
 /* ---- conflicts ---- */
 
@@ -26,6 +27,15 @@ static void lose_end_locked(struct writeback *wb, struct wb_op *op)
     wb->endings_now = true;
     wb_queue_locked(&wb->endings, op);
     wb_wake_locked(wb);
+}
+
+/* There is nothing to keep. Whatever else fails (no descriptor left, a disk that does not answer)
+ * may go better the next time. */
+static bool is_nowhere(const struct wb_body *b, int result, int fd)
+{
+    if (b->file)
+        return result == -ENOENT && fd == -ENOENT;
+    return result == -ENOENT || result == -EBADMSG;
 }
 
 static void keep_lost(void *arg)
@@ -50,7 +60,7 @@ static void keep_lost(void *arg)
     pthread_mutex_lock(&wb->lock);
     wb->tasks--;
     pthread_cond_broadcast(&wb->idle);
-    if (r == -ENOMEM || ((data || fd >= 0) && r < 0)) {
+    if (r < 0 && !is_nowhere(op->body, r, fd)) {
         log_error("what was written to '%s' could not be moved to lost+found and stays in the "
                   "journal: %s",
                   op->key->key, strerror(-r));
@@ -68,7 +78,14 @@ static void keep_lost(void *arg)
     free(l);
 }
 
-/* What builds on it has lost too. And what a copy was of must stay, for it is nowhere else. */
+/* It leaves nothing of what its key holds. */
+static bool is_replacing(const struct wb_op *op)
+{
+    return op->kind != WB_COPY || op->source != op->key;
+}
+
+/* What builds on it has lost too. And what a copy was of must stay, for it is nowhere else: what
+ * was to take its place, as a new log does after the old one was renamed, goes to lost+found. */
 static void spread_locked(struct wb_op *op)
 {
     struct wb_op *next = wb_next_to_send_locked(op);
@@ -81,7 +98,7 @@ static void spread_locked(struct wb_op *op)
             op->copies--;
             w->lost = true;
         }
-        if (op->kind == WB_COPY && w->kind == WB_DELETE && w->key == op->source)
+        if (op->kind == WB_COPY && op->source != op->key && w->key == op->source && is_replacing(w))
             w->lost = true;
     }
 }
@@ -196,7 +213,39 @@ static bool same_metadata(const struct store_attrs *ours, const struct store_att
     return true;
 }
 
-/* What stands there is what we were about to make. */
+/* Nobody knows the ETag that the server gives the copy: one of ours was announced. */
+static bool is_etag_unknown(const struct wb_op *op)
+{
+    return op->kind == WB_COPY && strncmp(op->etag, "\"pailfs-", 8) == 0;
+}
+
+/* Content that is the same by its ETag: the announced one, or that of what was copied, which some
+ * servers keep. */
+static bool is_same_etag(const struct wb_op *op, const char *etag)
+{
+    return strcmp(etag, op->etag) == 0 ||
+           (op->kind == WB_COPY && op->source_etag && strcmp(etag, op->source_etag) == 0);
+}
+
+/* The ETag may be that of a copy: the server has made it, so it is not one of parts. */
+static bool may_be_etag_of_copy(const struct wb_op *op, const char *etag)
+{
+    return is_etag_unknown(op) && !strchr(etag, '-');
+}
+
+/* Metadata that no other object of that size has by chance. */
+static bool has_times(const struct store_attrs *attrs)
+{
+    for (size_t i = 0; i < attrs->n_metadata; i++)
+        if (strstr(attrs->metadata[i].name, "mtime") || strstr(attrs->metadata[i].name, "ctime"))
+            return true;
+    return false;
+}
+
+/* What stands there is what we were about to make. Where that is taken for true by mistake, the
+ * source of a rename is removed and its content is nowhere: a copy to another key has to prove it,
+ * by the ETag, by metadata that has times in it or, where nothing else can be known, by having
+ * been made since. */
 static bool is_ours(struct wb_send *s, const struct store_object *o)
 {
     const struct wb_op *op = s->op;
@@ -205,15 +254,16 @@ static bool is_ours(struct wb_send *s, const struct store_object *o)
     if (op->kind == WB_DELETE || o->size != op->size ||
         wb_attrs_decode(op->attrs, op->attrs_len, &arena, &attrs))
         return false;
-    bool same = same_metadata(&attrs, &o->attrs);
+    bool same = same_metadata(&attrs, &o->attrs), told = has_times(&attrs);
     arena_done(&arena);
     if (op->kind == WB_PUT)
         return same && strcmp(o->etag, op->etag) == 0;
-    bool touched = op->source == op->key && op->source_etag && /* it is another one now */
-                   strcmp(o->etag, op->source_etag) != 0;
-    return same && (op->maybe_sent || s->refusal.tries > 1) &&
-           (touched || op->source != op->key ||
-            (op->source_etag && strcmp(o->etag, op->source_etag) == 0));
+    if (!same || (!op->maybe_sent && s->refusal.tries <= 1))
+        return false;
+    if (op->source == op->key) /* one without a source's ETag proves nothing */
+        return op->source_etag != NULL;
+    return is_same_etag(op, o->etag) || told ||
+           (may_be_etag_of_copy(op, o->etag) && o->mtime_ns + SKEW_NS >= op->mtime_ns);
 }
 
 /* Two hosts that have made a directory have made the same one. */
@@ -263,12 +313,14 @@ static void judge_source(struct wb_send *s, const struct store_object *o)
         gone(s, "somebody else has removed what it is a copy of");
     else if (op->source_etag && strcmp(o->etag, op->source_etag) != 0)
         lose(s, LOST_REPLACED, "somebody else has replaced what it is a copy of");
+    else if (op->cond == WB_ABSENT) /* what was in its way has gone meanwhile */
+        retry(s, -EIO, &s->refusal);
     else
         retry_without(s);
 }
 
 /* What is there has the content of the change: by its ETag; or, where the server makes other ones,
- * by metadata, which has the times of the change in it. */
+ * by metadata, which has the times of the change in it, or as a copy whose ETag nobody knows. */
 static bool is_the_same(const struct wb_op *op, const struct store_object *o, bool newer)
 {
     struct arena arena = ARENA_INIT(JOURNAL_RECORD_MAX * 2);
@@ -277,7 +329,9 @@ static bool is_the_same(const struct wb_op *op, const struct store_object *o, bo
         wb_attrs_decode(op->attrs, op->attrs_len, &arena, &attrs))
         return false;
     bool same = same_metadata(&attrs, &o->attrs) &&
-                (strcmp(o->etag, op->etag) == 0 || (newer && attrs.n_metadata));
+                (strcmp(o->etag, op->etag) == 0 ||
+                 (newer && (has_times(&attrs) || may_be_etag_of_copy(op, o->etag) ||
+                            (is_etag_unknown(op) && is_same_etag(op, o->etag)))));
     arena_done(&arena);
     return same;
 }
