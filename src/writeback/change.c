@@ -81,8 +81,20 @@ static int follow_locked(struct wb_op *op, const struct wb_op *v)
 {
     const char *etag = v->stored && v->real_etag ? v->real_etag : "";
     op->cond = v->stored ? *etag ? WB_ETAG : WB_ANY : WB_PREV;
+    free(op->if_match);
     op->if_match = *etag ? strdup(etag) : NULL;
     return *etag && !op->if_match ? -ENOMEM : 0;
+}
+
+/* The version that the key has, as far as it was made here: should the change have to be sent
+ * twice, that one is not somebody else's, whatever the clocks say. */
+static const char *own_version_locked(const struct writeback *wb, const struct wb_op *visible,
+                                      const char *key)
+{
+    if (visible) /* else the end of that one tells */
+        return visible->stored && visible->real_etag ? visible->real_etag : "";
+    const struct alias *a = alias_find(wb->aliases, key);
+    return a ? a->real : "";
 }
 
 static int set_condition_locked(struct wb_op *op, const struct wb_op *visible, const char *key,
@@ -92,10 +104,13 @@ static int set_condition_locked(struct wb_op *op, const struct wb_op *visible, c
     if (if_match && visible)
         return follow_locked(op, visible);
     op->cond = if_absent ? WB_ABSENT : if_match ? WB_ETAG : WB_ANY;
-    if (op->cond != WB_ETAG)
-        return 0;
-    op->if_match = strdup(alias_real(wb->aliases, key, if_match));
-    return op->if_match ? 0 : -ENOMEM;
+    const char *etag = "";
+    if (op->cond == WB_ETAG)
+        etag = alias_real(wb->aliases, key, if_match);
+    else if (op->cond == WB_ANY)
+        etag = own_version_locked(wb, visible, key);
+    op->if_match = *etag ? strdup(etag) : NULL;
+    return *etag && !op->if_match ? -ENOMEM : 0;
 }
 
 static int set_attrs(struct wb_op *op, const struct store_attrs *attrs)

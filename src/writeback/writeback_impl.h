@@ -87,7 +87,7 @@ struct wb_op {
     enum wb_cond cond;
     struct wb_key *key;
     char *etag;     /* announced; NULL for WB_DELETE */
-    char *if_match; /* of WB_ETAG, the store's; of WB_ANY what the change before it has made */
+    char *if_match; /* of WB_ETAG, the store's; of WB_ANY what was made here before it, not sent */
     uint64_t size;
     int64_t mtime_ns;
     void *attrs; /* encoded */
