@@ -38,6 +38,28 @@ static bool is_nowhere(const struct wb_body *b, int result, int fd)
     return result == -ENOENT || result == -EBADMSG;
 }
 
+/* Who waits for the key hears of it: lost+found that is full may stay so until somebody acts. */
+static void not_kept_locked(struct writeback *wb, struct wb_op *op, int result, uint64_t again_ns)
+{
+    struct s3_error err;
+    struct wb_calls *stalled = &op->key->stalled;
+    struct wb_call *c = stalled->head;
+    bool full = result == -ENOSPC || result == -EDQUOT;
+    (void)s3_error_set(&err, full ? S3_ERROR_QUOTA : S3_ERROR_BAD_RESPONSE,
+                       "lost+found: what was written to '%s' cannot be kept there: %s",
+                       op->key->key, strerror(-result));
+    op->state = WB_READY;
+    op->again_ns = wb_now(wb) + again_ns;
+    wb_enqueue_locked(wb, op);
+    wb_calls_init(stalled);
+    while (c) {
+        struct wb_call *next = c->next;
+        wb_finish_locked(c, result, &err);
+        c = next;
+    }
+    wb_flush_failed_locked(wb, op, false, result, &err);
+}
+
 static void keep_lost(void *arg)
 {
     struct losing *l = arg;
@@ -65,9 +87,7 @@ static void keep_lost(void *arg)
                   "journal: %s",
                   op->key->key, strerror(-r));
         op->tries++;
-        op->again_ns = wb_now(wb) + 10 * (uint64_t)NS_PER_S;
-        op->state = WB_READY;
-        wb_enqueue_locked(wb, op);
+        not_kept_locked(wb, op, r, 10 * (uint64_t)NS_PER_S);
     } else {
         if (r < 0)
             log_error("what was written to '%s' is lost: the journal does not have it: %s",
@@ -138,9 +158,7 @@ void wb_lose_locked(struct writeback *wb, struct wb_op *op, enum lost_reason why
         wb->tasks--;
         free(l);
     }
-    op->state = WB_READY;
-    op->again_ns = wb_now(wb) + (uint64_t)NS_PER_S;
-    wb_enqueue_locked(wb, op);
+    not_kept_locked(wb, op, -ENOMEM, NS_PER_S);
 }
 
 /* ---- decisions; each ends the request ---- */

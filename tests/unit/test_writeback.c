@@ -804,6 +804,73 @@ static void content_of_a_conflict_is_read_again(void **state)
     close_bed(&b);
 }
 
+struct writing {
+    struct bed *b;
+    int result;
+};
+
+static void *write_f(void *arg)
+{
+    struct writing *w = arg;
+    w->result = put(w->b->wb, "f", "next", NULL, false, NULL);
+    return NULL;
+}
+
+/* Who waits for a key whose content cannot be kept is told so. */
+static void a_full_lost_and_found_is_told(void **state)
+{
+    struct bed b;
+    struct s3_error err = {0};
+    open_bed(&b, 2);
+    b.refuse_kept = 1;
+    assert_int_equal(put(b.wb, "f", "ours", NULL, true, NULL), 0);
+    assert_int_equal(put(b.memory, "f", "theirs", NULL, false, NULL), 0);
+    assert_int_equal(store_flush(b.wb, "f", &err), -ENOSPC);
+    assert_non_null(strstr(err.message, "lost+found"));
+    assert_int_equal(store_flush(b.wb, NULL, &err), -ENOSPC);
+    struct writing w = {.b = &b, .result = 1};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, write_f, &w), 0);
+    while (pthread_tryjoin_np(thread, NULL) == EBUSY) {
+        clock_fake_advance(&b.clock, 11ull * NS_PER_S);
+        writeback_kick(b.wb);
+        sched_yield();
+    }
+    assert_int_equal(w.result, -ENOSPC);
+    assert_false(writeback_settle(b.wb));
+    assert_int_equal(journal_disk_rows(b.disk), 1);
+    b.refuse_kept = 0;
+    drain(&b);
+    assert_int_equal(kept(&b), 1);
+    assert_string_equal(b.kept[0].data, "ours");
+    assert_int_equal(put(b.wb, "f", "next", NULL, false, NULL), 0);
+    close_bed(&b);
+}
+
+/* A clock that is behind that of the server: what we have made ourselves is not somebody else's. */
+static void our_own_version_is_not_newer(void **state)
+{
+    for (int theirs = 0; theirs < 2; theirs++) {
+        struct bed b;
+        struct store_fault_rule lost = {
+            .op = STORE_DELETE_MANY, .error = S3_ERROR_TIMEOUT, .count = 1};
+        open_bed(&b, 2);
+        assert_int_equal(put(b.wb, "f", "ours", NULL, false, NULL), 0);
+        drain(&b);
+        if (theirs)
+            assert_int_equal(put(b.memory, "f", "theirs", NULL, false, NULL), 0);
+        pthread_mutex_lock(&b.clock.lock);
+        b.clock.realtime -= 60ll * NS_PER_S;
+        pthread_mutex_unlock(&b.clock.lock);
+        assert_int_equal(store_delete(b.wb, "f", NULL, NULL), 0);
+        assert_int_equal(store_fault_add(b.fault, &lost), 0);
+        drain(&b);
+        assert_int_equal(store_fault_applied(b.fault), 1);
+        assert_int_equal(get(b.memory, "f") != NULL, theirs);
+        close_bed(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -834,6 +901,8 @@ int main(void)
         cmocka_unit_test(a_copy_stays_on_condition),
         cmocka_unit_test(what_follows_a_lost_rename_does_not_replace_its_source),
         cmocka_unit_test(content_of_a_conflict_is_read_again),
+        cmocka_unit_test(a_full_lost_and_found_is_told),
+        cmocka_unit_test(our_own_version_is_not_newer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
