@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Write-back: whose an object is that stands where a change was to go, and what becomes of content
+ * that lost a conflict. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "writeback_bed.h"
+
+/* An answer that does not come, while another host takes the name: of the same size, but not ours.
+ */
+static void the_copy_of_another_host_is_not_ours(void **state)
+{
+    struct bed b;
+    struct store_version v, w;
+    struct store_fault_rule lost = {.op = STORE_COPY, .error = S3_ERROR_TIMEOUT, .count = 1};
+    open_bed(&b, 2);
+    assert_int_equal(put(b.memory, "a", "precious", NULL, false, &v), 0);
+    struct store_copy_in in = {
+        .source_key = "a", .source_if_match = v.etag, .key = "b", .if_absent = true};
+    assert_int_equal(store_copy(b.wb, &in, &w, NULL), 0);
+    assert_int_equal(store_delete(b.wb, "a", v.etag, NULL), 0);
+    assert_int_equal(store_fault_add(b.fault, &lost), 0);
+    assert_int_equal(put(b.memory, "b", "another.", NULL, false, NULL), 0);
+    drain(&b);
+    assert_string_equal(get(b.memory, "a"), "precious");
+    assert_string_equal(get(b.memory, "b"), "another.");
+    struct writeback_stats st;
+    writeback_stats(b.wb, &st);
+    assert_int_equal(st.conflicts, 2); /* and the removal */
+    close_bed(&b);
+}
+
+static void put_parts(struct store *s, const char *key, const char *half)
+{
+    struct store_upload u;
+    struct store_part parts[2];
+    struct store_version v;
+    struct iovec iov = {(void *)(uintptr_t)half, strlen(half)};
+    struct store_upload_create_in create = {.key = key};
+    assert_int_equal(store_call(s, STORE_UPLOAD_CREATE, &create, &u, NULL), 0);
+    for (uint32_t i = 0; i < 2; i++) {
+        struct store_upload_part_in in = {
+            .key = key, .upload_id = u.id, .number = i + 1, .body = &iov, .n_body = 1};
+        assert_int_equal(store_call(s, STORE_UPLOAD_PART, &in, &parts[i], NULL), 0);
+    }
+    struct store_upload_complete_in complete = {
+        .key = key, .upload_id = u.id, .parts = parts, .n_parts = 2};
+    assert_int_equal(store_call(s, STORE_UPLOAD_COMPLETE, &complete, &v, NULL), 0);
+}
+
+/* The ETag of such a copy is not known: what came of a first try is seen by the rest. */
+static void a_copy_of_parts_is_known_again(void **state)
+{
+    for (int absent = 0; absent < 2; absent++) {
+        for (int theirs = 0; theirs < 2; theirs++) {
+            struct bed b;
+            struct store_version w;
+            struct store_fault_rule lost = {
+                .op = STORE_COPY, .error = S3_ERROR_TIMEOUT, .lose_answer = !theirs, .count = 1};
+            struct store_copy_in in = {.source_key = "big", .key = "new", .if_absent = absent};
+            open_bed(&b, 2);
+            put_parts(b.memory, "big", "12345");
+            assert_int_equal(store_copy(b.wb, &in, &w, NULL), 0);
+            assert_int_equal(store_delete(b.wb, "big", NULL, NULL), 0);
+            assert_int_equal(store_fault_add(b.fault, &lost), 0);
+            clock_fake_advance(&b.clock, 5ull * NS_PER_S);
+            if (theirs)
+                put_parts(b.memory, "new", "abcde");
+            drain(&b);
+            struct writeback_stats st;
+            writeback_stats(b.wb, &st);
+            assert_int_equal(st.conflicts, theirs ? 2 : 0);
+            assert_string_equal(get(b.memory, "new"), theirs ? "abcdeabcde" : "1234512345");
+            assert_int_equal(get(b.memory, "big") != NULL, theirs);
+            close_bed(&b);
+        }
+    }
+}
+
+/* What was in the way of a name that must be free is gone when it is looked at: the name must be
+ * free the next time, too. */
+static void a_copy_stays_on_condition(void **state)
+{
+    struct bed b;
+    struct store_version v, w;
+    struct store_fault_rule refuse = {.op = STORE_COPY, .error = S3_ERROR_PRECONDITION, .count = 1};
+    open_bed(&b, 2);
+    assert_int_equal(put(b.memory, "a", "precious", NULL, false, &v), 0);
+    struct store_copy_in in = {
+        .source_key = "a", .source_if_match = v.etag, .key = "b", .if_absent = true};
+    assert_int_equal(store_copy(b.wb, &in, &w, NULL), 0);
+    assert_int_equal(store_fault_add(b.fault, &refuse), 0);
+    assert_false(writeback_settle(b.wb));
+    assert_int_equal(put(b.memory, "b", "theirs", NULL, false, NULL), 0);
+    drain(&b);
+    assert_string_equal(get(b.memory, "b"), "theirs");
+    close_bed(&b);
+}
+
+/* mv log log.1, and a new log; the name log.1 is taken: the old content is nowhere but in log. */
+static void what_follows_a_lost_rename_does_not_replace_its_source(void **state)
+{
+    for (int pinned = 0; pinned < 2; pinned++) {
+        struct bed b;
+        struct store_version v, w;
+        open_bed(&b, 2);
+        assert_int_equal(put(b.memory, "log", "old", NULL, false, &v), 0);
+        struct store_copy_in in = {
+            .source_key = "log", .source_if_match = v.etag, .key = "log.1", .if_absent = true};
+        assert_int_equal(store_copy(b.wb, &in, &w, NULL), 0);
+        assert_int_equal(store_delete(b.wb, "log", pinned ? v.etag : NULL, NULL), 0);
+        assert_int_equal(put(b.wb, "log", "new", NULL, false, NULL), 0);
+        assert_int_equal(put(b.memory, "log.1", "theirs", NULL, false, NULL), 0);
+        drain(&b);
+        assert_string_equal(get(b.memory, "log"), "old");
+        assert_string_equal(get(b.memory, "log.1"), "theirs");
+        assert_int_equal(kept(&b), 1);
+        assert_string_equal(b.kept[0].data, "new");
+        close_bed(&b);
+    }
+}
+
+/* Content that cannot be read for a while is not lost. */
+static void content_of_a_conflict_is_read_again(void **state)
+{
+    struct bed b;
+    static char large[100000];
+    struct store_fault_rule hold = {.op = STORE_PUT, .hold = true, .count = 1};
+    char command[300];
+    open_bed(&b, 2);
+    memset(large, 'l', sizeof(large) - 1);
+    assert_int_equal(put(b.wb, "f", large, NULL, true, NULL), 0);
+    assert_int_equal(store_fault_add(b.fault, &hold), 0);
+    assert_false(writeback_drain(b.wb, 50ull * NS_PER_MS));
+    while (!store_fault_held(b.fault)) /* it is under way: the content was read */
+        (void)writeback_drain(b.wb, 10ull * NS_PER_MS);
+    snprintf(command, sizeof(command),
+             "cd %s && set -- * && mv $1 ../${PWD##*/}.away && ln -s $1 $1", b.dir);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(put(b.memory, "f", "theirs", NULL, false, NULL), 0);
+    assert_int_equal(store_fault_release(b.fault, 0), 1);
+    assert_false(writeback_settle(b.wb));
+    assert_int_equal(kept(&b), 0);
+    assert_int_equal(journal_disk_rows(b.disk), 1);
+    snprintf(command, sizeof(command), "cd %s && set -- * && mv -T ../${PWD##*/}.away $1", b.dir);
+    assert_int_equal(system(command), 0);
+    drain(&b);
+    assert_int_equal(kept(&b), 1);
+    assert_int_equal(b.kept[0].size, sizeof(large) - 1);
+    assert_int_equal(b.kept[0].data[0], 'l');
+    assert_int_equal(journal_disk_rows(b.disk), 0);
+    close_bed(&b);
+}
+
+struct writing {
+    struct bed *b;
+    int result;
+};
+
+static void *write_f(void *arg)
+{
+    struct writing *w = arg;
+    w->result = put(w->b->wb, "f", "next", NULL, false, NULL);
+    return NULL;
+}
+
+/* Who waits for a key whose content cannot be kept is told so. */
+static void a_full_lost_and_found_is_told(void **state)
+{
+    struct bed b;
+    struct s3_error err = {0};
+    open_bed(&b, 2);
+    b.refuse_kept = 1;
+    assert_int_equal(put(b.wb, "f", "ours", NULL, true, NULL), 0);
+    assert_int_equal(put(b.memory, "f", "theirs", NULL, false, NULL), 0);
+    assert_int_equal(store_flush(b.wb, "f", &err), -ENOSPC);
+    assert_non_null(strstr(err.message, "lost+found"));
+    assert_int_equal(store_flush(b.wb, NULL, &err), -ENOSPC);
+    struct writing w = {.b = &b, .result = 1};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, write_f, &w), 0);
+    while (pthread_tryjoin_np(thread, NULL) == EBUSY) {
+        clock_fake_advance(&b.clock, 11ull * NS_PER_S);
+        writeback_kick(b.wb);
+        sched_yield();
+    }
+    assert_int_equal(w.result, -ENOSPC);
+    assert_false(writeback_settle(b.wb));
+    assert_int_equal(journal_disk_rows(b.disk), 1);
+    b.refuse_kept = 0;
+    drain(&b);
+    assert_int_equal(kept(&b), 1);
+    assert_string_equal(b.kept[0].data, "ours");
+    assert_int_equal(put(b.wb, "f", "next", NULL, false, NULL), 0);
+    close_bed(&b);
+}
+
+/* A clock that is behind that of the server: what we have made ourselves is not somebody else's. */
+static void our_own_version_is_not_newer(void **state)
+{
+    for (int theirs = 0; theirs < 2; theirs++) {
+        struct bed b;
+        struct store_fault_rule lost = {
+            .op = STORE_DELETE_MANY, .error = S3_ERROR_TIMEOUT, .count = 1};
+        open_bed(&b, 2);
+        assert_int_equal(put(b.wb, "f", "ours", NULL, false, NULL), 0);
+        drain(&b);
+        if (theirs)
+            assert_int_equal(put(b.memory, "f", "theirs", NULL, false, NULL), 0);
+        pthread_mutex_lock(&b.clock.lock);
+        b.clock.realtime -= 60ll * NS_PER_S;
+        pthread_mutex_unlock(&b.clock.lock);
+        assert_int_equal(store_delete(b.wb, "f", NULL, NULL), 0);
+        assert_int_equal(store_fault_add(b.fault, &lost), 0);
+        drain(&b);
+        assert_int_equal(store_fault_applied(b.fault), 1);
+        assert_int_equal(get(b.memory, "f") != NULL, theirs);
+        close_bed(&b);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_copy_of_another_host_is_not_ours),
+        cmocka_unit_test(a_copy_of_parts_is_known_again),
+        cmocka_unit_test(a_copy_stays_on_condition),
+        cmocka_unit_test(what_follows_a_lost_rename_does_not_replace_its_source),
+        cmocka_unit_test(content_of_a_conflict_is_read_again),
+        cmocka_unit_test(a_full_lost_and_found_is_told),
+        cmocka_unit_test(our_own_version_is_not_newer),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
