@@ -1,6 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # servers: s3d
+# modes: none
+# asan: no
 # New attributes of a file over 5 GiB, which no single copy takes: a copy in parts, of exactly those bytes, and nothing of
 # them comes here. The server makes the file out of two small objects and copies it without reading.
 . "$SOURCE_DIR/tests/lib/common.sh"
