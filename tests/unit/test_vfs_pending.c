@@ -412,6 +412,32 @@ static void test_touch_is_now(void **state)
     fixture_done(&f);
 }
 
+/* Attributes that wait keep what was known of the file when it was written: an open asks anew. */
+static void test_opened_while_attributes_wait(void **state)
+{
+    struct fixture f;
+    struct vfs_file *file;
+    struct vfs_options o = fixture_options();
+    struct s3_error err;
+    o.metadata_ttl_ns = 0;
+    fixture_init(&f, &o);
+    assert_int_equal(fixture_create(&f, "a", O_WRONLY, 0644, &file), 0);
+    assert_int_equal(vfs_write(f.vfs, file, 0, "ours", 4, &err), 0);
+    assert_int_equal(vfs_flush(f.vfs, file, &err), 0);
+    assert_int_equal(fixture_chmod(&f, "a", 0600), 0);
+    assert_int_equal(fixture_close(&f, file), 0);
+    fixture_object(&f, "a", "theirs");
+    int r = fixture_open(&f, "a", O_WRONLY | O_APPEND, &file);
+    if (r == -ESTALE) /* the kernel looks it up again */
+        r = fixture_open(&f, "a", O_WRONLY | O_APPEND, &file);
+    assert_int_equal(r, 0);
+    assert_int_equal(vfs_write(f.vfs, file, 6, "+", 1, &err), 0);
+    assert_int_equal(vfs_flush(f.vfs, file, &err), -ESTALE); /* told once: chmod is lost */
+    assert_string_equal(fixture_get(&f, "a"), "theirs+");
+    assert_int_equal(fixture_close(&f, file), 0);
+    fixture_done(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -428,6 +454,7 @@ int main(void)
         cmocka_unit_test(test_rename_keeps_the_time),
         cmocka_unit_test(test_time_of_others_is_kept),
         cmocka_unit_test(test_touch_is_now),
+        cmocka_unit_test(test_opened_while_attributes_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
