@@ -75,7 +75,8 @@ static int check_version_locked(struct vfs *v, struct vfs_file *f, struct s3_err
     struct open_file *of = f->open;
     const struct inode *i = f->inode;
     /* Attributes that are still to be stored have kept it, and nobody has the file open. */
-    if (of->writer && of->handles == 0 && !of->dirty && !of->held && !writer_dirty(of->writer))
+    if (of->writer && of->pending && of->handles == 0 && !of->dirty && !of->held &&
+        !writer_dirty(of->writer))
         vfs_writer_drop_locked(v, of);
     if (of->absent || of->writer || !i->attr.etag[0])
         return 0;
