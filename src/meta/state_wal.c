@@ -23,8 +23,9 @@
 #define HEADER_SIZE 32u
 #define FRAME_SIZE  24u
 #define END_SIZE    48u
-#define CRCS_AT     64u /* in wal-end: of each frame, 4 bytes */
-#define SALTS_AT    16u /* in the header */
+#define CRCS_AT     64u    /* in wal-end: of each frame, 4 bytes */
+#define SALTS_AT    16u    /* in the header */
+#define LOGS_MAX    65536u /* since the note */
 #define PAGE_MAX    65536u
 #define MAGIC       0x377f0682u /* the lowest bit: words are big-endian in checksums */
 
@@ -375,11 +376,13 @@ static bool header_holds(const uint8_t *h)
            sum_is(sum_over((struct sum){0, 0}, be32(h) & 1, h, 24), sum_at(h + 24));
 }
 
-/* The log is begun anew after a checkpoint; one commit of the new one may be there without a note.
- */
+/* The log is begun anew after a checkpoint, with the next salt. One commit of the new one may be
+ * there without a note; after a power loss the note, which is never synced, may be some logs old. A
+ * log of another program has a random salt. */
 static bool begun_after(const uint8_t *header, const struct wal_end *e)
 {
-    return header_holds(header) && be32(header + SALTS_AT) == be32(e->header + SALTS_AT) + 1;
+    uint32_t logs = be32(header + SALTS_AT) - be32(e->header + SALTS_AT);
+    return header_holds(header) && logs >= 1 && logs <= LOGS_MAX;
 }
 
 static enum state_wal_found look_at_log(struct scan *s)

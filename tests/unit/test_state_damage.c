@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/attr.h"
+#include "base/crc.h"
 #include "base/log.h"
 #include "meta/state.h"
 #include "meta/state_journal.h"
@@ -327,6 +328,62 @@ static void a_torn_end_is_no_damage(void **state)
     assert_false(log_has(b, "."));
 }
 
+static uint32_t word(const uint8_t *p, bool big)
+{
+    return big ? (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]
+               : (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
+}
+
+static void put_word(uint8_t *p, bool big, uint32_t v)
+{
+    for (int i = 0; i < 4; i++)
+        p[i] = (uint8_t)(v >> 8 * (big ? 3 - i : i));
+}
+
+/* The note becomes that of a log so many before. */
+static void age_note(struct bed *b, uint32_t logs)
+{
+    uint8_t *h = b->image.data[END];
+    uint32_t s0 = 0, s1 = 0;
+    bool big = h[3] & 1;
+    put_word(h + 16, true, word(h + 16, true) - logs);
+    for (int i = 0; i < 24; i += 8) {
+        s0 += word(h + i, big) + s1;
+        s1 += word(h + i + 4, big) + s0;
+    }
+    put_word(h + 24, true, s0);
+    put_word(h + 28, true, s1);
+    put_word(h + 44, false, crc32c_update(0, h, 44));
+}
+
+/* It is not synced: after a power loss it may be older than the log by more than one. */
+static void an_old_note_is_no_damage(void **state)
+{
+    struct bed *b = *state;
+    struct found f;
+    uint8_t *note = malloc(b->image.len[END]);
+    memcpy(note, b->image.data[END], b->image.len[END]);
+    for (uint32_t logs = 0; logs < 4; logs++) {
+        memcpy(b->image.data[END], note, b->image.len[END]);
+        age_note(b, logs);
+        store_image(b);
+        look(b, &f);
+        assert_true(all_of_it(&f) && !f.begun_anew && !f.doubtful);
+        assert_false(log_has(b, "."));
+    }
+    /* Later than the log, or far from it: not the same database's. */
+    for (int i = 0; i < 2; i++) {
+        memcpy(b->image.data[END], note, b->image.len[END]);
+        age_note(b, i ? 1u << 20 : UINT32_MAX);
+        clear_log(b);
+        store_image(b);
+        look(b, &f);
+        assert_true(f.begun_anew && f.doubtful);
+        assert_true(log_has(b, "is not the log that was written last"));
+    }
+    free(note);
+}
+
 /* A damaged note costs the knowledge, nothing else. */
 static void a_flipped_byte_of_the_note_is_told(void **state)
 {
@@ -390,6 +447,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_damaged_page_of_the_log_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(a_log_that_is_cut_or_gone_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(a_torn_end_is_no_damage, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_old_note_is_no_damage, setup, teardown),
         cmocka_unit_test_setup_teardown(a_flipped_byte_of_the_note_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(a_flipped_byte_of_the_database_spoils_no_other_row, setup,
                                         teardown),
