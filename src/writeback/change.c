@@ -536,11 +536,12 @@ static int begin_copy_locked(struct wb_call *c, struct wb_op *op, struct wb_key 
     /* A copy of something onto itself is a change of that version. */
     if (local && source == k && op->cond == WB_ANY && follow_locked(op, from))
         return wb_no_memory(err);
-    if (wb_link_locked(wb, op, k, local ? NULL : source))
-        return wb_no_memory(err);
     *ret_look = !from && !copy_goes_through(wb, in);
     if (!from && !*ret_look && in->source_if_match &&
         set_text(&op->source_etag, alias_real(wb->aliases, in->source_key, in->source_if_match)))
+        return wb_no_memory(err);
+    /* The last that may fail: what is in a chain cannot just be freed. */
+    if (wb_link_locked(wb, op, k, local ? NULL : source))
         return wb_no_memory(err);
     return 0;
 }
