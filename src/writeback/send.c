@@ -402,6 +402,8 @@ static void successor_locked(struct writeback *wb, struct wb_op *op, const char 
     if (heir && heir->merged_cond == WB_PREV) {
         heir->merged_if_match = *etag ? strdup(etag) : NULL;
         heir->merged_cond = heir->merged_if_match ? WB_ETAG : WB_ANY;
+    } else if (heir && heir->merged_cond == WB_ANY && !heir->merged_if_match) {
+        heir->merged_if_match = *etag ? strdup(etag) : NULL;
     }
     if (next->cond == WB_ANY && !next->if_match)
         next->if_match = *etag ? strdup(etag) : NULL;

@@ -22,6 +22,8 @@ struct journal_disk {
     struct row *rows; /* protected by lock */
     bool full;        /* protected by lock */
     bool stuck;       /* protected by lock */
+    bool held;        /* protected by lock */
+    pthread_cond_t released;
 };
 
 struct memory_journal {
@@ -90,6 +92,8 @@ static void run(void *arg)
     const struct journal_change *c = t->change;
     struct journal_disk *d = t->disk;
     pthread_mutex_lock(&d->lock);
+    while (d->held)
+        pthread_cond_wait(&d->released, &d->lock);
     bool adds = false;
     for (size_t i = 0; i < c->n_rows; i++)
         adds |= !c->rows[i].update;
@@ -175,6 +179,7 @@ struct journal_disk *journal_disk_new(void)
 {
     struct journal_disk *d = calloc(1, sizeof(*d));
     pthread_mutex_init(&d->lock, NULL);
+    pthread_cond_init(&d->released, NULL);
     return d;
 }
 
@@ -201,6 +206,13 @@ void journal_disk_stick(struct journal_disk *d, bool stuck)
 {
     SCOPE_LOCK(&d->lock);
     d->stuck = stuck;
+}
+
+void journal_disk_hold(struct journal_disk *d, bool held)
+{
+    SCOPE_LOCK(&d->lock);
+    d->held = held;
+    pthread_cond_broadcast(&d->released);
 }
 
 size_t journal_disk_rows(struct journal_disk *d)
@@ -248,5 +260,6 @@ void journal_disk_free(struct journal_disk *d)
         d->rows = next;
     }
     pthread_mutex_destroy(&d->lock);
+    pthread_cond_destroy(&d->released);
     free(d);
 }

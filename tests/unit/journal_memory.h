@@ -18,6 +18,8 @@ struct journal_disk *journal_disk_copy(struct journal_disk *d);
 void journal_disk_fill(struct journal_disk *d, bool full);
 /* Changes with rows to drop do. */
 void journal_disk_stick(struct journal_disk *d, bool stuck);
+/* Changes wait until it is released. */
+void journal_disk_hold(struct journal_disk *d, bool held);
 size_t journal_disk_rows(struct journal_disk *d);
 /* Flips a byte of the last row's body. */
 void journal_disk_damage_body(struct journal_disk *d);

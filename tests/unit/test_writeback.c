@@ -618,6 +618,51 @@ static void a_full_queue_makes_wait(void **state)
     close_bed(&b);
 }
 
+static void *put_third(void *arg)
+{
+    struct bed *b = arg;
+    assert_int_equal(put(b->wb, "f", "3", NULL, false, NULL), 0);
+    return NULL;
+}
+
+/* What takes the place of another knows what the one before that has made, also when that ends
+ * while the journal is at it: after a restart it is no conflict. */
+static void an_heir_knows_what_came_before(void **state)
+{
+    struct bed b;
+    struct writeback_stats st = {0};
+    struct store_fault_rule hold = {.op = STORE_PUT, .hold = true, .count = 1};
+    pthread_t thread;
+    open_bed(&b, 2);
+    assert_int_equal(store_fault_add(b.fault, &hold), 0);
+    assert_int_equal(put(b.wb, "f", "1", NULL, false, NULL), 0);
+    while (!store_fault_held(b.fault))
+        assert_false(writeback_drain(b.wb, NS_PER_MS));
+    assert_int_equal(put(b.wb, "f", "2", NULL, false, NULL), 0);
+    journal_disk_hold(b.disk, true);
+    assert_int_equal(pthread_create(&thread, NULL, put_third, &b), 0);
+    while (st.changes < 3) {
+        sched_yield();
+        writeback_stats(b.wb, &st);
+    }
+    clock_fake_advance(&b.clock, 5ull * NS_PER_S);
+    assert_int_equal(store_fault_release(b.fault, 0), 1);
+    while (st.stored < 1) {
+        sched_yield();
+        writeback_stats(b.wb, &st);
+    }
+    journal_disk_hold(b.disk, false);
+    pthread_join(thread, NULL);
+    assert_string_equal(get(b.memory, "f"), "1");
+    writeback_leave(b.wb);
+    assert_int_equal(journal_disk_rows(b.disk), 1);
+    open_wb(&b);
+    drain(&b);
+    assert_int_equal(kept(&b), 0);
+    assert_string_equal(get(b.memory, "f"), "3");
+    close_bed(&b);
+}
+
 struct flushing {
     struct bed *b;
     int result;
@@ -683,6 +728,7 @@ int main(void)
         cmocka_unit_test(removals_go_in_batches),
         cmocka_unit_test(a_full_queue_makes_wait),
         cmocka_unit_test(a_flush_waits_for_its_own),
+        cmocka_unit_test(an_heir_knows_what_came_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
