@@ -84,6 +84,7 @@ enum state_intent_kind { /* values are on disk */
                          STATE_INTENT_DELETE = 3,
                          STATE_INTENT_ATTRS = 4,
                          STATE_INTENT_UPLOAD = 5, /* reserved: uploads have a table of their own */
+                         STATE_INTENT_EXCHANGE = 6,
                          STATE_INTENT_KIND_MAX,
 };
 const char *state_intent_kind_name(enum state_intent_kind kind); /* "rename-dir" ... */

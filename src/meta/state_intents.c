@@ -16,7 +16,7 @@
 static const char *const kind_names[STATE_INTENT_KIND_MAX] = {
     [STATE_INTENT_RENAME_DIR] = "rename-dir", [STATE_INTENT_RENAME_FILE] = "rename-file",
     [STATE_INTENT_DELETE] = "delete",         [STATE_INTENT_ATTRS] = "attributes",
-    [STATE_INTENT_UPLOAD] = "upload",
+    [STATE_INTENT_UPLOAD] = "upload",         [STATE_INTENT_EXCHANGE] = "exchange",
 };
 
 const char *state_intent_kind_name(enum state_intent_kind kind)

@@ -223,8 +223,7 @@ int vfs_setxattr(struct vfs *v, uint64_t ino, const char *name, const void *valu
 int vfs_removexattr(struct vfs *v, uint64_t ino, const char *name, struct s3_error *err);
 int vfs_rmdir(struct vfs *v, uint64_t parent, const char *name, struct s3_error *err);
 int vfs_unlink(struct vfs *v, uint64_t parent, const char *name, struct s3_error *err);
-/* flags: RENAME_NOREPLACE or, for two files, RENAME_EXCHANGE of renameat2(2); others are -EINVAL.
- */
+/* flags: RENAME_NOREPLACE or RENAME_EXCHANGE of renameat2(2); others are -EINVAL. */
 int vfs_rename(struct vfs *v, uint64_t parent, const char *name, uint64_t new_parent,
                const char *new_name, unsigned flags, struct s3_error *err);
 int vfs_statfs(struct vfs *v, struct statvfs *ret);

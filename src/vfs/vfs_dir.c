@@ -176,6 +176,7 @@ int vfs_readdir(struct vfs *v, struct vfs_dir *dir, uint64_t offset, bool plus, 
                 void *ctx, struct s3_error *err)
 {
     SCOPE_LOCK(&v->lock);
+    vfs_exchange_wait_locked(v, dir->inode, NULL);
     if (dir->inode->unlinked)
         return 0; /* rmdir'ed while open: empty */
     if (offset == 0)

@@ -102,6 +102,10 @@ struct vfs {
     struct open_files open_files;
     LIST_HEAD(, vfs_guard) guards;
     unsigned moves; /* directories with ->moving */
+    struct {
+        bool busy; /* with a directory; one at a time, so that none waits for another */
+        const struct inode *ends[2]; /* being exchanged in the store just now; NULL = none */
+    } exchange;
     uint64_t listing_bytes;
     unsigned n_list_calls;        /* of vfs_ranges.c, under way */
     TAILQ_HEAD(, inode) listings; /* inodes with a listing, least recently used first */
@@ -520,6 +524,19 @@ int vfs_exchange_locked(struct vfs *v, struct open_file *of[2], struct inode *di
 struct state_intent;
 int vfs_recover_exchange(struct vfs *v, const struct state_intent *t, const char *etag_a,
                          const char *etag_b, const char *hidden, struct s3_error *err);
+
+/* ---- vfs_exchange_dir.c ---- */
+
+/* One exchange with a directory at a time; taken before any guard. */
+void vfs_exchange_begin_locked(struct vfs *v);
+void vfs_exchange_end_locked(struct vfs *v);
+/* Waits while the name, or the directory that it is in, is being exchanged: the store shows neither
+ * or a mixture. name NULL = of the directory alone. The caller has a reference, and no guard. */
+void vfs_exchange_wait_locked(struct vfs *v, const struct inode *dir, const char *name);
+/* One of them is a directory at least. Within begin and end, and guards of both parents. Lock given
+ * up. */
+int vfs_exchange_dir_locked(struct vfs *v, struct inode *i, struct inode *k, struct s3_error *err);
+int vfs_recover_exchange_dir(struct vfs *v, const struct state_intent *t, struct s3_error *err);
 
 /* ---- vfs_unlinked.c ---- the caller is busy with the file; lock given up ---- */
 

@@ -421,6 +421,7 @@ int vfs_lookup(struct vfs *v, uint64_t parent, const char *name, struct vfs_entr
     if (r < 0)
         return r;
     inode_ref(dir);
+    vfs_exchange_wait_locked(v, dir, name);
     r = vfs_resolve_locked(v, dir, name, &i, err);
     if (r == 0) {
         vfs_fill_entry_locked(v, i, ret);

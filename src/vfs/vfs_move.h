@@ -45,12 +45,30 @@ struct vfs_move {
 
 int vfs_move_tree(struct vfs *v, struct vfs_move *m, struct s3_error *err);
 
+/* ---- vfs_rename_dir.c ---- what is open below the directory; lock held, given up meanwhile */
+
+/* Stores what was written, and marks the directory that it is to be in. */
+int vfs_move_prepare_locked(struct vfs *v, struct inode *i, struct inode *dir,
+                            struct s3_error *err);
+/* Fills m->watch, the caller's to free. */
+int vfs_move_watch_locked(struct vfs *v, struct inode *dir, struct vfs_move *m);
+/* When the directory has its new name: what is open below goes on with the copies. */
+int vfs_move_follow_locked(struct vfs *v, struct inode *dir, const struct vfs_move *m);
+
+/* ---- vfs_move_resume.c ---- */
+
 /* Goes on with a move that ended in the middle, perhaps long ago: what has been changed after
  * `begun_ns` does not belong to it. Copies what is missing unless deleting had begun, and deletes
  * what is there under both names. *ret_left: keys that were left under the old name because there
  * is something else under the new one. */
 int vfs_move_resume(struct vfs *v, const char *from, const char *to, bool deleting,
                     int64_t begun_ns, uint64_t *ret_left, struct s3_error *err);
+/* The way back of a move from `to` to `from` that was carried out in part, or whole: what is
+ * missing under `to` is copied there unless `deleting`, and what is the same under both goes from
+ * `from`. What is changed after now_ns does not belong to it. stop: ends it with -ECANCELED; may be
+ * NULL. *ret_left as above. */
+int vfs_move_undo(struct vfs *v, const char *from, const char *to, bool deleting, int64_t now_ns,
+                  const atomic_bool *stop, uint64_t *ret_left, struct s3_error *err);
 /* The host's clock and the server's may differ by that, in both directions. */
 #define VFS_CLOCK_NS (10 * NS_PER_S)
 /* Whether the second is a copy of the first, as far as that can be told without reading them. Made

@@ -60,6 +60,8 @@ struct resume {
     const char *from;
     const char *to;
     bool deleting;
+    bool back;               /* the copies may be those under the old prefix */
+    const atomic_bool *stop; /* NULL = nobody stops it */
     int64_t until_ns;
     struct walk walk;
     struct move_deleter deleter;
@@ -104,6 +106,14 @@ static int copy_missing(struct resume *rs, struct fanout *f, struct copy_job *j)
     return fanout_submit(f, STORE_COPY, &j->in, &j->version, copy_done, j);
 }
 
+static bool is_same(const struct resume *rs, const struct store_entry *e,
+                    const struct store_entry *t)
+{
+    int64_t made_ns = MAX(e->mtime_ns, rs->until_ns - 2 * VFS_CLOCK_NS);
+    return vfs_is_copy(e->etag, e->size, made_ns, t->etag, t->size, t->mtime_ns) ||
+           (rs->back && vfs_is_copy(t->etag, t->size, t->mtime_ns, e->etag, e->size, e->mtime_ns));
+}
+
 /* Finds out what is under the new name of each key, and copies what is not there. */
 static int compare_page(struct resume *rs, const struct store_page *page, struct copy_job *jobs,
                         struct s3_error *err)
@@ -130,11 +140,7 @@ static int compare_page(struct resume *rs, const struct store_page *page, struct
             /* The markers are equal whatever they carry. */
             bool root = strcmp(e->key, rs->from) == 0;
             j->there = true;
-            j->result = root || vfs_is_copy(e->etag, e->size,
-                                            MAX(e->mtime_ns, rs->until_ns - 2 * VFS_CLOCK_NS),
-                                            t.etag, t.size, t.mtime_ns)
-                            ? 0
-                            : -EEXIST;
+            j->result = root || is_same(rs, e, &t) ? 0 : -EEXIST;
         } else if (!rs->deleting) {
             r = copy_missing(rs, f, j);
         }
@@ -173,6 +179,39 @@ static int resume_page(struct resume *rs, struct move_batch *b, struct s3_error 
     return r;
 }
 
+static int run(struct resume *rs, uint64_t *ret_left, struct s3_error *err)
+{
+    struct vfs *v = rs->v;
+    const char *from = rs->from;
+    rs->walk = (struct walk){.v = v, .cursor = {.prefix = rs->to}};
+    struct move_cursor c = {.prefix = from};
+    int r = move_deleter_init(&rs->deleter, v);
+    if (r < 0)
+        return r;
+    for (bool more = true; more && r == 0;) {
+        if (rs->stop && atomic_load(rs->stop)) {
+            r = -ECANCELED;
+            break;
+        }
+        struct move_batch *b = move_batch_new(&rs->deleter);
+        if (!b)
+            r = -ENOMEM;
+        else if ((r = move_next_page(v, &c, &b->page, err)) <= 0)
+            more = false;
+        else
+            r = resume_page(rs, b, err);
+        r = move_batch_send(b, r);
+    }
+    free(c.token);
+    free(rs->walk.cursor.token);
+    store_page_done(&rs->walk.page);
+    r = move_deleter_done(&rs->deleter, r, err);
+    if (r == 0 && rs->root && rs->left == 0)
+        r = store_delete(v->store, from, NULL, err);
+    *ret_left = rs->left;
+    return r;
+}
+
 int vfs_move_resume(struct vfs *v, const char *from, const char *to, bool deleting,
                     int64_t begun_ns, uint64_t *ret_left, struct s3_error *err)
 {
@@ -180,32 +219,20 @@ int vfs_move_resume(struct vfs *v, const char *from, const char *to, bool deleti
                         .from = from,
                         .to = to,
                         .deleting = deleting,
-                        .until_ns = begun_ns + VFS_CLOCK_NS,
-                        .walk = {.v = v, .cursor = {.prefix = to}}};
-    struct move_cursor c = {.prefix = from};
-    int r = move_deleter_init(&rs.deleter, v);
-    if (r < 0)
-        return r;
-    for (bool more = true; more && r == 0;) {
-        if (v->recover_stop && atomic_load(v->recover_stop)) {
-            r = -ECANCELED;
-            break;
-        }
-        struct move_batch *b = move_batch_new(&rs.deleter);
-        if (!b)
-            r = -ENOMEM;
-        else if ((r = move_next_page(v, &c, &b->page, err)) <= 0)
-            more = false;
-        else
-            r = resume_page(&rs, b, err);
-        r = move_batch_send(b, r);
-    }
-    free(c.token);
-    free(rs.walk.cursor.token);
-    store_page_done(&rs.walk.page);
-    r = move_deleter_done(&rs.deleter, r, err);
-    if (r == 0 && rs.root && rs.left == 0)
-        r = store_delete(v->store, from, NULL, err);
-    *ret_left = rs.left;
-    return r;
+                        .stop = v->recover_stop,
+                        .until_ns = begun_ns + VFS_CLOCK_NS};
+    return run(&rs, ret_left, err);
+}
+
+int vfs_move_undo(struct vfs *v, const char *from, const char *to, bool deleting, int64_t now_ns,
+                  const atomic_bool *stop, uint64_t *ret_left, struct s3_error *err)
+{
+    struct resume rs = {.v = v,
+                        .from = from,
+                        .to = to,
+                        .deleting = deleting,
+                        .back = true,
+                        .stop = stop,
+                        .until_ns = now_ns + VFS_CLOCK_NS};
+    return run(&rs, ret_left, err);
 }

@@ -21,6 +21,7 @@ static const recover_fn recover_table[STATE_INTENT_KIND_MAX] = {
     [STATE_INTENT_RENAME_FILE] = vfs_recover_rename_file,
     [STATE_INTENT_DELETE] = vfs_recover_hidden,
     [STATE_INTENT_ATTRS] = vfs_recover_attrs,
+    [STATE_INTENT_EXCHANGE] = vfs_recover_exchange_dir,
 };
 
 struct recovery {

@@ -239,19 +239,19 @@ static int begin_both_locked(struct vfs *v, const struct source *from, struct in
     return r;
 }
 
+/* -EDEADLK: to be called again, alone, for there is a directory. */
 static int exchange_locked(struct vfs *v, const struct source *from, struct inode *dir,
-                           const char *name, struct s3_error *err)
+                           const char *name, bool alone, struct s3_error *err)
 {
     struct open_file *of[2] = {0};
     struct inode *target;
     int r = vfs_resolve_any_locked(v, dir, name, &target, err);
     if (r < 0)
         return r;
-    /* Two directories would be exchanged by three renames, with neither name there in between. */
     if (target == from->inode)
         r = 0;
     else if (target->kind == NODE_DIR || from->inode->kind == NODE_DIR)
-        r = -EINVAL;
+        r = alone ? vfs_exchange_dir_locked(v, from->inode, target, err) : -EDEADLK;
     else if ((r = begin_both_locked(v, from, target, of)) == 0) {
         r = vfs_exchange_locked(v, of, dir, err);
         end_one_locked(v, of[0]);
@@ -330,15 +330,11 @@ static int rename_locked(struct vfs *v, const struct source *from, struct inode 
     return r;
 }
 
-int vfs_rename(struct vfs *v, uint64_t parent, const char *name, uint64_t new_parent,
-               const char *new_name, unsigned flags, struct s3_error *err)
+static int rename_found_locked(struct vfs *v, uint64_t parent, const char *name,
+                               uint64_t new_parent, const char *new_name, unsigned flags,
+                               bool alone, struct s3_error *err)
 {
     struct inode *dir, *new_dir, *i = NULL;
-    if (flags != 0 && flags != RENAME_NOREPLACE && flags != RENAME_EXCHANGE)
-        return -EINVAL;
-    if (v->opts.read_only)
-        return -EROFS;
-    SCOPE_LOCK(&v->lock);
     int r = vfs_find_dir_locked(v, parent, &dir);
     if (r == 0)
         r = vfs_find_dir_locked(v, new_parent, &new_dir);
@@ -357,9 +353,26 @@ int vfs_rename(struct vfs *v, uint64_t parent, const char *name, uint64_t new_pa
     if (r == 0) {
         struct source from = {.inode = i, .dir = dir};
         memcpy(from.component, i->name, i->name_len + 1);
-        r = flags & RENAME_EXCHANGE ? exchange_locked(v, &from, new_dir, new_name, err)
+        r = flags & RENAME_EXCHANGE ? exchange_locked(v, &from, new_dir, new_name, alone, err)
                                     : rename_locked(v, &from, new_dir, new_name, flags, err);
         inode_unref(&v->inodes, i);
     }
+    return r;
+}
+
+int vfs_rename(struct vfs *v, uint64_t parent, const char *name, uint64_t new_parent,
+               const char *new_name, unsigned flags, struct s3_error *err)
+{
+    if (flags != 0 && flags != RENAME_NOREPLACE && flags != RENAME_EXCHANGE)
+        return -EINVAL;
+    if (v->opts.read_only)
+        return -EROFS;
+    SCOPE_LOCK(&v->lock);
+    int r = rename_found_locked(v, parent, name, new_parent, new_name, flags, false, err);
+    if (r != -EDEADLK)
+        return r;
+    vfs_exchange_begin_locked(v);
+    r = rename_found_locked(v, parent, name, new_parent, new_name, flags, true, err);
+    vfs_exchange_end_locked(v);
     return r;
 }

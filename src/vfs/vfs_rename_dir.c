@@ -54,7 +54,7 @@ static int by_key(const void *a, const void *b)
 
 /* The keys of the files below that are open for writing, written or not: their next commits go to
  * the new ones, with the copies' ETags, which are others where an object was made of parts. */
-static int watch_below_locked(struct vfs *v, struct inode *dir, struct vfs_move *m)
+int vfs_move_watch_locked(struct vfs *v, struct inode *dir, struct vfs_move *m)
 {
     const struct open_file *of;
     size_t n = 0;
@@ -74,7 +74,7 @@ static int watch_below_locked(struct vfs *v, struct inode *dir, struct vfs_move 
     return 0;
 }
 
-static int follow_below_locked(struct vfs *v, struct inode *dir, const struct vfs_move *m)
+int vfs_move_follow_locked(struct vfs *v, struct inode *dir, const struct vfs_move *m)
 {
     struct open_file *of = TAILQ_FIRST(&v->open_files);
     size_t from_len = strlen(m->from), to_len = strlen(m->to);
@@ -136,15 +136,9 @@ void vfs_expire_below_locked(struct vfs *v, struct inode *dir)
 
 /* ---- the directory ---- */
 
-static int prepare_locked(struct vfs *v, struct inode *i, struct inode *dir, struct inode *target,
-                          bool *ret_marker, struct s3_error *err)
+int vfs_move_prepare_locked(struct vfs *v, struct inode *i, struct inode *dir, struct s3_error *err)
 {
-    int r = 0;
-    *ret_marker = false;
-    if (target)
-        r = vfs_check_empty_locked(v, target, ret_marker, err);
-    if (r == 0)
-        r = commit_below_locked(v, i, err);
+    int r = commit_below_locked(v, i, err);
     if (r == 0 && i->open)
         r = commit_one_locked(v, i->open, err);
     if (r == 0)
@@ -152,6 +146,14 @@ static int prepare_locked(struct vfs *v, struct inode *i, struct inode *dir, str
     if (r == 0 && i->parent && i->parent != dir)
         r = vfs_keep_dir_locked(v, i->parent, err);
     return r;
+}
+
+static int prepare_locked(struct vfs *v, struct inode *i, struct inode *dir, struct inode *target,
+                          bool *ret_marker, struct s3_error *err)
+{
+    *ret_marker = false;
+    int r = target ? vfs_check_empty_locked(v, target, ret_marker, err) : 0;
+    return r < 0 ? r : vfs_move_prepare_locked(v, i, dir, err);
 }
 
 struct intent {
@@ -252,7 +254,7 @@ static int moved_locked(struct vfs *v, struct inode *i, struct inode *dir, struc
     i->attr.ctime_ns = clock_realtime_ns(v->clock);
     i->marker = marker || m->marker_moved ? KNOWN_YES : KNOWN_NO;
     i->marker_own = false;
-    r = follow_below_locked(v, i, m);
+    r = vfs_move_follow_locked(v, i, m);
     /* Nothing below it and no marker: it must not vanish by being renamed. */
     if (r == 0 && m->n == 0 && i->marker != KNOWN_YES)
         r = vfs_marker_write_locked(v, i, false, err);
@@ -273,7 +275,7 @@ static int rename_dir_locked(struct vfs *v, struct inode *i, struct inode *dir,
     if (r == 0)
         r = prepare_locked(v, i, dir, target, &m.marker_there, err);
     if (r == 0)
-        r = watch_below_locked(v, i, &m);
+        r = vfs_move_watch_locked(v, i, &m);
     /* Also when nothing need be kept: programs lock by renaming a directory to a name that has to
      * be new or empty, and between hosts only the condition on a marker can tell the two apart. */
     bool claim = noreplace || !target;

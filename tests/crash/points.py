@@ -15,7 +15,8 @@ import workload  # noqa: E402
 
 # Crashes whose recovery is cut short too.
 FIRST = [("upload.noted", 2), ("s3.CreateMultipartUpload.after", 1), ("s3.UploadPart.after", 5),
-         ("s3.CopyObject.after", 1), ("rename.claimed", 1), ("rename.copied", 1), ("rename.deleted", 1)]
+         ("s3.CopyObject.after", 1), ("rename.claimed", 1), ("rename.copied", 1), ("rename.deleted", 1),
+         ("state.exchange.begin.after", 1), ("exchange.moved", 2)]
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 

@@ -172,7 +172,11 @@ def exchange(a, b):
             raise OSError(ctypes.get_errno(), "renameat2")
 
     def change(world):
-        world[a], world[b] = world[b], world[a]
+        moved = {}
+        for one, other in ((a, b), (b, a)):
+            for name in [n for n in world if n == one or n.startswith(one + "/")]:
+                moved[other + name[len(one):]] = world.pop(name)
+        world.update(moved)
     return Step(f"exchange {a} {b}", run, change)
 
 
@@ -228,6 +232,8 @@ def steps():
         put("d/tree/f03", "new", 50),
         exchange("victim", "d/other"), unlink_open("d/large2"),
         mkdir("empty"), mkdir("full"), put("full/f", "full", 10), move("full", "empty"),
+        mkdir("pair"), put("pair/f", "other", 20), put("pair/g", "pair", 30), exchange("pair", "empty"),
+        exchange("victim", "pair"),
         put(ATTRIBUTES_OF, "a", 100), *attributes(ATTRIBUTES_OF, 0o640, 10**18, b"first", True), *later,
         unlink("cut"), unlink("large"),
         rmdir("d/e"), remove_tree("d/tree"),

@@ -24,12 +24,10 @@ refuses((errno.EPERM, errno.EOPNOTSUPP), os.setxattr, "f", "trusted.name", b"val
 refuses((errno.ENODATA,), os.getxattr, "f", "user.name")
 refuses((errno.ENAMETOOLONG,), os.mkdir, "n" * 256)
 libc = ctypes.CDLL(None, use_errno=True)
-os.mkdir("g")
-def exchange():
-    if libc.renameat2(-100, b"f", -100, b"g", 2) != 0:
+def rename(flags):
+    if libc.renameat2(-100, b"f", -100, b"g", flags) != 0:
         raise OSError(ctypes.get_errno(), "renameat2")
-refuses((errno.EINVAL,), exchange)
-os.rmdir("g")
+refuses((errno.EINVAL,), rename, 1 << 10)
 refuses((errno.ENOTDIR,), os.mkdir, "f/d")
 refuses((errno.EEXIST,), os.mkdir, "f")
 refuses((errno.ENOENT,), os.rmdir, "absent")

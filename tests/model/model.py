@@ -267,19 +267,11 @@ class Run:
             self.step_unsupported(op, self.unsupported[kind])
             return
         got = self.timed(op)
-        if self.is_limit(op, got):
-            return
         want = self.local.run(op)
         if got != want:
             raise Difference(f"{op!r}\n  on the mount: {got}\n  locally:      {want}")
         if got[0] == "ok":
             self.track(op)
-
-    def is_limit(self, op, got):
-        """A refusal that is announced: two files are exchanged, directories are not."""
-        return not self.options.dirs and op[0] == "renameat2" and op[3] == ops.RENAME_EXCHANGE and \
-            got == ("error", "EINVAL") and \
-            any(os.path.isdir(self.local.path(name)) for name in op[1:3])
 
     def step_unsupported(self, op, announced):
         """On the mount alone. Whatever the kernel finds wrong with the names comes first."""

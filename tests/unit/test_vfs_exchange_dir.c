@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* RENAME_EXCHANGE with a directory: both trees, what is open below them, a failure of every request
+ * in turn, and a crash before and after every request. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/attr.h"
+#include "meta/state.h"
+#include "store/store_fault.h"
+#include "vfs/vfs_exchange.h"
+#include "vfs_fixture.h"
+
+struct bed {
+    struct fixture f;
+    char folder[64];
+    struct state *state;
+    struct vfs_recovery figures;
+};
+
+static void open_state(struct bed *b)
+{
+    struct state_options o = {.path = b->folder,
+                              .endpoint = "http://x",
+                              .bucket = "b",
+                              .prefix = "",
+                              .clock = &b->f.clock.clock};
+    assert_int_equal(state_open(&o, &b->state, NULL), 0);
+}
+
+static void mount(struct bed *b)
+{
+    struct vfs_options o = fixture_options();
+    atomic_bool stop = false;
+    open_state(b);
+    o.state = b->state;
+    fixture_remount(&b->f, &o);
+    vfs_recover(b->f.vfs, &stop, &b->figures);
+}
+
+static void begin(struct bed *b)
+{
+    /* Many lives, each with a fsync or ten, where that costs nothing. */
+    snprintf(b->folder, sizeof(b->folder), "%s/pailfs-unit.XXXXXX",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    assert_non_null(mkdtemp(b->folder));
+    fixture_init(&b->f, NULL);
+    mount(b);
+}
+
+/* The next life. */
+static void next(struct bed *b)
+{
+    state_close(b->state);
+    mount(b);
+}
+
+static void end(struct bed *b)
+{
+    char command[128];
+    fixture_done(&b->f);
+    state_close(b->state);
+    snprintf(command, sizeof(command), "rm -r '%s'", b->folder);
+    assert_int_equal(system(command), 0);
+}
+
+static uint64_t intents(struct bed *b)
+{
+    uint64_t n;
+    assert_int_equal(state_intent_count(b->state, &n), 0);
+    return n;
+}
+
+static int exchange(struct bed *b, const char *a, const char *k)
+{
+    return fixture_rename(&b->f, a, k, RENAME_EXCHANGE);
+}
+
+/* "key=content ", of markers "key/ ". */
+static const char *all(struct bed *b)
+{
+    static char text[2048];
+    char keys[1024], *save = NULL;
+    size_t n = 0;
+    text[0] = '\0';
+    snprintf(keys, sizeof(keys), "%s", fixture_keys(&b->f));
+    for (char *k = strtok_r(keys, " ", &save); k; k = strtok_r(NULL, " ", &save)) {
+        if (k[strlen(k) - 1] == '/')
+            n += (size_t)snprintf(text + n, sizeof(text) - n, "%s ", k);
+        else
+            n += (size_t)snprintf(text + n, sizeof(text) - n, "%s=%s ", k, fixture_get(&b->f, k));
+    }
+    return text;
+}
+
+struct shape {
+    const char *a, *b;
+    const char *objects[10]; /* key, content, ... */
+    const char *before, *after;
+};
+
+static const struct shape shapes[] = {
+    {"a",
+     "p/b",
+     {"a/x", "1", "a/s/y", "2", "p/b/x", "3", "p/b/z", "4", "p/", ""},
+     "a/s/y=2 a/x=1 p/ p/b/x=3 p/b/z=4 ",
+     "a/x=3 a/z=4 p/ p/b/s/y=2 p/b/x=1 "},
+    {"a",
+     "p/f",
+     {"a/x", "1", "a/s/y", "2", "p/f", "3", "p/o", "4"},
+     "a/s/y=2 a/x=1 p/f=3 p/o=4 ",
+     "a=3 p/f/s/y=2 p/f/x=1 p/o=4 "},
+    {"p/f",
+     "a",
+     {"a/x", "1", "p/f", "3", "p/o", "4", "q", "5"},
+     "a/x=1 p/f=3 p/o=4 q=5 ",
+     "a=3 p/f/x=1 p/o=4 q=5 "},
+    {"a", "b", {"a/", "", "b/", "", "b/x", "1"}, "a/ b/ b/x=1 ", "a/ a/x=1 b/ "},
+    {"a",
+     "b",
+     {"a/x", "same", "b/x", "same", "b/y", "2"},
+     "a/x=same b/x=same b/y=2 ",
+     "a/x=same a/y=2 b/x=same "},
+};
+
+static void fill(struct bed *b, const struct shape *s)
+{
+    for (size_t k = 0; k < ARRAY_SIZE(s->objects) && s->objects[k]; k += 2)
+        fixture_object(&b->f, s->objects[k], s->objects[k + 1]);
+}
+
+static void test_trees(void **state)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(shapes); i++) {
+        const struct shape *s = &shapes[i];
+        struct bed b;
+        begin(&b);
+        fill(&b, s);
+        assert_string_equal(all(&b), s->before);
+        uint64_t ino_a = fixture_ino(&b.f, s->a), ino_b = fixture_ino(&b.f, s->b);
+        (void)fixture_ls(&b.f, "", true);
+        assert_int_equal(exchange(&b, s->a, s->b), 0);
+        assert_string_equal(all(&b), s->after);
+        assert_true(fixture_ino(&b.f, s->a) == ino_b && fixture_ino(&b.f, s->b) == ino_a);
+        assert_int_equal(exchange(&b, s->a, s->b), 0);
+        assert_string_equal(all(&b), s->before);
+        assert_true(fixture_ino(&b.f, s->a) == ino_a && fixture_ino(&b.f, s->b) == ino_b);
+        next(&b);
+        assert_int_equal(intents(&b), 0);
+        assert_string_equal(all(&b), s->before);
+        end(&b);
+    }
+}
+
+static void test_cached_and_open(void **state)
+{
+    struct bed b;
+    struct fixture *f = &b.f;
+    struct vfs_file *wa, *wb, *ra;
+    char buf[8];
+    size_t n;
+    begin(&b);
+    fixture_object(f, "a/x", "one");
+    fixture_object(f, "b/x", "other");
+    fixture_object(f, "b/y", "y");
+    assert_string_equal(fixture_ls(f, "", true), "a/ b/ ");
+    assert_string_equal(fixture_ls(f, "a", true), "x=3 ");
+    assert_string_equal(fixture_ls(f, "b", true), "x=5 y=1 ");
+    assert_int_equal(fixture_open(f, "a/x", O_RDWR, &wa), 0);
+    assert_int_equal(fixture_open(f, "b/x", O_RDWR, &wb), 0);
+    assert_int_equal(fixture_open(f, "a/x", O_RDONLY, &ra), 0);
+    assert_int_equal(vfs_write(f->vfs, wa, 3, "!", 1, &f->err), 0); /* not stored yet */
+    assert_int_equal(exchange(&b, "a", "b"), 0);
+    assert_string_equal(fixture_ls(f, "a", true), "x=5 y=1 ");
+    assert_string_equal(fixture_ls(f, "b", true), "x=4 ");
+    assert_string_equal(fixture_read(f, "a/x"), "other");
+    assert_string_equal(fixture_read(f, "b/x"), "one!");
+    assert_int_equal(vfs_write(f->vfs, wa, 4, "?", 1, &f->err), 0);
+    assert_int_equal(vfs_write(f->vfs, wb, 5, "s", 1, &f->err), 0);
+    assert_int_equal(fixture_close(f, wa), 0);
+    assert_int_equal(fixture_close(f, wb), 0);
+    assert_int_equal(vfs_read(f->vfs, ra, 0, buf, sizeof(buf), &n, &f->err), 0);
+    assert_int_equal(n, 5);
+    assert_memory_equal(buf, "one!?", 5);
+    assert_int_equal(fixture_close(f, ra), 0);
+    assert_string_equal(all(&b), "a/x=others a/y=y b/x=one!? ");
+
+    /* With a file that is being written. */
+    assert_int_equal(fixture_write(f, "f", "file"), 0);
+    assert_int_equal(fixture_open(f, "f", O_RDWR, &wa), 0);
+    assert_int_equal(vfs_write(f->vfs, wa, 4, "1", 1, &f->err), 0);
+    assert_int_equal(exchange(&b, "f", "b"), 0);
+    assert_int_equal(vfs_write(f->vfs, wa, 5, "2", 1, &f->err), 0);
+    assert_int_equal(fixture_close(f, wa), 0);
+    assert_string_equal(all(&b), "a/x=others a/y=y b=file12 f/x=one!? ");
+    assert_string_equal(fixture_ls(f, "", true), "a/ f/ b=6 ");
+    assert_string_equal(fixture_ls(f, "f", true), "x=5 ");
+    end(&b);
+}
+
+static void test_refused(void **state)
+{
+    struct bed b;
+    begin(&b);
+    fixture_object(&b.f, "a/s/x", "1");
+    fixture_object(&b.f, "f", "2");
+    assert_int_equal(exchange(&b, "a", "a"), 0);
+    assert_int_equal(exchange(&b, "a", "a/s"), -EINVAL);
+    assert_int_equal(exchange(&b, "a/s", "a"), -EINVAL);
+    assert_int_equal(exchange(&b, "a", "a/s/x"), -EINVAL);
+    assert_int_equal(exchange(&b, "a", "absent"), -ENOENT);
+    assert_int_equal(exchange(&b, "absent", "a"), -ENOENT);
+    assert_int_equal(fixture_rename(&b.f, "a", "f", RENAME_EXCHANGE | RENAME_NOREPLACE), -EINVAL);
+    assert_string_equal(all(&b), "a/s/x=1 f=2 ");
+    assert_int_equal(intents(&b), 0);
+    end(&b);
+}
+
+/* Directories as mkdir makes them, with modes of their own, and those that are markers alone. */
+static void test_attributes(void **state)
+{
+    struct bed b;
+    struct vfs_entry e;
+    begin(&b);
+    assert_int_equal(fixture_mkdir(&b.f, "a", 0700), 0);
+    assert_int_equal(fixture_mkdir(&b.f, "b", 0755), 0);
+    assert_int_equal(fixture_mkdir(&b.f, "b/e", 0711), 0);
+    assert_int_equal(fixture_write(&b.f, "a/x", "1"), 0);
+    assert_int_equal(fixture_chmod(&b.f, "a/x", 0600), 0);
+    assert_int_equal(exchange(&b, "a", "b"), 0);
+    for (int life = 0; life < 2; life++) {
+        assert_int_equal(fixture_lookup(&b.f, "a", &e), 0);
+        assert_int_equal(e.st.st_mode & 0777, 0755);
+        assert_int_equal(fixture_lookup(&b.f, "b", &e), 0);
+        assert_int_equal(e.st.st_mode & 0777, 0700);
+        assert_int_equal(fixture_lookup(&b.f, "a/e", &e), 0);
+        assert_int_equal(e.st.st_mode & 0777, 0711);
+        assert_int_equal(fixture_lookup(&b.f, "b/x", &e), 0);
+        assert_int_equal(e.st.st_mode & 0777, 0600);
+        next(&b);
+    }
+    end(&b);
+}
+
+static const enum store_op changes[] = {STORE_COPY, STORE_DELETE, STORE_DELETE_MANY, STORE_LIST};
+
+/* A request fails once, before or after it was carried out: the exchange is undone, or was done. */
+static void test_failures(void **state)
+{
+    unsigned undone = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(shapes) * ARRAY_SIZE(changes) * 12; i++) {
+        const struct shape *s = &shapes[i / 12 % ARRAY_SIZE(shapes)];
+        struct bed b;
+        begin(&b);
+        fill(&b, s);
+        (void)fixture_ino(&b.f, s->a);
+        (void)fixture_ino(&b.f, s->b);
+        struct store_fault_rule fails = {.op = changes[i / 12 / ARRAY_SIZE(shapes)],
+                                         .after = i % 12 / 2,
+                                         .count = 1,
+                                         .lose_answer = i % 2,
+                                         .error = S3_ERROR_SERVER};
+        assert_int_equal(store_fault_add(b.f.fault, &fails), 0);
+        int r = exchange(&b, s->a, s->b);
+        store_fault_clear(b.f.fault);
+        undone += r < 0;
+        assert_string_equal(all(&b), r < 0 ? s->before : s->after);
+        next(&b);
+        assert_int_equal(b.figures.left, 0);
+        assert_int_equal(intents(&b), 0);
+        assert_string_equal(all(&b), r < 0 ? s->before : s->after);
+        end(&b);
+    }
+    assert_in_range(undone, 20, 1000);
+}
+
+/* From a request on nothing is answered any more: the way back fails too, and the next mount goes
+ * on; that one's fails after some requests as well. Nothing is lost, and in the end all is as
+ * before or as after. */
+static void test_crashes(void **state)
+{
+    unsigned left = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(shapes) * ARRAY_SIZE(changes) * 20; i++) {
+        const struct shape *s = &shapes[i / 20 % ARRAY_SIZE(shapes)];
+        enum store_op op = changes[i / 20 / ARRAY_SIZE(shapes)];
+        struct bed b;
+        begin(&b);
+        fill(&b, s);
+        (void)fixture_ino(&b.f, s->a);
+        (void)fixture_ino(&b.f, s->b);
+        struct store_fault_rule fails = {.op = op,
+                                         .after = i % 20 / 4,
+                                         .count = 1000,
+                                         .lose_answer = i % 2,
+                                         .error = S3_ERROR_SERVER};
+        assert_int_equal(store_fault_add(b.f.fault, &fails), 0);
+        int r = exchange(&b, s->a, s->b);
+        store_fault_clear(b.f.fault);
+        if (i % 4 >= 2) {
+            fails.after = i % 3;
+            assert_int_equal(store_fault_add(b.f.fault, &fails), 0);
+            next(&b);
+            left += b.figures.left > 0;
+            store_fault_clear(b.f.fault);
+        }
+        next(&b);
+        assert_int_equal(b.figures.left, 0);
+        next(&b);
+        assert_int_equal(b.figures.finished, 0);
+        assert_int_equal(intents(&b), 0);
+        const char *now = all(&b);
+        if (strcmp(now, r < 0 ? s->before : s->after) != 0)
+            assert_string_equal(now, s->after);
+        end(&b);
+    }
+    assert_in_range(left, 5, 1000);
+}
+
+/* Another host has made something in the place of what the crash left in the hidden prefix. */
+static void test_place_taken(void **state)
+{
+    struct bed b;
+    begin(&b);
+    fixture_object(&b.f, "a/x", "1");
+    fixture_object(&b.f, "a/y", "2");
+    fixture_object(&b.f, "b/z", "3");
+    (void)fixture_ino(&b.f, "a");
+    (void)fixture_ino(&b.f, "b");
+    struct store_fault_rule fails = {
+        .op = STORE_COPY, .after = 3, .count = 1000, .error = S3_ERROR_SERVER};
+    assert_int_equal(store_fault_add(b.f.fault, &fails), 0);
+    assert_int_equal(exchange(&b, "a", "b"), -EIO);
+    store_fault_clear(b.f.fault);
+    const char *hidden = strstr(all(&b), VFS_HIDDEN_DIR "/");
+    assert_non_null(hidden);
+    fixture_object(&b.f, "a/x", "theirs");
+    fixture_object(&b.f, "b/x", "others");
+    next(&b);
+    assert_int_equal(b.figures.left, 1);
+    assert_int_equal(intents(&b), 1);
+    const char *now = all(&b);
+    assert_true(strstr(now, "/x=1 ") && strstr(now, "=2 ") && strstr(now, "=3 "));
+    assert_non_null(strstr(now, VFS_HIDDEN_DIR "/"));
+    fixture_remove(&b.f, "a/x");
+    fixture_remove(&b.f, "b/x");
+    next(&b);
+    assert_int_equal(intents(&b), 0);
+    now = all(&b);
+    assert_null(strstr(now, VFS_HIDDEN_DIR "/"));
+    assert_true(strstr(now, "x=1 ") && strstr(now, "y=2 ") && strstr(now, "z=3 "));
+    end(&b);
+}
+
+struct call {
+    struct bed *b;
+    uint64_t ino;
+    int result;
+};
+
+static void *run_exchange(void *ctx)
+{
+    struct call *c = ctx;
+    struct s3_error err = {0};
+    c->result = vfs_rename(c->b->f.vfs, 1, "a", 1, "b", RENAME_EXCHANGE, &err);
+    return NULL;
+}
+
+static void *run_lookup(void *ctx)
+{
+    struct call *c = ctx;
+    struct vfs_entry e;
+    struct s3_error err = {0};
+    c->result = vfs_lookup(c->b->f.vfs, c->ino, "new", &e, &err);
+    return NULL;
+}
+
+/* While neither name is there in the store. */
+static void test_lookup_waits(void **state)
+{
+    struct bed b;
+    pthread_t one, two;
+    begin(&b);
+    fixture_object(&b.f, "a/new", "1");
+    fixture_object(&b.f, "b/z", "3");
+    struct call exchanges = {.b = &b}, looks = {.b = &b, .ino = fixture_ino(&b.f, "a")};
+    (void)fixture_ino(&b.f, "b");
+    struct store_fault_rule rule = {.op = STORE_COPY, .after = 1, .count = 1, .hold = true};
+    assert_int_equal(store_fault_add(b.f.fault, &rule), 0);
+    assert_int_equal(pthread_create(&one, NULL, run_exchange, &exchanges), 0);
+    for (int k = 0; k < 30000 && store_fault_held(b.f.fault) == 0; k++)
+        usleep(1000);
+    assert_int_equal(store_fault_held(b.f.fault), 1);
+    assert_int_equal(strncmp(fixture_keys(&b.f), VFS_HIDDEN_DIR "/", 17), 0);
+    assert_null(strstr(fixture_keys(&b.f), " a/"));
+    assert_int_equal(pthread_create(&two, NULL, run_lookup, &looks), 0);
+    usleep(1000); /* for it to go wrong */
+    (void)store_fault_release(b.f.fault, 0);
+    assert_int_equal(pthread_join(one, NULL), 0);
+    assert_int_equal(pthread_join(two, NULL), 0);
+    assert_int_equal(exchanges.result, 0);
+    assert_int_equal(looks.result, 0);
+    assert_string_equal(all(&b), "a/z=3 b/new=1 ");
+    end(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_trees),       cmocka_unit_test(test_cached_and_open),
+        cmocka_unit_test(test_refused),     cmocka_unit_test(test_attributes),
+        cmocka_unit_test(test_failures),    cmocka_unit_test(test_crashes),
+        cmocka_unit_test(test_place_taken), cmocka_unit_test(test_lookup_waits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
