@@ -181,6 +181,12 @@ void vfs_move_begin_locked(struct vfs *v, struct inode *dir)
         pthread_cond_wait(&v->changed, &v->lock);
 }
 
+void vfs_move_begin_both_locked(struct vfs *v, struct inode *a, struct inode *b)
+{
+    vfs_move_begin_locked(v, a < b ? a : b);
+    vfs_move_begin_locked(v, a < b ? b : a);
+}
+
 void vfs_move_end_locked(struct vfs *v, struct inode *dir)
 {
     dir->moving = false;

@@ -32,8 +32,8 @@ static int copy(struct vfs *v, const char *source, const char *etag, uint64_t si
     return vfs_copy_object(v, &c, ret, err);
 }
 
-static uint64_t begin_intent(struct vfs *v, const struct side *a, const struct side *b,
-                             const char *hidden)
+static int begin_intent(struct vfs *v, const struct side *a, const struct side *b,
+                        const char *hidden, uint64_t *ret_id)
 {
     char payload[2 * STORE_ETAG_SIZE + VFS_HIDDEN_KEY_SIZE];
     const char *parts[] = {a->etag, b->etag, hidden};
@@ -43,7 +43,7 @@ static uint64_t begin_intent(struct vfs *v, const struct side *a, const struct s
         memcpy(payload + n, parts[i], len);
         n += len;
     }
-    return vfs_intent_begin(v, STATE_INTENT_RENAME_FILE, a->key, b->key, payload, n);
+    return vfs_intent_require(v, STATE_INTENT_RENAME_FILE, a->key, b->key, payload, n, ret_id);
 }
 
 /* In the store. */
@@ -51,11 +51,13 @@ static int exchange(struct vfs *v, struct side *a, struct side *b, struct s3_err
 {
     char hidden[VFS_HIDDEN_KEY_SIZE];
     struct store_version h, undone;
+    uint64_t intent;
+    bool needed = false;
     int r = vfs_hidden_key(hidden);
+    if (r == 0)
+        r = begin_intent(v, a, b, hidden, &intent);
     if (r < 0)
         return r;
-    uint64_t intent = begin_intent(v, a, b, hidden);
-    bool needed = false;
     r = copy(v, a->key, a->etag, a->size, hidden, NULL, &h, err);
     if (r == 0)
         r = copy(v, b->key, b->etag, b->size, a->key, a->etag, &a->version, err);
@@ -160,11 +162,22 @@ static int look(struct vfs *v, const char *key, struct store_object *o, struct s
     return r < 0 && err->kind == S3_ERROR_NO_SUCH_KEY ? 0 : r;
 }
 
-static bool same(const struct state_intent *t, const struct store_object *o,
-                 const struct store_object *copy)
+static bool is_copy(const struct state_intent *t, const struct store_object *o,
+                    const struct store_object *copy)
 {
-    return vfs_is_copy(o->etag, o->size, MAX(o->mtime_ns, t->time_ns - VFS_CLOCK_NS), copy->etag,
+    return o->etag[0] && copy->etag[0] &&
+           vfs_is_copy(o->etag, o->size, MAX(o->mtime_ns, t->time_ns - VFS_CLOCK_NS), copy->etag,
                        copy->size, copy->mtime_ns);
+}
+
+/* What the first file had is in the hidden key. Whether it has to be anywhere else. */
+static bool has_a_name(const struct state_intent *t, const struct store_object *h,
+                       const struct store_object *a, const char *etag_a,
+                       const struct store_object *b, const char *etag_b)
+{
+    bool not_begun = a->etag[0] && (strcmp(a->etag, etag_a) == 0 || is_copy(t, h, a));
+    bool all_there = strcmp(b->etag, etag_b) != 0 && is_copy(t, h, b);
+    return not_begun || all_there;
 }
 
 int vfs_recover_exchange(struct vfs *v, const struct state_intent *t, const char *etag_a,
@@ -177,19 +190,25 @@ int vfs_recover_exchange(struct vfs *v, const struct state_intent *t, const char
         r = look(v, t->key2, &b, err);
     if (r == 0)
         r = look(v, hidden, &h, err);
-    bool second_done = a.etag[0] && strcmp(a.etag, etag_a) != 0 && same(t, &b, &a);
+    bool second_done = a.etag[0] && strcmp(a.etag, etag_a) != 0 && is_copy(t, &b, &a);
     if (r == 0 && h.etag[0]) {
-        if (second_done && strcmp(b.etag, etag_b) == 0)
-            r = copy(v, hidden, h.etag, h.size, t->key2, b.etag, &version, err);
-        /* Not begun, or all there, or somebody else has replaced what this was about. */
-        if (r == 0)
-            r = store_delete(v->store, hidden, NULL, err);
+        bool keep = false;
+        if (!has_a_name(t, &h, &a, etag_a, &b, etag_b)) {
+            keep = !second_done || strcmp(b.etag, etag_b) != 0;
+            if (!keep)
+                r = copy(v, hidden, h.etag, h.size, t->key2, b.etag, &version, err);
+        }
         if (r < 0 && err->kind == S3_ERROR_PRECONDITION) {
-            log_warn("'%s' has been replaced in the middle of an exchange; what '%s' had is in "
-                     "'%s'",
-                     t->key2, t->key, hidden);
+            keep = true;
             r = 0;
         }
+        if (r == 0 && !keep)
+            r = store_delete(v->store, hidden, NULL, err);
+        /* Whether that was to go as well cannot be told any more. */
+        if (keep)
+            log_error("'%s' or '%s' has been replaced in the middle of their exchange; what '%s' "
+                      "had is in '%s'",
+                      t->key, t->key2, t->key, hidden);
     }
     store_object_done(&a);
     store_object_done(&b);

@@ -26,8 +26,8 @@ struct exchange {
     bool with_file;
     char hidden[VFS_HIDDEN_KEY_SIZE]; /* with '/'; two directories */
     char etag[STORE_ETAG_SIZE];       /* of the file before */
-    uint64_t intent;                  /* 0 = none */
-    const atomic_bool *stop;          /* as vfs_move_undo */
+    uint64_t intent;
+    const atomic_bool *stop; /* as vfs_move_undo */
 
     /* as in the intent */
     unsigned step; /* 1 is the first */
@@ -47,7 +47,8 @@ unsigned exchange_steps(const struct exchange *x);
 bool exchange_step(const struct exchange *x, unsigned step, const char **ret_from,
                    const char **ret_to);
 
-/* Notes where it stands. Without an intent 0. */
+/* Notes where it stands. A failed begin: nothing may be done (vfs_intent_require). A failed enter:
+ * it stands where it stood. */
 int exchange_begin(struct exchange *x);
 int exchange_enter(struct exchange *x, unsigned step, uint8_t phase, bool back);
 /* -EBADMSG: not understood. t stays the caller's. */

@@ -65,11 +65,13 @@ void vfs_exchange_wait_locked(struct vfs *v, const struct inode *dir, const char
 
 /* ---- in the store, without the lock ---- */
 
-static void all_copied(void *ctx)
+static int all_copied(void *ctx)
 {
     struct swap *s = ctx;
-    /* Not noted: after a crash it is as if the last copy were missing, which costs a comparison. */
-    (void)exchange_enter(&s->x, s->x.step, VFS_INTENT_DELETING, false);
+    int r = exchange_enter(&s->x, s->x.step, VFS_INTENT_DELETING, false);
+    /* The first step would be undone after a crash, but not of what is deleted by then. Of the
+     * others it is as if the last copy were missing, which costs a comparison. */
+    return s->x.step == 1 ? r : 0;
 }
 
 /* The watched keys of the step before, under the names that it gave them. */
@@ -273,11 +275,13 @@ static int exchange_locked(struct swap *s, struct s3_error *err)
     v->exchange.ends[0] = s->a.inode;
     v->exchange.ends[1] = s->b.inode;
     pthread_mutex_unlock(&v->lock);
-    exchange_begin(&s->x);
-    r = all_steps(s, err);
+    r = exchange_begin(&s->x);
+    bool begun = r == 0;
+    if (begun)
+        r = all_steps(s, err);
     if (r == 0)
         vfs_intent_end(v, s->x.intent);
-    else
+    else if (begun)
         (void)exchange_go_back(&s->x, NULL);
     pthread_mutex_lock(&v->lock);
     v->exchange.ends[0] = v->exchange.ends[1] = NULL;
@@ -285,17 +289,10 @@ static int exchange_locked(struct swap *s, struct s3_error *err)
         r = moved_locked(s, err);
     else if (err && err->kind == S3_ERROR_PRECONDITION)
         r = -ESTALE;
-    if (r < 0)
+    if (r < 0 && begun)
         failed_locked(s);
     pthread_cond_broadcast(&v->changed);
     return r;
-}
-
-/* Nobody changes anything below. Those that take two do it in the same order. */
-static void settle_both_locked(struct vfs *v, struct inode *a, struct inode *b)
-{
-    vfs_move_begin_locked(v, a < b ? a : b);
-    vfs_move_begin_locked(v, a < b ? b : a);
 }
 
 static int with_file_locked(struct swap *s, struct s3_error *err)
@@ -332,7 +329,7 @@ int vfs_exchange_dir_locked(struct vfs *v, struct inode *i, struct inode *k, str
     memcpy(s->b.component, b->name, b->name_len + 1);
     bool dirs = b->kind == NODE_DIR;
     if (dirs)
-        settle_both_locked(v, a, b);
+        vfs_move_begin_both_locked(v, a, b);
     else
         vfs_move_begin_locked(v, a);
     /* Somebody may have renamed or removed one while this one waited. */
@@ -373,16 +370,13 @@ static int resume_with_file_locked(struct vfs *v, struct exchange *x, struct s3_
     return r;
 }
 
-static int resume_locked(struct vfs *v, struct exchange *x, struct inode *a, struct inode *b,
+static int resume_locked(struct vfs *v, struct exchange *x, struct inode *const both[2],
                          struct s3_error *err)
 {
-    struct inode *both[] = {a, b};
     int r;
-    while (vfs_wait_settled_locked(v, a) || vfs_wait_settled_locked(v, b))
-        continue;
-    VFS_GUARD(v, a->parent);
-    VFS_GUARD_NAMED(b_guard, v, b->parent);
-    settle_both_locked(v, a, b);
+    VFS_GUARD(v, both[0]->parent);
+    VFS_GUARD_NAMED(second_guard, v, both[1]->parent);
+    vfs_move_begin_both_locked(v, both[0], both[1]);
     if (x->with_file) {
         r = resume_with_file_locked(v, x, err);
     } else {
@@ -390,7 +384,7 @@ static int resume_locked(struct vfs *v, struct exchange *x, struct inode *a, str
         r = exchange_resume(x, err);
         pthread_mutex_lock(&v->lock);
     }
-    for (size_t n = 0; n < ARRAY_SIZE(both); n++) {
+    for (size_t n = 0; n < 2; n++) {
         struct inode *i = both[n];
         vfs_expire_below_locked(v, i);
         i->attr_until_ns = 0;
@@ -406,7 +400,7 @@ static int resume_locked(struct vfs *v, struct exchange *x, struct inode *a, str
 
 int vfs_recover_exchange_dir(struct vfs *v, const struct state_intent *t, struct s3_error *err)
 {
-    struct inode *a, *b;
+    struct inode *both[2];
     struct exchange *x = calloc(1, sizeof(*x));
     if (!x)
         return -ENOMEM;
@@ -422,13 +416,11 @@ int vfs_recover_exchange_dir(struct vfs *v, const struct state_intent *t, struct
              x->key2);
     SCOPE_LOCK(&v->lock);
     vfs_exchange_begin_locked(v);
-    int r = vfs_inode_of_key_locked(v, x->key, &a);
-    if (r == 0 && (r = vfs_inode_of_key_locked(v, x->beside, &b)) < 0)
-        inode_unref(&v->inodes, a);
+    int r = vfs_dirs_of_keys_locked(v, x->key, x->beside, both);
     if (r == 0) {
-        r = a->parent && b->parent ? resume_locked(v, x, a, b, err) : -EINVAL;
-        inode_unref(&v->inodes, a);
-        inode_unref(&v->inodes, b);
+        r = resume_locked(v, x, both, err);
+        inode_unref(&v->inodes, both[0]);
+        inode_unref(&v->inodes, both[1]);
     }
     vfs_exchange_end_locked(v);
     free(x);

@@ -81,8 +81,7 @@ int exchange_begin(struct exchange *x)
     x->phase = VFS_INTENT_COPYING;
     x->time_ns = clock_realtime_ns(x->v->clock);
     size_t n = write_payload(x, payload);
-    x->intent = vfs_intent_begin(x->v, STATE_INTENT_EXCHANGE, x->key, x->key2, payload, n);
-    return 0;
+    return vfs_intent_require(x->v, STATE_INTENT_EXCHANGE, x->key, x->key2, payload, n, &x->intent);
 }
 
 int exchange_enter(struct exchange *x, unsigned step, uint8_t phase, bool back)
@@ -95,7 +94,7 @@ int exchange_enter(struct exchange *x, unsigned step, uint8_t phase, bool back)
     x->phase = phase;
     x->back = back;
     size_t n = write_payload(x, payload);
-    int r = x->intent ? state_intent_update(x->v->opts.state, x->intent, payload, n) : 0;
+    int r = state_intent_update(x->v->opts.state, x->intent, payload, n);
     if (r < 0) {
         x->step = before.step;
         x->phase = before.phase;
@@ -285,17 +284,24 @@ int exchange_resume(struct exchange *x, struct s3_error *err)
 
 int exchange_go_back(struct exchange *x, struct s3_error *err)
 {
-    int r = exchange_enter(x, x->step, x->phase, true);
+    /* A first step without all its copies is undone by the next mount too: that need not be noted,
+     * and perhaps it cannot. */
+    int r = 0;
+    if (x->step == 1 && x->phase == VFS_INTENT_COPYING)
+        x->back = true;
+    else
+        r = exchange_enter(x, x->step, x->phase, true);
     if (r == 0)
         r = all_back(x, err);
     if (r == 0) {
         vfs_intent_end(x->v, x->intent);
         return 0;
     }
-    log_error("the exchange of '%s' and '%s' could not be undone: %s%s%s%s", x->key, x->key2,
+    log_error("the exchange of '%s' and '%s' could not be undone: %s%s%s; the next mount tries "
+              "again",
+              x->key, x->key2,
               x->with_file ? "what was below the one may be below the other"
                            : "what the first had may be under '",
-              x->with_file ? "" : x->hidden, x->with_file ? "" : "'",
-              x->intent ? "; the next mount tries again" : "; move it back with another tool");
+              x->with_file ? "" : x->hidden, x->with_file ? "" : "'");
     return r;
 }

@@ -234,6 +234,9 @@ void vfs_dir_changed_locked(struct vfs *v, struct inode *dir);
 bool vfs_wait_settled_locked(struct vfs *v, const struct inode *i);
 /* Nothing below the directory is changed by others from the return of begin to end. */
 void vfs_move_begin_locked(struct vfs *v, struct inode *dir);
+/* Of two, of which neither is below the other, in the order that keeps those who take two from
+ * waiting for each other. */
+void vfs_move_begin_both_locked(struct vfs *v, struct inode *a, struct inode *b);
 void vfs_move_end_locked(struct vfs *v, struct inode *dir);
 void vfs_notify_inode(struct vfs *v, const struct inode *i);
 /* Takes over a version that the store told. */
@@ -497,6 +500,8 @@ struct state_intent;
 /* The inode of a key, with those above it, without asking whether they are there. Referenced. Lock
  * held. */
 int vfs_inode_of_key_locked(struct vfs *v, const char *key, struct inode **ret);
+/* Of two directories, with nothing above either of them being moved. Lock given up meanwhile. */
+int vfs_dirs_of_keys_locked(struct vfs *v, const char *key, const char *key2, struct inode *ret[2]);
 int vfs_recover_rename_file(struct vfs *v, const struct state_intent *t, struct s3_error *err);
 int vfs_recover_rename_dir(struct vfs *v, const struct state_intent *t, struct s3_error *err);
 int vfs_recover_hidden(struct vfs *v, const struct state_intent *t, struct s3_error *err);

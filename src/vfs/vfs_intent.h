@@ -35,6 +35,10 @@ struct vfs_intent_dir {
  * not be noted, which is logged: the operation goes on, and a crash in it stays unfinished. */
 uint64_t vfs_intent_begin(struct vfs *v, enum state_intent_kind kind, const char *key,
                           const char *key2, const void *payload, size_t len);
+/* The same for what must not begin without a note, because a crash in the middle of it would hide
+ * something: -EOPNOTSUPP without a state.db, or why it could not be noted. */
+int vfs_intent_require(struct vfs *v, enum state_intent_kind kind, const char *key,
+                       const char *key2, const void *payload, size_t len, uint64_t *ret_id);
 void vfs_intent_end(struct vfs *v, uint64_t id); /* 0 ok */
 
 /* The marker that was made to claim a new name goes, if it is still that: it carries the very time

@@ -549,7 +549,7 @@ int vfs_move_tree(struct vfs *v, struct vfs_move *m, struct s3_error *err)
         r = check_alone(&mv, err);
     CRASH_POINT("rename.copied");
     if (r == 0 && m->all_copied)
-        m->all_copied(m->ctx);
+        r = m->all_copied(m->ctx);
     m->copied = r == 0;
     if (r == 0)
         r = delete_side(&mv, m->from, 's', false, err);

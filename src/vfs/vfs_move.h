@@ -32,8 +32,9 @@ struct vfs_move {
     bool through;                 /* the copies are, see store_copy_in */
     struct vfs_move_watch *watch; /* in the order of their keys */
     size_t n_watch;
-    /* Called when all copies are there, before anything is deleted. May be NULL. */
-    void (*all_copied)(void *ctx);
+    /* Called when all copies are there, before anything is deleted; when it fails, so does the
+     * move, as if one copy had. May be NULL. */
+    int (*all_copied)(void *ctx);
     void *ctx;
 
     /* results */

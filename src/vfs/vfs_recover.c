@@ -61,14 +61,20 @@ static int recover_one(void *ctx, const struct state_intent *intent)
     return 0;
 }
 
+int vfs_intent_require(struct vfs *v, enum state_intent_kind kind, const char *key,
+                       const char *key2, const void *payload, size_t len, uint64_t *ret_id)
+{
+    if (!v->opts.state)
+        return -EOPNOTSUPP;
+    return state_intent_begin(v->opts.state, kind, key, key2, payload, len, ret_id);
+}
+
 uint64_t vfs_intent_begin(struct vfs *v, enum state_intent_kind kind, const char *key,
                           const char *key2, const void *payload, size_t len)
 {
     uint64_t id = 0;
-    if (!v->opts.state)
-        return 0;
-    int r = state_intent_begin(v->opts.state, kind, key, key2, payload, len, &id);
-    if (r < 0)
+    int r = vfs_intent_require(v, kind, key, key2, payload, len, &id);
+    if (r < 0 && v->opts.state)
         log_warn(
             "state.db: the %s of '%s' cannot be noted: %s: a crash in it would not be finished",
             state_intent_kind_name(kind), key, strerror(-r));

@@ -38,6 +38,25 @@ int vfs_inode_of_key_locked(struct vfs *v, const char *key, struct inode **ret)
     return r;
 }
 
+int vfs_dirs_of_keys_locked(struct vfs *v, const char *key, const char *key2, struct inode *ret[2])
+{
+    for (;;) {
+        int r = vfs_inode_of_key_locked(v, key, &ret[0]);
+        if (r == 0 && (r = vfs_inode_of_key_locked(v, key2, &ret[1])) < 0)
+            inode_unref(&v->inodes, ret[0]);
+        if (r < 0)
+            return r;
+        /* Those that it waits for may have changed which directory has that name. */
+        bool waited = vfs_wait_settled_locked(v, ret[0]) || vfs_wait_settled_locked(v, ret[1]);
+        if (!waited && ret[0]->parent && ret[1]->parent)
+            return 0;
+        inode_unref(&v->inodes, ret[0]);
+        inode_unref(&v->inodes, ret[1]);
+        if (!waited)
+            return -EINVAL;
+    }
+}
+
 static bool is_dir_key(const char *key)
 {
     return key && *key && key[strlen(key) - 1] == '/';
@@ -109,9 +128,10 @@ int vfs_recover_rename_file(struct vfs *v, const struct state_intent *t, struct 
     VFS_GUARD(v, i);
     r = vfs_open_file_get_locked(v, i, &of);
     if (r == 0) {
-        /* Nobody stores it meanwhile. What is being written under that name is a new file. */
+        /* Nobody stores it meanwhile. What is being written under that name is a new file; an
+         * exchange stores nothing there. */
         vfs_open_file_begin_locked(v, of);
-        if (!of->writer) {
+        if (!of->writer || hidden) {
             pthread_mutex_unlock(&v->lock);
             r = hidden ? vfs_recover_exchange(v, t, etag_a, etag_b, hidden, err)
                        : finish_file(v, t, t->payload_len > 0 ? etag_a : NULL, err);
@@ -150,34 +170,18 @@ static int finish_dir(struct vfs *v, const struct state_intent *t,
     return r;
 }
 
-int vfs_recover_rename_dir(struct vfs *v, const struct state_intent *t, struct s3_error *err)
+static int resume_dir_locked(struct vfs *v, const struct state_intent *t,
+                             const struct vfs_intent_dir *body, struct inode *const both[2],
+                             struct s3_error *err)
 {
-    struct vfs_intent_dir body = {0};
-    struct inode *from, *to;
-    bool known = t->payload_len == sizeof(body) || t->payload_len == VFS_INTENT_DIR_SHORT;
-    if (known)
-        memcpy(&body, t->payload, t->payload_len);
-    if (!known || body.version != VFS_INTENT_VERSION || body.phase < VFS_INTENT_COPYING ||
-        body.phase > VFS_INTENT_CLAIMING || !is_dir_key(t->key) || !is_dir_key(t->key2) ||
-        strncmp(t->key, t->key2, MIN(strlen(t->key), strlen(t->key2))) == 0)
-        return not_understood(t);
-    SCOPE_LOCK(&v->lock);
-    int r = vfs_inode_of_key_locked(v, t->key, &from);
-    if (r < 0)
-        return r;
-    if ((r = vfs_inode_of_key_locked(v, t->key2, &to)) < 0) {
-        inode_unref(&v->inodes, from);
-        return r;
-    }
-    while (vfs_wait_settled_locked(v, from) || vfs_wait_settled_locked(v, to))
-        continue;
-    vfs_move_begin_locked(v, from);
-    vfs_move_begin_locked(v, to);
+    /* Those above them stay where they are. */
+    VFS_GUARD(v, both[0]->parent);
+    VFS_GUARD_NAMED(second_guard, v, both[1]->parent);
+    vfs_move_begin_both_locked(v, both[0], both[1]);
     pthread_mutex_unlock(&v->lock);
-    r = finish_dir(v, t, &body, err);
+    int r = finish_dir(v, t, body, err);
     pthread_mutex_lock(&v->lock);
-    struct inode *both[] = {from, to};
-    for (size_t k = 0; k < ARRAY_SIZE(both); k++) {
+    for (size_t k = 0; k < 2; k++) {
         vfs_expire_below_locked(v, both[k]);
         both[k]->attr_until_ns = 0;
         both[k]->marker = KNOWN_NOT;
@@ -186,8 +190,28 @@ int vfs_recover_rename_dir(struct vfs *v, const struct state_intent *t, struct s
             both[k]->parent->changes++;
         }
         vfs_move_end_locked(v, both[k]);
-        inode_unref(&v->inodes, both[k]);
     }
+    return r;
+}
+
+int vfs_recover_rename_dir(struct vfs *v, const struct state_intent *t, struct s3_error *err)
+{
+    struct vfs_intent_dir body = {0};
+    struct inode *both[2];
+    bool known = t->payload_len == sizeof(body) || t->payload_len == VFS_INTENT_DIR_SHORT;
+    if (known)
+        memcpy(&body, t->payload, t->payload_len);
+    if (!known || body.version != VFS_INTENT_VERSION || body.phase < VFS_INTENT_COPYING ||
+        body.phase > VFS_INTENT_CLAIMING || !is_dir_key(t->key) || !is_dir_key(t->key2) ||
+        strncmp(t->key, t->key2, MIN(strlen(t->key), strlen(t->key2))) == 0)
+        return not_understood(t);
+    SCOPE_LOCK(&v->lock);
+    int r = vfs_dirs_of_keys_locked(v, t->key, t->key2, both);
+    if (r < 0)
+        return r;
+    r = resume_dir_locked(v, t, &body, both, err);
+    inode_unref(&v->inodes, both[0]);
+    inode_unref(&v->inodes, both[1]);
     return r;
 }
 

@@ -181,9 +181,10 @@ static int enter_phase(struct intent *t, uint8_t phase)
 
 /* The new names are kept, and a crash is followed by deletes alone. (Could it not be noted, what
  * somebody removes under its new name would come back after a crash; no more.) */
-static void all_copied(void *ctx)
+static int all_copied(void *ctx)
 {
     (void)enter_phase(ctx, VFS_INTENT_DELETING);
+    return 0;
 }
 
 int vfs_unclaim(struct vfs *v, const char *key, int64_t ctime_ns, struct s3_error *err)

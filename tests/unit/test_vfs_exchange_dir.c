@@ -19,75 +19,15 @@
 #include "meta/state.h"
 #include "store/store_fault.h"
 #include "vfs/vfs_exchange.h"
-#include "vfs_fixture.h"
+#include "vfs_bed.h"
 
-struct bed {
-    struct fixture f;
-    char folder[64];
-    struct state *state;
-    struct vfs_recovery figures;
-};
-
-static void open_state(struct bed *b)
-{
-    struct state_options o = {.path = b->folder,
-                              .endpoint = "http://x",
-                              .bucket = "b",
-                              .prefix = "",
-                              .clock = &b->f.clock.clock};
-    assert_int_equal(state_open(&o, &b->state, NULL), 0);
-}
-
-static void mount(struct bed *b)
-{
-    struct vfs_options o = fixture_options();
-    atomic_bool stop = false;
-    open_state(b);
-    o.state = b->state;
-    fixture_remount(&b->f, &o);
-    vfs_recover(b->f.vfs, &stop, &b->figures);
-}
-
-static void begin(struct bed *b)
-{
-    /* Many lives, each with a fsync or ten, where that costs nothing. */
-    snprintf(b->folder, sizeof(b->folder), "%s/pailfs-unit.XXXXXX",
-             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-    assert_non_null(mkdtemp(b->folder));
-    fixture_init(&b->f, NULL);
-    mount(b);
-}
-
-/* The next life. */
-static void next(struct bed *b)
-{
-    state_close(b->state);
-    mount(b);
-}
-
-static void end(struct bed *b)
-{
-    char command[128];
-    fixture_done(&b->f);
-    state_close(b->state);
-    snprintf(command, sizeof(command), "rm -r '%s'", b->folder);
-    assert_int_equal(system(command), 0);
-}
-
-static uint64_t intents(struct bed *b)
-{
-    uint64_t n;
-    assert_int_equal(state_intent_count(b->state, &n), 0);
-    return n;
-}
-
-static int exchange(struct bed *b, const char *a, const char *k)
+static int exchange(struct vfs_bed *b, const char *a, const char *k)
 {
     return fixture_rename(&b->f, a, k, RENAME_EXCHANGE);
 }
 
 /* "key=content ", of markers "key/ ". */
-static const char *all(struct bed *b)
+static const char *all(struct vfs_bed *b)
 {
     static char text[2048];
     char keys[1024], *save = NULL;
@@ -133,7 +73,7 @@ static const struct shape shapes[] = {
      "a/x=same a/y=2 b/x=same "},
 };
 
-static void fill(struct bed *b, const struct shape *s)
+static void fill(struct vfs_bed *b, const struct shape *s)
 {
     for (size_t k = 0; k < ARRAY_SIZE(s->objects) && s->objects[k]; k += 2)
         fixture_object(&b->f, s->objects[k], s->objects[k + 1]);
@@ -143,8 +83,8 @@ static void test_trees(void **state)
 {
     for (size_t i = 0; i < ARRAY_SIZE(shapes); i++) {
         const struct shape *s = &shapes[i];
-        struct bed b;
-        begin(&b);
+        struct vfs_bed b;
+        vfs_bed_begin(&b);
         fill(&b, s);
         assert_string_equal(all(&b), s->before);
         uint64_t ino_a = fixture_ino(&b.f, s->a), ino_b = fixture_ino(&b.f, s->b);
@@ -155,21 +95,21 @@ static void test_trees(void **state)
         assert_int_equal(exchange(&b, s->a, s->b), 0);
         assert_string_equal(all(&b), s->before);
         assert_true(fixture_ino(&b.f, s->a) == ino_a && fixture_ino(&b.f, s->b) == ino_b);
-        next(&b);
-        assert_int_equal(intents(&b), 0);
+        vfs_bed_next(&b);
+        assert_int_equal(vfs_bed_intents(&b), 0);
         assert_string_equal(all(&b), s->before);
-        end(&b);
+        vfs_bed_end(&b);
     }
 }
 
 static void test_cached_and_open(void **state)
 {
-    struct bed b;
+    struct vfs_bed b;
     struct fixture *f = &b.f;
     struct vfs_file *wa, *wb, *ra;
     char buf[8];
     size_t n;
-    begin(&b);
+    vfs_bed_begin(&b);
     fixture_object(f, "a/x", "one");
     fixture_object(f, "b/x", "other");
     fixture_object(f, "b/y", "y");
@@ -205,13 +145,13 @@ static void test_cached_and_open(void **state)
     assert_string_equal(all(&b), "a/x=others a/y=y b=file12 f/x=one!? ");
     assert_string_equal(fixture_ls(f, "", true), "a/ f/ b=6 ");
     assert_string_equal(fixture_ls(f, "f", true), "x=5 ");
-    end(&b);
+    vfs_bed_end(&b);
 }
 
 static void test_refused(void **state)
 {
-    struct bed b;
-    begin(&b);
+    struct vfs_bed b;
+    vfs_bed_begin(&b);
     fixture_object(&b.f, "a/s/x", "1");
     fixture_object(&b.f, "f", "2");
     assert_int_equal(exchange(&b, "a", "a"), 0);
@@ -222,16 +162,16 @@ static void test_refused(void **state)
     assert_int_equal(exchange(&b, "absent", "a"), -ENOENT);
     assert_int_equal(fixture_rename(&b.f, "a", "f", RENAME_EXCHANGE | RENAME_NOREPLACE), -EINVAL);
     assert_string_equal(all(&b), "a/s/x=1 f=2 ");
-    assert_int_equal(intents(&b), 0);
-    end(&b);
+    assert_int_equal(vfs_bed_intents(&b), 0);
+    vfs_bed_end(&b);
 }
 
 /* Directories as mkdir makes them, with modes of their own, and those that are markers alone. */
 static void test_attributes(void **state)
 {
-    struct bed b;
+    struct vfs_bed b;
     struct vfs_entry e;
-    begin(&b);
+    vfs_bed_begin(&b);
     assert_int_equal(fixture_mkdir(&b.f, "a", 0700), 0);
     assert_int_equal(fixture_mkdir(&b.f, "b", 0755), 0);
     assert_int_equal(fixture_mkdir(&b.f, "b/e", 0711), 0);
@@ -247,9 +187,9 @@ static void test_attributes(void **state)
         assert_int_equal(e.st.st_mode & 0777, 0711);
         assert_int_equal(fixture_lookup(&b.f, "b/x", &e), 0);
         assert_int_equal(e.st.st_mode & 0777, 0600);
-        next(&b);
+        vfs_bed_next(&b);
     }
-    end(&b);
+    vfs_bed_end(&b);
 }
 
 static const enum store_op changes[] = {STORE_COPY, STORE_DELETE, STORE_DELETE_MANY, STORE_LIST};
@@ -260,8 +200,8 @@ static void test_failures(void **state)
     unsigned undone = 0;
     for (size_t i = 0; i < ARRAY_SIZE(shapes) * ARRAY_SIZE(changes) * 12; i++) {
         const struct shape *s = &shapes[i / 12 % ARRAY_SIZE(shapes)];
-        struct bed b;
-        begin(&b);
+        struct vfs_bed b;
+        vfs_bed_begin(&b);
         fill(&b, s);
         (void)fixture_ino(&b.f, s->a);
         (void)fixture_ino(&b.f, s->b);
@@ -275,11 +215,11 @@ static void test_failures(void **state)
         store_fault_clear(b.f.fault);
         undone += r < 0;
         assert_string_equal(all(&b), r < 0 ? s->before : s->after);
-        next(&b);
+        vfs_bed_next(&b);
         assert_int_equal(b.figures.left, 0);
-        assert_int_equal(intents(&b), 0);
+        assert_int_equal(vfs_bed_intents(&b), 0);
         assert_string_equal(all(&b), r < 0 ? s->before : s->after);
-        end(&b);
+        vfs_bed_end(&b);
     }
     assert_in_range(undone, 20, 1000);
 }
@@ -293,8 +233,8 @@ static void test_crashes(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(shapes) * ARRAY_SIZE(changes) * 20; i++) {
         const struct shape *s = &shapes[i / 20 % ARRAY_SIZE(shapes)];
         enum store_op op = changes[i / 20 / ARRAY_SIZE(shapes)];
-        struct bed b;
-        begin(&b);
+        struct vfs_bed b;
+        vfs_bed_begin(&b);
         fill(&b, s);
         (void)fixture_ino(&b.f, s->a);
         (void)fixture_ino(&b.f, s->b);
@@ -309,19 +249,19 @@ static void test_crashes(void **state)
         if (i % 4 >= 2) {
             fails.after = i % 3;
             assert_int_equal(store_fault_add(b.f.fault, &fails), 0);
-            next(&b);
+            vfs_bed_next(&b);
             left += b.figures.left > 0;
             store_fault_clear(b.f.fault);
         }
-        next(&b);
+        vfs_bed_next(&b);
         assert_int_equal(b.figures.left, 0);
-        next(&b);
+        vfs_bed_next(&b);
         assert_int_equal(b.figures.finished, 0);
-        assert_int_equal(intents(&b), 0);
+        assert_int_equal(vfs_bed_intents(&b), 0);
         const char *now = all(&b);
         if (strcmp(now, r < 0 ? s->before : s->after) != 0)
             assert_string_equal(now, s->after);
-        end(&b);
+        vfs_bed_end(&b);
     }
     assert_in_range(left, 5, 1000);
 }
@@ -329,8 +269,8 @@ static void test_crashes(void **state)
 /* Another host has made something in the place of what the crash left in the hidden prefix. */
 static void test_place_taken(void **state)
 {
-    struct bed b;
-    begin(&b);
+    struct vfs_bed b;
+    vfs_bed_begin(&b);
     fixture_object(&b.f, "a/x", "1");
     fixture_object(&b.f, "a/y", "2");
     fixture_object(&b.f, "b/z", "3");
@@ -345,24 +285,25 @@ static void test_place_taken(void **state)
     assert_non_null(hidden);
     fixture_object(&b.f, "a/x", "theirs");
     fixture_object(&b.f, "b/x", "others");
-    next(&b);
+    vfs_bed_next(&b);
     assert_int_equal(b.figures.left, 1);
-    assert_int_equal(intents(&b), 1);
+    assert_int_equal(vfs_bed_intents(&b), 1);
     const char *now = all(&b);
     assert_true(strstr(now, "/x=1 ") && strstr(now, "=2 ") && strstr(now, "=3 "));
     assert_non_null(strstr(now, VFS_HIDDEN_DIR "/"));
     fixture_remove(&b.f, "a/x");
     fixture_remove(&b.f, "b/x");
-    next(&b);
-    assert_int_equal(intents(&b), 0);
+    vfs_bed_next(&b);
+    assert_int_equal(vfs_bed_intents(&b), 0);
     now = all(&b);
     assert_null(strstr(now, VFS_HIDDEN_DIR "/"));
     assert_true(strstr(now, "x=1 ") && strstr(now, "y=2 ") && strstr(now, "z=3 "));
-    end(&b);
+    vfs_bed_end(&b);
 }
 
 struct call {
-    struct bed *b;
+    struct vfs_bed *b;
+    const char *other;
     uint64_t ino;
     int result;
 };
@@ -371,7 +312,7 @@ static void *run_exchange(void *ctx)
 {
     struct call *c = ctx;
     struct s3_error err = {0};
-    c->result = vfs_rename(c->b->f.vfs, 1, "a", 1, "b", RENAME_EXCHANGE, &err);
+    c->result = vfs_rename(c->b->f.vfs, 1, "a", 1, c->other, RENAME_EXCHANGE, &err);
     return NULL;
 }
 
@@ -387,12 +328,13 @@ static void *run_lookup(void *ctx)
 /* While neither name is there in the store. */
 static void test_lookup_waits(void **state)
 {
-    struct bed b;
+    struct vfs_bed b;
     pthread_t one, two;
-    begin(&b);
+    vfs_bed_begin(&b);
     fixture_object(&b.f, "a/new", "1");
     fixture_object(&b.f, "b/z", "3");
-    struct call exchanges = {.b = &b}, looks = {.b = &b, .ino = fixture_ino(&b.f, "a")};
+    struct call exchanges = {.b = &b, .other = "b"},
+                looks = {.b = &b, .ino = fixture_ino(&b.f, "a")};
     (void)fixture_ino(&b.f, "b");
     struct store_fault_rule rule = {.op = STORE_COPY, .after = 1, .count = 1, .hold = true};
     assert_int_equal(store_fault_add(b.f.fault, &rule), 0);
@@ -410,16 +352,76 @@ static void test_lookup_waits(void **state)
     assert_int_equal(exchanges.result, 0);
     assert_int_equal(looks.result, 0);
     assert_string_equal(all(&b), "a/z=3 b/new=1 ");
-    end(&b);
+    vfs_bed_end(&b);
+}
+
+static void test_not_without_a_note(void **state)
+{
+    static const char *const others[] = {"b", "f"};
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        struct fixture f;
+        fixture_init(&f, NULL);
+        fixture_object(&f, "a/x", "1");
+        fixture_object(&f, "b/y", "2");
+        fixture_object(&f, "f", "3");
+        (void)fixture_ls(&f, "", false);
+        assert_int_equal(fixture_rename(&f, "a", others[i], RENAME_EXCHANGE), -EOPNOTSUPP);
+        assert_string_equal(fixture_keys(&f), "a/x b/y f ");
+        assert_string_equal(fixture_ls(&f, "a", true), "x=1 ");
+        fixture_done(&f);
+    }
+}
+
+static int forget(void *ctx, const struct state_intent *t)
+{
+    struct vfs_bed *b = ctx;
+    return state_intent_end(b->state, t->id);
+}
+
+/* That the copies are all there cannot be noted: after a crash nobody would know that of what is
+ * gone from its old name the new one is the only one. */
+static void test_note_fails(void **state)
+{
+    static const char *const others[] = {"b", "f"};
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        struct vfs_bed b;
+        pthread_t thread;
+        vfs_bed_begin(&b);
+        fixture_object(&b.f, "a/x", "1");
+        fixture_object(&b.f, "b/z", "3");
+        fixture_object(&b.f, "f", "4");
+        (void)fixture_ls(&b.f, "", false);
+        (void)fixture_ino(&b.f, "b");
+        struct call exchanges = {.b = &b, .other = others[i]};
+        struct store_fault_rule rule = {.op = STORE_COPY, .count = 1, .hold = true};
+        assert_int_equal(store_fault_add(b.f.fault, &rule), 0);
+        assert_int_equal(pthread_create(&thread, NULL, run_exchange, &exchanges), 0);
+        for (int k = 0; k < 30000 && store_fault_held(b.f.fault) == 0; k++)
+            usleep(1000);
+        assert_int_equal(store_fault_held(b.f.fault), 1);
+        assert_int_equal(state_intents_now(b.state, 0, forget, &b), 0);
+        (void)store_fault_release(b.f.fault, 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_int_equal(exchanges.result, -ENOENT);
+        assert_string_equal(all(&b), "a/x=1 b/z=3 f=4 ");
+        assert_string_equal(fixture_ls(&b.f, "a", true), "x=1 ");
+        vfs_bed_end(&b);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_trees),       cmocka_unit_test(test_cached_and_open),
-        cmocka_unit_test(test_refused),     cmocka_unit_test(test_attributes),
-        cmocka_unit_test(test_failures),    cmocka_unit_test(test_crashes),
-        cmocka_unit_test(test_place_taken), cmocka_unit_test(test_lookup_waits),
+        cmocka_unit_test(test_trees),
+        cmocka_unit_test(test_cached_and_open),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_attributes),
+        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_crashes),
+        cmocka_unit_test(test_place_taken),
+        cmocka_unit_test(test_lookup_waits),
+        cmocka_unit_test(test_not_without_a_note),
+        cmocka_unit_test(test_note_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

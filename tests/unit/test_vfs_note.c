@@ -14,78 +14,34 @@
 
 #include "meta/state.h"
 #include "store/store_count.h"
-#include "vfs_fixture.h"
+#include "vfs_bed.h"
 
-struct bed {
-    struct fixture f;
-    char folder[64];
-    struct state *state;
-};
-
-static void open_state(struct bed *b)
+static void begin(struct vfs_bed *b)
 {
-    struct state_options o = {.path = b->folder,
-                              .endpoint = "http://x",
-                              .bucket = "b",
-                              .prefix = "",
-                              .clock = &b->f.clock.clock};
-    assert_int_equal(state_open(&o, &b->state, NULL), 0);
-}
-
-static void mount_vfs(struct bed *b)
-{
-    struct vfs_options o = fixture_options();
-    o.state = b->state;
-    fixture_remount(&b->f, &o);
-}
-
-static void begin(struct bed *b)
-{
-    snprintf(b->folder, sizeof(b->folder), "/tmp/pailfs-unit.XXXXXX");
-    assert_non_null(mkdtemp(b->folder));
-    fixture_init(&b->f, NULL);
-    open_state(b);
-    mount_vfs(b);
+    vfs_bed_begin(b);
     assert_int_equal(fixture_mkdir(&b->f, "d", 0755), 0);
     assert_int_equal(fixture_write(&b->f, "d/a", "x"), 0);
     clock_fake_advance(&b->f.clock, NS_PER_S / 10);
 }
 
 /* What was pending is not stored; whatever happens before the next mount is the caller's. */
-static void crash(struct bed *b)
+static void crash(struct vfs_bed *b)
 {
-    fixture_crash(&b->f);
-    state_close(b->state);
+    vfs_bed_crash(b);
     clock_fake_advance(&b->f.clock, 10 * (uint64_t)NS_PER_S);
 }
 
-static void recover(struct bed *b)
+static void recover(struct vfs_bed *b)
 {
-    atomic_bool stop = false;
-    struct vfs_recovery figures;
-    open_state(b);
-    mount_vfs(b);
-    vfs_recover(b->f.vfs, &stop, &figures);
-    assert_int_equal(figures.left, 0);
+    vfs_bed_mount(b);
+    vfs_bed_recover(b);
+    assert_int_equal(b->figures.left, 0);
 }
 
-static uint64_t intents(struct bed *b)
+static void end(struct vfs_bed *b)
 {
-    uint64_t n;
-    /* The first count comes behind what was submitted, the second behind what that submitted. */
-    for (int i = 0; i < 2; i++)
-        assert_int_equal(state_intent_count(b->state, &n), 0);
-    return n;
-}
-
-static void end(struct bed *b)
-{
-    char command[128];
-    assert_int_equal(intents(b), 0);
-    fixture_done(&b->f);
-    state_close(b->state);
-    snprintf(command, sizeof(command), "rm -r '%s'", b->folder);
-    assert_int_equal(system(command), 0);
+    assert_int_equal(vfs_bed_intents(b), 0);
+    vfs_bed_end(b);
 }
 
 static int set_mtime(struct fixture *f, const char *path, int64_t ns)
@@ -104,7 +60,7 @@ static struct stat stat_of(struct fixture *f, const char *path)
 
 static void test_finished(void **state)
 {
-    struct bed b;
+    struct vfs_bed b;
     begin(&b);
     struct stat before = stat_of(&b.f, "d/a");
     assert_int_equal(fixture_chmod(&b.f, "d/a", 0600), 0);
@@ -114,7 +70,7 @@ static void test_finished(void **state)
     assert_int_equal(set_mtime(&b.f, "d", 5), 0);
     crash(&b);
     recover(&b);
-    assert_int_equal(intents(&b), 0);
+    assert_int_equal(vfs_bed_intents(&b), 0);
     for (int i = 0; i < 2; i++) {
         char value;
         size_t len;
@@ -126,7 +82,7 @@ static void test_finished(void **state)
             0);
         assert_int_equal(stat_of(&b.f, "d").st_mode & 07777, 0700);
         assert_true(stat_of(&b.f, "d").st_mtim.tv_nsec == 5);
-        mount_vfs(&b);
+        vfs_bed_mount(&b);
     }
     assert_string_equal(fixture_get(&b.f, "d/a"), "x");
     end(&b);
@@ -134,7 +90,7 @@ static void test_finished(void **state)
 
 static void test_not_of_another_version(void **state)
 {
-    struct bed b;
+    struct vfs_bed b;
     begin(&b);
     assert_int_equal(fixture_write(&b.f, "d/b", "x"), 0);
     assert_int_equal(fixture_chmod(&b.f, "d/a", 0600), 0);
@@ -152,7 +108,7 @@ static void test_not_of_another_version(void **state)
 /* Somebody has set them since, of the same version. */
 static void test_not_over_newer_ones(void **state)
 {
-    struct bed b;
+    struct vfs_bed b;
     begin(&b);
     assert_int_equal(fixture_chmod(&b.f, "d/a", 0600), 0);
     crash(&b);
@@ -166,24 +122,24 @@ static void test_not_over_newer_ones(void **state)
 
 static void test_notes_go_with_what_they_are_of(void **state)
 {
-    struct bed b;
+    struct vfs_bed b;
     begin(&b);
     assert_int_equal(fixture_chmod(&b.f, "d/a", 0600), 0);
-    assert_int_equal(intents(&b), 1);
+    assert_int_equal(vfs_bed_intents(&b), 1);
     assert_int_equal(fixture_chmod(&b.f, "d/a", 0640), 0);
-    assert_int_equal(intents(&b), 1);
+    assert_int_equal(vfs_bed_intents(&b), 1);
     assert_int_equal(vfs_sync(b.f.vfs, &b.f.err), 0);
-    assert_int_equal(intents(&b), 0);
+    assert_int_equal(vfs_bed_intents(&b), 0);
     assert_int_equal(fixture_chmod(&b.f, "d/a", 0600), 0);
     assert_int_equal(fixture_rename(&b.f, "d/a", "d/b", 0), 0);
-    assert_int_equal(intents(&b), 0);
+    assert_int_equal(vfs_bed_intents(&b), 0);
     assert_int_equal(fixture_chmod(&b.f, "d/b", 0640), 0);
     assert_int_equal(fixture_write(&b.f, "d/b", "new"), 0);
-    assert_int_equal(intents(&b), 0);
+    assert_int_equal(vfs_bed_intents(&b), 0);
     assert_int_equal(fixture_chmod(&b.f, "d/b", 0600), 0);
-    assert_int_equal(intents(&b), 1);
+    assert_int_equal(vfs_bed_intents(&b), 1);
     assert_int_equal(fixture_unlink(&b.f, "d/b"), 0);
-    assert_int_equal(intents(&b), 0);
+    assert_int_equal(vfs_bed_intents(&b), 0);
     end(&b);
 }
 
@@ -191,13 +147,10 @@ static void test_nonsense_is_dropped(void **state)
 {
     static const char *const payloads[] = {"", "1", "2\0\"e\"\0\0mode\0", "1\0\"e\"\0\0mode\0x"};
     static const size_t lengths[] = {0, 1, 12, 13};
-    struct bed b;
-    uint64_t id;
+    struct vfs_bed b;
     begin(&b);
     for (size_t i = 0; i < ARRAY_SIZE(payloads); i++)
-        assert_int_equal(state_intent_begin(b.state, STATE_INTENT_ATTRS, "d/a", NULL, payloads[i],
-                                            lengths[i], &id),
-                         0);
+        vfs_bed_note(&b, STATE_INTENT_ATTRS, "d/a", NULL, payloads[i], lengths[i]);
     crash(&b);
     recover(&b);
     assert_string_equal(fixture_get(&b.f, "d/a"), "x");

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/attr.h"
 #include "base/limits.h"
@@ -18,77 +19,12 @@
 #include "store/store_fault.h"
 #include "store/store_memory.h"
 #include "vfs/vfs_intent.h"
-#include "vfs_fixture.h"
+#include "vfs_bed.h"
 
-struct bed {
-    struct fixture f;
-    char folder[64];
-    struct state *state;
-};
-
-static void open_state(struct bed *b)
-{
-    struct state_options o = {.path = b->folder,
-                              .endpoint = "http://x",
-                              .bucket = "b",
-                              .prefix = "",
-                              .clock = &b->f.clock.clock};
-    assert_int_equal(state_open(&o, &b->state, NULL), 0);
-}
-
-static void begin(struct bed *b)
-{
-    snprintf(b->folder, sizeof(b->folder), "/tmp/pailfs-unit.XXXXXX");
-    assert_non_null(mkdtemp(b->folder));
-    fixture_init(&b->f, NULL);
-    open_state(b);
-}
-
-static void recover(struct bed *b)
-{
-    atomic_bool stop = false;
-    struct vfs_recovery figures;
-    vfs_recover(b->f.vfs, &stop, &figures);
-}
-
-/* The process is gone, and the next mount comes. */
-static void crash(struct bed *b)
-{
-    state_close(b->state);
-    open_state(b);
-    struct vfs_options o = fixture_options();
-    o.state = b->state;
-    fixture_remount(&b->f, &o);
-    recover(b);
-}
-
-static uint64_t intents(struct bed *b)
-{
-    uint64_t n;
-    assert_int_equal(state_intent_count(b->state, &n), 0);
-    return n;
-}
-
-static void end(struct bed *b)
-{
-    char command[128];
-    fixture_done(&b->f);
-    state_close(b->state);
-    snprintf(command, sizeof(command), "rm -r '%s'", b->folder);
-    assert_int_equal(system(command), 0);
-}
-
-static void note(struct bed *b, enum state_intent_kind kind, const char *key, const char *key2,
-                 const void *payload, size_t len)
-{
-    uint64_t id;
-    assert_int_equal(state_intent_begin(b->state, kind, key, key2, payload, len, &id), 0);
-}
-
-static void note_dir(struct bed *b, uint8_t phase)
+static void note_dir(struct vfs_bed *b, uint8_t phase)
 {
     struct vfs_intent_dir body = {.version = VFS_INTENT_VERSION, .phase = phase};
-    note(b, STATE_INTENT_RENAME_DIR, "d/", "e/", &body, sizeof(body));
+    vfs_bed_note(b, STATE_INTENT_RENAME_DIR, "d/", "e/", &body, sizeof(body));
 }
 
 static void test_file(void **state)
@@ -101,22 +37,22 @@ static void test_file(void **state)
         {"text", "txet", "a b "}, {"text", "longer", "a b "}, {NULL, NULL, ""},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        struct bed b;
-        begin(&b);
-        note(&b, STATE_INTENT_RENAME_FILE, "a", "b", NULL, 0);
+        struct vfs_bed b;
+        vfs_bed_begin(&b);
+        vfs_bed_note(&b, STATE_INTENT_RENAME_FILE, "a", "b", NULL, 0);
         if (cases[i].old)
             fixture_object(&b.f, "a", cases[i].old);
         if (cases[i].new)
             fixture_object(&b.f, "b", cases[i].new);
-        crash(&b);
+        vfs_bed_next(&b);
         assert_string_equal(fixture_keys(&b.f), cases[i].keys);
-        assert_int_equal(intents(&b), 0);
-        end(&b);
+        assert_int_equal(vfs_bed_intents(&b), 0);
+        vfs_bed_end(&b);
     }
 }
 
 /* Objects made of parts, whose ETags do not tell that they are copies. */
-static void put_large(struct bed *b, const char *path, char c)
+static void put_large(struct vfs_bed *b, const char *path, char c)
 {
     static char buf[MIB];
     struct vfs_file *file;
@@ -131,25 +67,25 @@ static void test_file_of_the_same_size(void **state)
 {
     enum { COPIED, OLDER_TARGET, KNOWN_TARGET, CASES };
     for (int kind = 0; kind < CASES; kind++) {
-        struct bed b;
+        struct vfs_bed b;
         struct store_object o = {0};
-        begin(&b);
+        vfs_bed_begin(&b);
         put_large(&b, "a", 'a');
         put_large(&b, "b", 'b'); /* not older than what is renamed to it */
         assert_int_equal(store_head(b.f.memory, "b", &o, NULL), 0);
         if (kind == OLDER_TARGET)
             clock_fake_advance(&b.f.clock, 60 * (uint64_t)NS_PER_S);
         const char *replaced = kind == OLDER_TARGET ? "" : o.etag;
-        note(&b, STATE_INTENT_RENAME_FILE, "a", "b", replaced, strlen(replaced) + 1);
+        vfs_bed_note(&b, STATE_INTENT_RENAME_FILE, "a", "b", replaced, strlen(replaced) + 1);
         store_object_done(&o);
         struct store_copy_in in = {.source_key = "a", .key = "b"};
         struct store_version version;
         if (kind == COPIED)
             assert_int_equal(store_copy(b.f.memory, &in, &version, NULL), 0);
-        crash(&b);
+        vfs_bed_next(&b);
         assert_string_equal(fixture_keys(&b.f), kind == COPIED ? "b " : "a b ");
-        assert_int_equal(intents(&b), 0);
-        end(&b);
+        assert_int_equal(vfs_bed_intents(&b), 0);
+        vfs_bed_end(&b);
     }
 }
 
@@ -160,8 +96,8 @@ static void test_dir(void **state)
     const size_t n = ARRAY_SIZE(names);
     char key[32];
     for (size_t at = 0; at <= 2 * n; at++) {
-        struct bed b;
-        begin(&b);
+        struct vfs_bed b;
+        vfs_bed_begin(&b);
         note_dir(&b, at <= n ? VFS_INTENT_COPYING : VFS_INTENT_DELETING);
         for (size_t i = 0; i < n; i++) {
             snprintf(key, sizeof(key), "d/%s", names[i]);
@@ -171,12 +107,12 @@ static void test_dir(void **state)
             if (i < at)
                 fixture_object(&b.f, key, names[i]);
         }
-        crash(&b);
+        vfs_bed_next(&b);
         assert_string_equal(fixture_keys(&b.f), "e/ e/a e/b e/sub/c e/z ");
         assert_string_equal(fixture_get(&b.f, "e/sub/c"), "sub/c");
-        assert_int_equal(intents(&b), 0);
+        assert_int_equal(vfs_bed_intents(&b), 0);
         assert_string_equal(fixture_ls(&b.f, "", false), "e/ ");
-        end(&b);
+        vfs_bed_end(&b);
     }
 }
 
@@ -194,13 +130,13 @@ static void test_dir_claimed(void **state)
         {"7.000000123", true, "d/a e/x "},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        struct bed b;
-        begin(&b);
+        struct vfs_bed b;
+        vfs_bed_begin(&b);
         struct vfs_intent_dir body = {.version = VFS_INTENT_VERSION, .phase = VFS_INTENT_CLAIMING};
         uint64_t claim = 7 * (uint64_t)NS_PER_S + 123;
         for (size_t k = 0; k < sizeof(body.claim); k++)
             body.claim[k] = (uint8_t)(claim >> (8 * k));
-        note(&b, STATE_INTENT_RENAME_DIR, "d/", "e/", &body, sizeof(body));
+        vfs_bed_note(&b, STATE_INTENT_RENAME_DIR, "d/", "e/", &body, sizeof(body));
         fixture_object(&b.f, "d/a", "a");
         struct store_metadata ctime = {"ctime", cases[i].ctime};
         struct store_attrs attrs = {.metadata = &ctime, .n_metadata = 1};
@@ -208,31 +144,31 @@ static void test_dir_claimed(void **state)
             fixture_object_attrs(&b.f, "e/", "", &attrs);
         if (cases[i].more)
             fixture_object(&b.f, "e/x", "x");
-        crash(&b);
+        vfs_bed_next(&b);
         assert_string_equal(fixture_keys(&b.f), cases[i].keys);
-        assert_int_equal(intents(&b), 0);
-        end(&b);
+        assert_int_equal(vfs_bed_intents(&b), 0);
+        vfs_bed_end(&b);
     }
 }
 
 /* As an earlier version noted it. */
 static void test_dir_short_note(void **state)
 {
-    struct bed b;
-    begin(&b);
+    struct vfs_bed b;
+    vfs_bed_begin(&b);
     struct vfs_intent_dir body = {.version = VFS_INTENT_VERSION, .phase = VFS_INTENT_COPYING};
-    note(&b, STATE_INTENT_RENAME_DIR, "d/", "e/", &body, VFS_INTENT_DIR_SHORT);
+    vfs_bed_note(&b, STATE_INTENT_RENAME_DIR, "d/", "e/", &body, VFS_INTENT_DIR_SHORT);
     fixture_object(&b.f, "d/a", "a");
-    crash(&b);
+    vfs_bed_next(&b);
     assert_string_equal(fixture_keys(&b.f), "e/a ");
-    assert_int_equal(intents(&b), 0);
-    end(&b);
+    assert_int_equal(vfs_bed_intents(&b), 0);
+    vfs_bed_end(&b);
 }
 
 static void test_dir_with_others(void **state)
 {
-    struct bed b;
-    begin(&b);
+    struct vfs_bed b;
+    vfs_bed_begin(&b);
     note_dir(&b, VFS_INTENT_COPYING);
     fixture_object(&b.f, "d/", "");
     fixture_object(&b.f, "d/a", "a");
@@ -240,53 +176,48 @@ static void test_dir_with_others(void **state)
     fixture_object(&b.f, "e/b", "theirs");
     clock_fake_advance(&b.f.clock, 60 * (uint64_t)NS_PER_S);
     fixture_object(&b.f, "d/later", "x");
-    crash(&b);
+    vfs_bed_next(&b);
     /* Nothing is replaced, and what was stored since stays where it is. */
     assert_string_equal(fixture_keys(&b.f), "d/ d/b d/later e/ e/a e/b ");
     assert_string_equal(fixture_get(&b.f, "e/b"), "theirs");
-    assert_int_equal(intents(&b), 0);
+    assert_int_equal(vfs_bed_intents(&b), 0);
 
     /* A copy that somebody has removed since: what was deleted nowhere is deleted nowhere. */
     note_dir(&b, VFS_INTENT_DELETING);
     fixture_remove(&b.f, "e/b");
-    crash(&b);
+    vfs_bed_next(&b);
     assert_string_equal(fixture_keys(&b.f), "d/ d/b d/later e/ e/a ");
-    end(&b);
+    vfs_bed_end(&b);
 }
 
 static void test_network(void **state)
 {
-    struct bed b;
-    begin(&b);
+    struct vfs_bed b;
+    vfs_bed_begin(&b);
     note_dir(&b, VFS_INTENT_COPYING);
-    note(&b, STATE_INTENT_DELETE, ".pailfs-unlinked/x", NULL, NULL, 0);
-    note(&b, STATE_INTENT_DELETE, "precious", NULL, NULL, 0); /* not one of ours */
+    vfs_bed_note(&b, STATE_INTENT_DELETE, ".pailfs-unlinked/x", NULL, NULL, 0);
+    vfs_bed_note(&b, STATE_INTENT_DELETE, "precious", NULL, NULL, 0); /* not one of ours */
     fixture_object(&b.f, "d/a", "a");
     fixture_object(&b.f, "precious", "x");
     fixture_object(&b.f, ".pailfs-unlinked/x", "x");
     struct store_fault_rule down = {.op = STORE_OP_MAX, .error = S3_ERROR_CONNECT};
     assert_int_equal(store_fault_add(b.f.fault, &down), 0);
-    state_close(b.state);
-    open_state(&b);
-    struct vfs_options o = fixture_options();
-    o.state = b.state;
-    o.posix = VFS_POSIX_OFF;
-    fixture_remount(&b.f, &o);
-    recover(&b);
+    b.opts.posix = VFS_POSIX_OFF;
+    vfs_bed_next(&b);
     /* It waits for the next mount. */
-    assert_int_equal(intents(&b), 2);
+    assert_int_equal(vfs_bed_intents(&b), 2);
     store_fault_clear(b.f.fault);
-    crash(&b);
-    assert_int_equal(intents(&b), 0);
+    b.opts = fixture_options();
+    vfs_bed_next(&b);
+    assert_int_equal(vfs_bed_intents(&b), 0);
     assert_string_equal(fixture_keys(&b.f), "e/a precious ");
-    end(&b);
+    vfs_bed_end(&b);
 }
 
 static void test_nothing_is_left(void **state)
 {
-    struct bed b;
-    begin(&b);
-    crash(&b); /* mounted with the state */
+    struct vfs_bed b;
+    vfs_bed_begin(&b);
     fixture_object(&b.f, "d/a", "a");
     fixture_object(&b.f, "f", "f");
     fixture_object(&b.f, "taken/x", "x");
@@ -297,13 +228,58 @@ static void test_nothing_is_left(void **state)
     assert_int_equal(store_fault_add(b.f.fault, &fails), 0);
     assert_int_equal(fixture_rename(&b.f, "e", "h", 0), -EIO);
     assert_int_equal(fixture_rename(&b.f, "g", "i", 0), -EIO);
-    state_close(b.state);
-    open_state(&b);
-    assert_int_equal(intents(&b), 0);
-    struct vfs_options o = fixture_options();
-    o.state = b.state;
-    fixture_remount(&b.f, &o);
-    end(&b);
+    assert_int_equal(vfs_bed_intents(&b), 0);
+    vfs_bed_end(&b);
+}
+
+static void *run_recover(void *ctx)
+{
+    vfs_bed_recover(ctx);
+    return NULL;
+}
+
+struct rename_call {
+    struct vfs_bed *b;
+    int result;
+};
+
+static void *run_rename(void *ctx)
+{
+    struct rename_call *c = ctx;
+    struct s3_error err = {0};
+    c->result = vfs_rename(c->b->f.vfs, VFS_ROOT, "p", VFS_ROOT, "q", 0, &err);
+    return NULL;
+}
+
+/* A rename of what is above the old name waits: it would take away what is being copied. */
+static void test_dir_above_is_renamed(void **state)
+{
+    struct vfs_bed b;
+    struct vfs_intent_dir body = {.version = VFS_INTENT_VERSION, .phase = VFS_INTENT_COPYING};
+    pthread_t one, two;
+    vfs_bed_begin(&b);
+    vfs_bed_note(&b, STATE_INTENT_RENAME_DIR, "p/d/", "e/", &body, sizeof(body));
+    fixture_object(&b.f, "p/d/a", "a");
+    fixture_object(&b.f, "p/o", "o");
+    vfs_bed_crash(&b);
+    vfs_bed_mount(&b);
+    (void)fixture_ino(&b.f, "p");
+    struct store_fault_rule rule = {.op = STORE_COPY, .count = 1, .hold = true};
+    assert_int_equal(store_fault_add(b.f.fault, &rule), 0);
+    assert_int_equal(pthread_create(&one, NULL, run_recover, &b), 0);
+    for (int k = 0; k < 30000 && store_fault_held(b.f.fault) == 0; k++)
+        usleep(1000);
+    assert_int_equal(store_fault_held(b.f.fault), 1);
+    struct rename_call c = {.b = &b};
+    assert_int_equal(pthread_create(&two, NULL, run_rename, &c), 0);
+    usleep(20000); /* for it to go wrong */
+    (void)store_fault_release(b.f.fault, 0);
+    assert_int_equal(pthread_join(one, NULL), 0);
+    assert_int_equal(pthread_join(two, NULL), 0);
+    assert_int_equal(b.figures.left, 0);
+    assert_int_equal(c.result, 0);
+    assert_string_equal(fixture_keys(&b.f), "e/a q/ q/o ");
+    vfs_bed_end(&b);
 }
 
 int main(void)
@@ -317,6 +293,7 @@ int main(void)
         cmocka_unit_test(test_dir_with_others),
         cmocka_unit_test(test_network),
         cmocka_unit_test(test_nothing_is_left),
+        cmocka_unit_test(test_dir_above_is_renamed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
