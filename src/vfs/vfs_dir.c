@@ -202,7 +202,7 @@ int vfs_keep_dir_locked(struct vfs *v, struct inode *dir, struct s3_error *err)
     struct dir *d = vfs_listing_fresh_locked(v, dir);
     int r = 0;
     if (!d && !dir->large) {
-        r = vfs_listing_first_locked(v, dir, err);
+        r = vfs_listing_first_locked(v, dir, VFS_FIRST_PAGE, err);
         if (r < 0)
             return r;
         d = dir->dir; /* just fetched: good for this question, however short the TTL */

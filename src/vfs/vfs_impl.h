@@ -43,6 +43,9 @@ TAILQ_HEAD(pending_files, open_file);
 /* Keys of a page. */
 #define VFS_WALK_MARKED 1000u
 
+/* Threads of a program that ask for names in order at the same time; git takes one for 500. */
+#define VFS_WALKS 8u
+
 /* Copies of objects onto themselves under way, at most. */
 #define VFS_ATTR_THREADS 8u
 
@@ -110,13 +113,17 @@ struct vfs {
     unsigned n_list_calls;        /* of vfs_ranges.c, under way */
     TAILQ_HEAD(, inode) listings; /* inodes with a listing, least recently used first */
 
-    struct {                                 /* vfs_walk.c; protected by lock */
-        char last[COMPONENT_LENGTH_MAX + 1]; /* key of the directory that was read last */
-        uint64_t last_ns;                    /* when; 0 = never */
-        bool off;                            /* the store does not list as S3 does */
-        uint64_t n_changes;                  /* of names, made by this mount */
-        uint64_t marked[VFS_WALK_MARKED];    /* inode numbers of the last page's directories that
-                                                have markers, in its order */
+    struct { /* vfs_walk.c; protected by lock */
+        struct vfs_walked {
+            char key[COMPONENT_LENGTH_MAX + 1]; /* of the last directory */
+            uint64_t since_ns;                  /* when; 0 = never */
+            unsigned steps;                     /* in a row that look like a walk */
+        } read,                                 /* directories that are read */
+            asked[VFS_WALKS]; /* directories in which names are asked for: by several threads */
+        bool off;             /* the store does not list as S3 does */
+        uint64_t n_changes;   /* of names, made by this mount */
+        uint64_t marked[VFS_WALK_MARKED]; /* inode numbers of the last page's directories that
+                                             have markers, in its order */
         size_t n_marked;
         uint64_t changed[VFS_WALK_CHANGES]; /* key_hash of their directories; a ring */
     } walk;
@@ -268,8 +275,9 @@ int vfs_listing_get_locked(struct vfs *v, struct inode *dir, struct dir **ret);
  * walk: from vfs_walk_note_locked, or VFS_NO_WALK, or VFS_FIRST_PAGE: no others will follow. */
 int vfs_listing_more_locked(struct vfs *v, struct inode *dir, struct dir *d, size_t walk,
                             struct s3_error *err);
-/* Loads the first page if there is no fresh listing, and remembers if there are more. */
-int vfs_listing_first_locked(struct vfs *v, struct inode *dir, struct s3_error *err);
+/* Loads the first page if there is no fresh listing, and remembers if there are more. walk: from
+ * vfs_walk_asked_locked, or VFS_FIRST_PAGE. */
+int vfs_listing_first_locked(struct vfs *v, struct inode *dir, size_t walk, struct s3_error *err);
 /* The inode may go with it, unless the caller has a reference. */
 void vfs_listing_drop_locked(struct vfs *v, struct inode *dir);
 /* The kernel has forgotten the directory: its listing stays only if it is whole and believed. */
@@ -307,6 +315,8 @@ int vfs_pager_more_locked(struct vfs *v, struct inode *dir, struct dir *d, const
 /* Somebody begins to read the directory. When that looks like a walk of a tree: the length of the
  * key of the directory that is walked, else VFS_NO_WALK. */
 size_t vfs_walk_note_locked(struct vfs *v, const struct inode *dir);
+/* The same when the store must be asked for a name in it, without anybody having read it. */
+size_t vfs_walk_asked_locked(struct vfs *v, const struct inode *dir);
 /* The first page of the directory's listing d, with listings of what follows it in the tree.
  * -EAGAIN: ask for the directory alone. */
 int vfs_walk_fetch_locked(struct vfs *v, struct inode *dir, struct dir *d, const char *prefix,

@@ -262,14 +262,14 @@ int vfs_listing_more_locked(struct vfs *v, struct inode *dir, struct dir *d, siz
     return 0;
 }
 
-int vfs_listing_first_locked(struct vfs *v, struct inode *dir, struct s3_error *err)
+int vfs_listing_first_locked(struct vfs *v, struct inode *dir, size_t walk, struct s3_error *err)
 {
     struct dir *d;
     int r = vfs_listing_get_locked(v, dir, &d);
     if (r < 0)
         return r;
     if (d->pages == 0 && !d->complete)
-        r = vfs_listing_more_locked(v, dir, d, VFS_FIRST_PAGE, err);
+        r = vfs_listing_more_locked(v, dir, d, walk, err);
     dir_unref(d);
     return r;
 }

@@ -4,6 +4,8 @@
  *   first name asked for          1: LIST of the keys that begin with it, which tells the object,
  *                                 the directory and the absence of both
  *   second name, small directory  1: its first page, which makes it a listed one
+ *   names in one directory after the other, in order (git status, restic)
+ *                                 1 for the 1,000 keys that follow in the tree (vfs_walk.c)
  *   names in a large directory    1 each
  * With posix=auto a HEAD of the directory's marker goes beside the LIST, once in a while; in a
  * directory whose children have attributes in their metadata a HEAD of the child follows. */
@@ -290,8 +292,9 @@ static int ask_locked(struct vfs *v, struct inode *dir, const char *name,
                       const struct name_target *t, struct inode **ret, struct s3_error *err)
 {
     bool listed = vfs_listing_fresh_locked(v, dir) && dir->dir->complete;
-    if (dir->misses > 0 && !dir->large && !listed) {
-        int r = vfs_listing_first_locked(v, dir, err);
+    size_t walk = listed ? VFS_NO_WALK : vfs_walk_asked_locked(v, dir);
+    if ((dir->misses > 0 || walk < VFS_NO_WALK) && !dir->large && !listed) {
+        int r = vfs_listing_first_locked(v, dir, walk < VFS_NO_WALK ? walk : VFS_FIRST_PAGE, err);
         if (r < 0)
             return r;
         r = from_cache_locked(v, dir, name, t, ret);
@@ -336,6 +339,7 @@ int vfs_complete_locked(struct vfs *v, struct inode *dir, struct inode *i, struc
         i->attr.posix_known = false;
     if (i->attr.posix_known || (i->open && vfs_open_file_unclean(i->open)))
         return 0;
+    vfs_walk_markers_locked(v, dir);
     int r = vfs_posix_known_locked(v, dir, &wanted, err);
     if (r < 0 || !wanted)
         return r;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Walks of a tree (find, du, grep -r, a backup): when directories beside each other are read one
- * after the other, the next one is asked for without a delimiter, and the page's 1,000 keys tell
- * what is in those that follow it, too. So a tree of small directories costs requests by its keys
- * and not by its directories.
+ * after the other, or names are asked for in them (git status, rsync to the mount), the next one is
+ * asked for without a delimiter, and the page's 1,000 keys tell what is in those that follow it,
+ * too. So a tree of small directories costs requests by its keys and not by its directories.
  *
  * Each such request begins at the directory that is wanted now, wherever the walk has come to; it
  * costs no more than a page of that directory alone would. Of a large directory the
@@ -16,27 +16,133 @@
 
 /* From one directory to the next, with whatever the program does to the files between. */
 #define WALK_NS (10 * (uint64_t)NS_PER_S)
+/* Names are asked for in all sorts of orders. So many times in a row the directory must have been
+ * the next one of the listing that both are in, or one soon after it, */
+#define STEPS_NEXT  2u
+#define SKIPPED_MAX 3u
+/* or, where that is not listed, one that sorts behind it. */
+#define STEPS_UP 4u
 
-size_t vfs_walk_note_locked(struct vfs *v, const struct inode *dir)
+/* Whether the walk has just been there. */
+static bool is_recent(const struct vfs_walked *w, uint64_t now)
 {
-    char key[COMPONENT_LENGTH_MAX + 1];
-    uint64_t now = vfs_now(v), since = v->walk.last_ns;
-    if (inode_key(dir, COMPONENT_LENGTH_MAX, key) < 0)
-        return VFS_NO_WALK;
+    return w->since_ns > 0 && now - w->since_ns <= WALK_NS;
+}
+
+/* The length of what both keys begin with. */
+static size_t same_length(const char *a, const char *b)
+{
     size_t same = 0;
-    while (key[same] && key[same] == v->walk.last[same])
+    while (a[same] && a[same] == b[same])
         same++;
-    /* Into a directory or back up: that tells nothing about those beside it. */
-    bool beside = key[same] && v->walk.last[same];
-    memcpy(v->walk.last, key, sizeof(key));
-    v->walk.last_ns = now;
-    /* What is not believed for a while need not be fetched ahead. */
-    if (v->walk.off || !beside || since == 0 || now - since > WALK_NS ||
-        v->opts.metadata_ttl_ns < (uint64_t)NS_PER_S)
+    return same;
+}
+
+/* Into a directory or back up: that tells nothing about those beside it. */
+static bool is_beside(const struct vfs_walked *w, const char *key, size_t same)
+{
+    return key[same] && w->key[same];
+}
+
+/* The key of what both are in, as its length; VFS_NO_WALK where nothing need be fetched ahead. */
+static size_t base_of(const struct vfs *v, const char *key, size_t same)
+{
+    if (v->walk.off || v->opts.metadata_ttl_ns < (uint64_t)NS_PER_S)
         return VFS_NO_WALK;
     while (same > 0 && key[same - 1] != '/')
         same--;
     return same;
+}
+
+static void go_on(struct vfs_walked *w, const char *key, uint64_t now)
+{
+    memcpy(w->key, key, strlen(key) + 1);
+    w->since_ns = now;
+}
+
+size_t vfs_walk_note_locked(struct vfs *v, const struct inode *dir)
+{
+    char key[COMPONENT_LENGTH_MAX + 1];
+    struct vfs_walked *w = &v->walk.read;
+    uint64_t now = vfs_now(v);
+    if (inode_key(dir, COMPONENT_LENGTH_MAX, key) < 0)
+        return VFS_NO_WALK;
+    size_t same = same_length(key, w->key);
+    bool walk = is_recent(w, now) && is_beside(w, key, same);
+    go_on(w, key, now);
+    return walk ? base_of(v, key, same) : VFS_NO_WALK;
+}
+
+/* ---- names that are asked for ---- */
+
+/* The number of the directory that the rest of a key begins with. */
+static int number_of(struct dir *d, const char *rest, size_t *ret)
+{
+    char component[COMPONENT_LENGTH_MAX + 1];
+    size_t len = strcspn(rest, "/");
+    memcpy(component, rest, len);
+    component[len] = '\0';
+    return dir_number(d, component, NODE_DIR, ret);
+}
+
+/* Whether the one comes soon after the other in the listing of what both are in. */
+static enum known is_next_locked(struct vfs *v, const struct inode *dir, const char *from,
+                                 const char *to, size_t same)
+{
+    size_t base = base_of(v, to, same), len = strlen(to), a, b, dirs = 0;
+    const struct inode *i = dir;
+    while (i->parent && len > base) {
+        len -= i->name_len + 1;
+        i = i->parent;
+    }
+    if (to[same] < from[same])
+        return KNOWN_NO;
+    if (len != base || !i->dir || !i->dir->complete)
+        return KNOWN_NOT;
+    if (number_of(i->dir, from + base, &a) < 0 || number_of(i->dir, to + base, &b) < 0 || b <= a)
+        return KNOWN_NO;
+    for (; a < b && dirs <= SKIPPED_MAX; a++) {
+        const struct dir_entry *e = dir_at(i->dir, a);
+        dirs += e && dir_entry_kind(e) == NODE_DIR;
+    }
+    return dirs <= SKIPPED_MAX ? KNOWN_YES : KNOWN_NO;
+}
+
+size_t vfs_walk_asked_locked(struct vfs *v, const struct inode *dir)
+{
+    char key[COMPONENT_LENGTH_MAX + 1];
+    struct vfs_walked *newest = NULL, *oldest = &v->walk.asked[0];
+    uint64_t now = vfs_now(v);
+    if (inode_key(dir, COMPONENT_LENGTH_MAX, key) < 0 || base_of(v, key, 0) == VFS_NO_WALK)
+        return VFS_NO_WALK;
+    for (unsigned n = 0; n < VFS_WALKS; n++) {
+        struct vfs_walked *w = &v->walk.asked[n];
+        size_t same = same_length(key, w->key);
+        if (w->since_ns < oldest->since_ns)
+            oldest = w;
+        if (!is_recent(w, now))
+            continue;
+        if (!is_beside(w, key, same)) {
+            if (strlen(key) == same && !w->key[same])
+                return VFS_NO_WALK; /* once more in the same one */
+            continue;
+        }
+        if (is_next_locked(v, dir, w->key, key, same) == KNOWN_YES) {
+            go_on(w, key, now);
+            return ++w->steps >= STEPS_NEXT ? base_of(v, key, same) : VFS_NO_WALK;
+        }
+        if (!newest || w->since_ns > newest->since_ns)
+            newest = w;
+    }
+    /* Whatever they are in is not listed: the order of the names must do. */
+    size_t same = newest ? same_length(key, newest->key) : 0;
+    if (newest && is_next_locked(v, dir, newest->key, key, same) == KNOWN_NOT) {
+        go_on(newest, key, now);
+        return ++newest->steps >= STEPS_UP ? base_of(v, key, same) : VFS_NO_WALK;
+    }
+    go_on(oldest, key, now);
+    oldest->steps = 0;
+    return VFS_NO_WALK;
 }
 
 /* ---- markers ---- */
@@ -151,6 +257,15 @@ static int add_locked(struct vfs *v, struct inode *i, struct dir *d, const char 
     return r;
 }
 
+/* There is something in it, so its name need not be asked for. */
+static void is_there_locked(const struct take *t, struct inode *i)
+{
+    uint64_t until = vfs_after(t->start_ns, t->v->opts.metadata_ttl_ns);
+    if (i->attr.mode == 0)
+        vfs_default_attr_locked(t->v, i);
+    i->attr_until_ns = MAX(i->attr_until_ns, until);
+}
+
 static int take_dir(void *ctx, const char *key, const struct store_page *part, const char *last,
                     size_t n_keys)
 {
@@ -181,6 +296,8 @@ static int take_dir(void *ctx, const char *key, const struct store_page *part, c
             vfs_listing_drop_locked(v, i);
         else if (d->marker && v->walk.n_marked < VFS_WALK_MARKED)
             v->walk.marked[v->walk.n_marked++] = i->ino;
+        if (r == 0)
+            is_there_locked(t, i);
     }
     inode_unref(&v->inodes, i);
     return r;

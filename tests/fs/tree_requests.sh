@@ -38,6 +38,27 @@ cost() {
         esac
     done
 }
+# Each on a mount that knows nothing yet.
+cold() {
+    remount_fs -o metadata_ttl=600
+    cost "$@"
+}
+cold "find" "ListObjectsV2<=6 HeadObject<=1" find "$MNT/foreign"
+cold "du -s" "ListObjectsV2<=6 HeadObject<=1" du -s "$MNT/foreign"
+cold "ls -lR" "ListObjectsV2<=6 HeadObject<=2" ls -lR "$MNT/foreign"
+cold "tar" "ListObjectsV2<=6 HeadObject<=2 GetObject=$FILES" sh -c "tar cf - '$MNT/foreign' | cat"
+cold "grep -r" "ListObjectsV2<=6 HeadObject<=2 GetObject=$FILES" sh -c "! grep -r nothing '$MNT/foreign'"
+(cd "$MNT" && find foreign -type f | sort) >"$SCRATCH/names"
+cold "stat of each in order" "ListObjectsV2<=8 HeadObject<=6" sh -c "cd '$MNT' && xargs stat <'$SCRATCH/names'"
+(cd "$MNT" && rsync -a foreign "$SCRATCH/local") || fail "rsync"
+cold "rsync to it, nothing to do" "ListObjectsV2<=8 HeadObject<=6" rsync -an "$SCRATCH/local/foreign" "$MNT"
+(cd "$SCRATCH/local/foreign" && git init -q && git add -A && git -c user.name=a -c user.email=a@localhost commit -qm a) || fail "git"
+mv "$SCRATCH/local/foreign/.git" "$SCRATCH/git"
+export GIT_DIR=$SCRATCH/git
+git --work-tree="$MNT/foreign" status >/dev/null
+cold "git status" "ListObjectsV2<=9 HeadObject<=6" git --work-tree="$MNT/foreign" status
+remount_fs -o metadata_ttl=600
+ls "$MNT" >/dev/null
 cost "mv of a tree" "CopyObject=$FILES PutObject=1 DeleteObjects=1 ListObjectsV2<=4" mv "$MNT/foreign" "$MNT/moved"
 cost "cp -r" "CopyObject=$FILES PutObject=$DIRS ListObjectsV2<=$DIRS HeadObject<=1" cp -r "$MNT/moved" "$MNT/copy"
 cost "rm -r of what others stored" "DeleteObject=$((FILES + DIRS)) PutObject<=$((DIRS - 1)) ListObjectsV2<=$((2 * DIRS))" rm -r "$MNT/moved"

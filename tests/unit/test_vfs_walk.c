@@ -523,6 +523,89 @@ static void test_rename(void **state ATTR_UNUSED)
     fixture_done(&f);
 }
 
+/* ---- names that are asked for, in directories that nobody reads ---- */
+
+static void ask(struct fixture *f, unsigned d, unsigned n)
+{
+    char path[64];
+    struct vfs_entry e;
+    snprintf(path, sizeof(path), "t/d%03u/f%u", d, n);
+    assert_int_equal(fixture_lookup(f, path, &e), 0);
+    assert_int_equal(e.st.st_size, 1);
+}
+
+static void test_asked_in_order(void **state ATTR_UNUSED)
+{
+    struct fixture f;
+    fixture_init(&f, NULL);
+    make_tree(&f, 300, 3);
+    for (unsigned d = 0; d < 300; d++)
+        for (unsigned n = 0; n < 3; n++)
+            ask(&f, d, n);
+    /* The name of t, the first name in it, its listing; d000 and d001 with a name and a listing;
+     * and the 900 keys from d002 on. */
+    uint64_t n = lists(&f);
+    print_message("# %llu requests\n", (unsigned long long)n);
+    assert_in_range(n, 3, 8);
+    for (unsigned d = 0; d < 300; d++)
+        ask(&f, d, 1);
+    assert_int_equal(lists(&f), 0);
+    fixture_done(&f);
+}
+
+/* git asks in several threads, each for its part of the names. */
+static void test_asked_by_several(void **state ATTR_UNUSED)
+{
+    struct fixture f;
+    fixture_init(&f, NULL);
+    make_tree(&f, 300, 3);
+    for (unsigned d = 0; d < 75; d++)
+        for (unsigned part = 0; part < 4; part++)
+            for (unsigned n = 0; n < 3; n++)
+                ask(&f, part * 75 + d, n);
+    uint64_t n = lists(&f);
+    print_message("# %llu requests\n", (unsigned long long)n);
+    assert_in_range(n, 3, 28);
+    fixture_done(&f);
+}
+
+/* A directory of so many that it is not listed for a name in it: the order alone tells. */
+static void test_asked_in_many(void **state ATTR_UNUSED)
+{
+    struct fixture f;
+    fixture_page_size = 100;
+    fixture_init(&f, NULL);
+    make_tree(&f, 400, 1);
+    for (unsigned d = 0; d < 400; d++)
+        ask(&f, d, 0);
+    uint64_t n = lists(&f);
+    print_message("# %llu requests\n", (unsigned long long)n);
+    assert_in_range(n, 4, 30);
+    fixture_done(&f);
+    fixture_page_size = 0;
+}
+
+/* Without an order nothing is fetched ahead: a page of what follows would be in vain. */
+static void test_asked_at_random(void **state ATTR_UNUSED)
+{
+    struct fixture f;
+    fixture_init(&f, NULL);
+    make_tree(&f, 300, 3);
+    unsigned random = 3, asked = 0;
+    bool seen[300] = {false};
+    print_message("# seed %u\n", random);
+    for (unsigned k = 0; k < 60; k++) {
+        unsigned d = (unsigned)rand_r(&random) % 300;
+        asked += !seen[d];
+        if (!seen[d])
+            ask(&f, d, 0);
+        seen[d] = true;
+    }
+    /* One for each, and for t its name, the first name in it, and its listing. */
+    assert_int_equal(lists(&f), asked + 3);
+    fixture_done(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -539,6 +622,10 @@ int main(void)
         cmocka_unit_test(test_markers),
         cmocka_unit_test(test_failed_pages),
         cmocka_unit_test(test_abandoned_pages),
+        cmocka_unit_test(test_asked_in_order),
+        cmocka_unit_test(test_asked_by_several),
+        cmocka_unit_test(test_asked_in_many),
+        cmocka_unit_test(test_asked_at_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
