@@ -229,6 +229,8 @@ int s3_answer_object(struct s3_answer *a, struct s3_head_object_out *out)
     if (!out->etag)
         return -ENOMEM;
     r = s3_answer_time(a, "Last-Modified", &out->last_modified_ns);
+    if (s3_answer_time(a, "Date", &out->date_ns) < 0)
+        out->date_ns = 0;
     if (!r)
         r = s3_answer_u32(a, "x-amz-mp-parts-count", &out->parts_count);
     if (!r)

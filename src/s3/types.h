@@ -178,6 +178,7 @@ struct s3_head_object_out {
     uint64_t content_length; /* of this answer's body (a range's length) */
     uint64_t object_size;    /* of the whole object: from Content-Range, else content_length */
     int64_t last_modified_ns;
+    int64_t date_ns;  /* the answer's Date, 0 when not told */
     const char *etag; /* with quotes, "" when not told */
     const char *version_id;
     const char *content_type;

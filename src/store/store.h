@@ -69,6 +69,7 @@ struct store_object {
     uint64_t size;              /* of the whole object */
     int64_t mtime_ns;           /* LastModified */
     char etag[STORE_ETAG_SIZE]; /* with quotes */
+    int64_t date_ns;            /* the server's clock when it answered; 0 = not told */
     struct store_attrs attrs;
     /* Asked for by store_head_in.facts: version-id, checksum-type, checksum-crc32c ..., restore. */
     const struct store_metadata *facts;
@@ -104,9 +105,18 @@ struct store_page {
 };
 void store_page_done(struct store_page *p);
 
+/* A version as a listing told it. */
+struct store_known {
+    const char *etag;
+    int64_t mtime_ns;
+    uint64_t size;
+};
 struct store_head_in {
     const char *key;
     bool facts;
+    /* What was remembered of exactly that version will do (meta/store_remember.h), but for its
+     * storage class, which changes by itself. NULL = the store is asked. */
+    const struct store_known *known;
 };
 
 struct store_sink {

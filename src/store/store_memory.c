@@ -182,7 +182,10 @@ static int op_head(struct store_memory *m, const struct store_head_in *in, struc
     const struct memory_object *o = memory_find_locked(m, in->key);
     if (!o)
         return no_such_key(in->key, err);
-    return store_object_copy(&o->head, out) ? out_of_memory(err) : 0;
+    if (store_object_copy(&o->head, out))
+        return out_of_memory(err);
+    out->date_ns = memory_now(m);
+    return 0;
 }
 
 /* Looks the object up and checks range and condition. *ret_blob is a reference. */

@@ -26,6 +26,7 @@ static int object_from_head(const struct s3_head_object_out *head, struct arena 
         metadata[i] = (struct store_metadata){head->metadata[i].name, head->metadata[i].value};
     o->size = head->object_size;
     o->mtime_ns = head->last_modified_ns;
+    o->date_ns = head->date_ns;
     (void)snprintf(o->etag, sizeof(o->etag), "%s", head->etag ? head->etag : "");
     o->attrs = (struct store_attrs){
         .content_type = head->content_type,
