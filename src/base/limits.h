@@ -21,4 +21,10 @@
 #define LIMIT_LOG_LINE     2048u       /* longer lines are cut, bytes */
 #define LIMIT_PAGE_STRINGS (16u << 20) /* strings of one parsed page, bytes */
 
+/* metadata.db. 500,000 files with mode, owner and times take about 200 MB. */
+#define LIMIT_METADATA_ROWS  500000u      /* objects whose attributes are kept over mounts */
+#define LIMIT_METADATA_BYTES (256u << 20) /* the file */
+#define LIMIT_METADATA_ROW   (32u << 10)  /* attributes of one object, bytes; S3 takes 2 KiB */
+#define LIMIT_METADATA_QUEUE 4096u        /* rows that wait to be written; more are dropped */
+
 #endif

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "meta/store_remember.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/attr.h"
+#include "base/cleanup.h"
+#include "base/limits.h"
+#include "base/log.h"
+
+/* Rows of one transaction: a lookup may have to wait for it. */
+#define GROUP_ROWS 256u
+/* Rows wait that long for others, in the system's time: nobody waits for them. */
+#define LINGER_NS (100 * NS_PER_MS)
+
+/* A HEAD on its way: in the queue of lookups, then with the store. */
+struct lookup {
+    struct store_remember *m;
+    const struct store_head_in *in;
+    struct store_object *out;
+    store_done_fn done;
+    void *ctx;
+    uint64_t sent_ns;  /* monotonic */
+    int64_t sent_real; /* wall clock */
+    STAILQ_ENTRY(lookup) link;
+};
+
+struct pending_row {
+    struct metadata_row row; /* owns key and object */
+    STAILQ_ENTRY(pending_row) link;
+};
+
+struct gone_key {
+    STAILQ_ENTRY(gone_key) link;
+    char key[];
+};
+
+struct store_remember {
+    struct store store; /* first */
+    struct store *inner;
+    struct metadata_db_options opts; /* owns its strings */
+    struct clock *clock;
+    struct metadata_db *db; /* the thread's */
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake; /* for the thread */
+    pthread_cond_t idle; /* for store_remember_settle */
+    /* protected by lock: */
+    STAILQ_HEAD(, lookup) lookups;
+    STAILQ_HEAD(, pending_row) rows;
+    STAILQ_HEAD(, gone_key) gone;
+    size_t n_rows;
+    size_t n_gone;
+    bool ready; /* the database is open, or will not be */
+    bool old;   /* there was one: until it is open it is taken for one with rows */
+    bool busy;  /* the thread is at work */
+    bool hurry;
+    bool stop;
+    struct store_remember_figures figures;
+};
+
+/* ---- what is remembered ---- */
+
+static void row_free(struct pending_row *p)
+{
+    free((char *)(uintptr_t)p->row.key);
+    store_object_done(&p->row.object);
+    free(p);
+}
+
+static struct pending_row *row_new(const char *key, const struct store_object *o,
+                                   int64_t observed_ns)
+{
+    struct pending_row *p = calloc(1, sizeof(*p));
+
+    if (!p)
+        return NULL;
+    p->row.observed_ns = observed_ns;
+    p->row.key = strdup(key);
+    if (!p->row.key || store_object_copy(o, &p->row.object) < 0) {
+        free((char *)(uintptr_t)p->row.key);
+        free(p);
+        return NULL;
+    }
+    return p;
+}
+
+/* The server's clock at the time of the request, or earlier: the answer may have been made at its
+ * beginning and stamped at its end. */
+static int64_t observed_at(const struct lookup *l, const struct store_object *o)
+{
+    uint64_t took = clock_monotonic_ns(l->m->clock) - l->sent_ns;
+
+    return o->date_ns ? o->date_ns - (int64_t)took : l->sent_real;
+}
+
+static void remember(const struct lookup *l, const struct store_object *o)
+{
+    struct store_remember *m = l->m;
+    int64_t observed = observed_at(l, o);
+
+    if (!o->etag[0] || !metadata_is_settled(o->mtime_ns, observed))
+        return;
+    {
+        SCOPE_LOCK(&m->lock);
+        if (m->figures.off || m->n_rows >= LIMIT_METADATA_QUEUE) {
+            m->figures.dropped++;
+            return;
+        }
+    }
+    struct pending_row *p = row_new(l->in->key, o, observed);
+    if (!p)
+        return;
+    SCOPE_LOCK(&m->lock);
+    STAILQ_INSERT_TAIL(&m->rows, p, link);
+    if (++m->n_rows == 1 || m->n_rows == GROUP_ROWS)
+        pthread_cond_signal(&m->wake);
+}
+
+static void forget(struct store_remember *m, const char *key)
+{
+    {
+        SCOPE_LOCK(&m->lock);
+        /* A row of an old version is in nobody's way: it is told from the new one. */
+        if (m->figures.off || (m->ready && m->figures.rows == 0 && m->n_rows == 0) ||
+            m->n_gone >= LIMIT_METADATA_QUEUE)
+            return;
+    }
+    size_t len = strlen(key) + 1;
+    struct gone_key *g = malloc(sizeof(*g) + len);
+    if (!g)
+        return;
+    memcpy(g->key, key, len);
+    SCOPE_LOCK(&m->lock);
+    STAILQ_INSERT_TAIL(&m->gone, g, link);
+    if (++m->n_gone == 1 || m->n_gone == GROUP_ROWS)
+        pthread_cond_signal(&m->wake);
+}
+
+static void forget_changed(struct store_remember *m, enum store_op op, const void *in)
+{
+    const struct store_delete_many_in *many = in;
+
+    if (op == STORE_PUT || op == STORE_COPY || op == STORE_DELETE || op == STORE_UPLOAD_COMPLETE)
+        forget(m, store_in_key(op, in));
+    if (op == STORE_DELETE_MANY)
+        for (size_t i = 0; i < many->n_keys; i++)
+            forget(m, many->keys[i]);
+}
+
+/* ---- a HEAD ---- */
+
+static void headed(void *ctx, int result, const struct s3_error *err)
+{
+    struct lookup *l = ctx;
+
+    if (result == 0 && l->out)
+        remember(l, l->out);
+    l->done(l->ctx, result, err);
+    free(l);
+}
+
+static int pass_on(struct lookup *l)
+{
+    l->sent_ns = clock_monotonic_ns(l->m->clock);
+    l->sent_real = clock_realtime_ns(l->m->clock);
+    return store_submit(l->m->inner, STORE_HEAD, l->in, l->out, headed, l);
+}
+
+static int submit_head(struct store_remember *m, const struct store_head_in *in,
+                       struct store_object *out, store_done_fn done, void *ctx)
+{
+    struct lookup *l = calloc(1, sizeof(*l));
+
+    if (!l)
+        return -ENOMEM;
+    *l = (struct lookup){.m = m, .in = in, .out = out, .done = done, .ctx = ctx};
+    {
+        SCOPE_LOCK(&m->lock);
+        bool ask = in->known && !in->facts && (!m->ready || m->figures.rows > 0);
+        if (ask && !m->stop) {
+            STAILQ_INSERT_TAIL(&m->lookups, l, link);
+            pthread_cond_signal(&m->wake);
+            return 0;
+        }
+    }
+    int r = pass_on(l);
+    if (r < 0)
+        free(l);
+    return r;
+}
+
+static int remember_submit(struct store *s, enum store_op op, const void *in, void *out,
+                           store_done_fn done, void *ctx)
+{
+    struct store_remember *m = CONTAINER_OF(s, struct store_remember, store);
+    const struct store_head_in *head = in;
+
+    if (op == STORE_HEAD && out)
+        return submit_head(m, head, out, done, ctx);
+    forget_changed(m, op, in);
+    return store_submit(m->inner, op, in, out, done, ctx);
+}
+
+/* ---- the thread ---- */
+
+static void turn_off(struct store_remember *m, int why)
+{
+    log_warn("'%s/metadata.db' cannot be used: %s; attributes are asked for in this mount",
+             m->opts.folder, strerror(-why));
+    metadata_db_close(m->db);
+    m->db = NULL;
+    SCOPE_LOCK(&m->lock);
+    m->figures.off = true;
+    m->figures.rows = 0;
+}
+
+static void look_up(struct store_remember *m, struct lookup *l)
+{
+    int r = m->db ? metadata_db_get(m->db, l->in->key, l->in->known, l->out) : 0;
+
+    if (r < 0)
+        turn_off(m, r);
+    {
+        SCOPE_LOCK(&m->lock);
+        if (r > 0)
+            m->figures.found++;
+        else
+            m->figures.missed++;
+    }
+    if (r > 0) {
+        l->done(l->ctx, 0, NULL);
+        free(l);
+        return;
+    }
+    r = pass_on(l);
+    if (r < 0) {
+        struct s3_error err = {0};
+
+        (void)s3_error_set(&err, S3_ERROR_OUT_OF_MEMORY, "no memory for the request");
+        l->done(l->ctx, r, &err);
+        free(l);
+    }
+}
+
+/* Takes up to a group of what waits out of the queues. */
+static void write_group(struct store_remember *m)
+{
+    struct metadata_row rows[GROUP_ROWS];
+    struct pending_row *pending[GROUP_ROWS];
+    const char *keys[GROUP_ROWS];
+    struct gone_key *gone[GROUP_ROWS];
+    size_t n_rows = 0, n_gone = 0;
+    int r = 0;
+
+    pthread_mutex_lock(&m->lock);
+    while (n_gone < GROUP_ROWS && (gone[n_gone] = STAILQ_FIRST(&m->gone))) {
+        STAILQ_REMOVE_HEAD(&m->gone, link);
+        keys[n_gone] = gone[n_gone]->key;
+        n_gone++;
+        m->n_gone--;
+    }
+    while (n_rows < GROUP_ROWS && (pending[n_rows] = STAILQ_FIRST(&m->rows))) {
+        STAILQ_REMOVE_HEAD(&m->rows, link);
+        rows[n_rows] = pending[n_rows]->row;
+        n_rows++;
+        m->n_rows--;
+    }
+    pthread_mutex_unlock(&m->lock);
+    if (m->db)
+        r = metadata_db_write(m->db, rows, n_rows, keys, n_gone);
+    if (r < 0)
+        turn_off(m, r);
+    for (size_t i = 0; i < n_rows; i++)
+        row_free(pending[i]);
+    for (size_t i = 0; i < n_gone; i++)
+        free(gone[i]);
+    if (m->db) {
+        SCOPE_LOCK(&m->lock);
+        m->figures.rows = metadata_db_rows(m->db);
+    }
+}
+
+static struct timespec after(int64_t ns)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_nsec += ns;
+    if (t.tv_nsec >= NS_PER_S) {
+        t.tv_nsec -= NS_PER_S;
+        t.tv_sec++;
+    }
+    return t;
+}
+
+/* Until there is something to look up, a group to write, or the end. */
+static void wait_for_work_locked(struct store_remember *m)
+{
+    struct timespec until = {0};
+
+    m->busy = false;
+    while (STAILQ_EMPTY(&m->lookups) && !m->stop) {
+        size_t n = m->n_rows + m->n_gone;
+
+        if (n == 0) {
+            pthread_cond_broadcast(&m->idle);
+            pthread_cond_wait(&m->wake, &m->lock);
+            until.tv_sec = 0;
+            continue;
+        }
+        if (n >= GROUP_ROWS || m->hurry)
+            break;
+        if (!until.tv_sec)
+            until = after(LINGER_NS);
+        if (pthread_cond_timedwait(&m->wake, &m->lock, &until) == ETIMEDOUT)
+            break;
+    }
+    m->busy = true;
+}
+
+static void *run(void *arg)
+{
+    struct store_remember *m = arg;
+    int r = metadata_db_open(&m->opts, &m->db);
+
+    if (r < 0)
+        turn_off(m, r);
+    pthread_mutex_lock(&m->lock);
+    m->ready = true;
+    m->figures.rows = m->db ? metadata_db_rows(m->db) : 0;
+    for (;;) {
+        struct lookup *l;
+
+        wait_for_work_locked(m);
+        l = STAILQ_FIRST(&m->lookups);
+        if (l)
+            STAILQ_REMOVE_HEAD(&m->lookups, link);
+        else if (m->stop && m->n_rows + m->n_gone == 0)
+            break;
+        pthread_mutex_unlock(&m->lock);
+        if (l)
+            look_up(m, l);
+        else
+            write_group(m);
+        pthread_mutex_lock(&m->lock);
+    }
+    pthread_mutex_unlock(&m->lock);
+    return NULL;
+}
+
+/* ---- life ---- */
+
+static void done_opts(struct metadata_db_options *o)
+{
+    free((char *)(uintptr_t)o->folder);
+    free((char *)(uintptr_t)o->endpoint);
+    free((char *)(uintptr_t)o->bucket);
+    free((char *)(uintptr_t)o->prefix);
+}
+
+static void free_all(struct store_remember *m)
+{
+    struct pending_row *p;
+    struct gone_key *g;
+
+    while ((p = STAILQ_FIRST(&m->rows))) {
+        STAILQ_REMOVE_HEAD(&m->rows, link);
+        row_free(p);
+    }
+    while ((g = STAILQ_FIRST(&m->gone))) {
+        STAILQ_REMOVE_HEAD(&m->gone, link);
+        free(g);
+    }
+    pthread_cond_destroy(&m->wake);
+    pthread_cond_destroy(&m->idle);
+    pthread_mutex_destroy(&m->lock);
+    done_opts(&m->opts);
+    free(m);
+}
+
+static void remember_free(struct store *s)
+{
+    struct store_remember *m = CONTAINER_OF(s, struct store_remember, store);
+
+    pthread_mutex_lock(&m->lock);
+    m->stop = true;
+    pthread_cond_signal(&m->wake);
+    pthread_mutex_unlock(&m->lock);
+    pthread_join(m->thread, NULL);
+    store_free(m->inner); /* it may still complete something */
+    metadata_db_close(m->db);
+    free_all(m);
+}
+
+static bool is_there(const char *folder)
+{
+    CLEANUP_FREE char *path = NULL;
+
+    return asprintf(&path, "%s/metadata.db", folder) > 0 && access(path, F_OK) == 0;
+}
+
+static const struct store_ops REMEMBER_OPS = {.submit = remember_submit, .free = remember_free};
+
+int store_remember_new(struct store *inner, const struct metadata_db_options *opts,
+                       struct store **ret)
+{
+    struct store_remember *m = calloc(1, sizeof(*m));
+    pthread_condattr_t monotonic;
+    int r;
+
+    if (!m)
+        return -ENOMEM;
+    m->store.ops = &REMEMBER_OPS;
+    m->inner = inner;
+    m->clock = opts->clock ? opts->clock : clock_system();
+    m->opts = *opts;
+    m->opts.folder = strdup(opts->folder);
+    m->opts.endpoint = strdup(opts->endpoint);
+    m->opts.bucket = strdup(opts->bucket);
+    m->opts.prefix = strdup(opts->prefix);
+    STAILQ_INIT(&m->lookups);
+    STAILQ_INIT(&m->rows);
+    STAILQ_INIT(&m->gone);
+    pthread_mutex_init(&m->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&m->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_cond_init(&m->idle, NULL);
+    r = m->opts.folder && m->opts.endpoint && m->opts.bucket && m->opts.prefix ? 0 : -ENOMEM;
+    m->old = is_there(opts->folder);
+    m->busy = true; /* it opens the database */
+    if (r == 0)
+        r = -pthread_create(&m->thread, NULL, run, m);
+    if (r < 0) {
+        free_all(m);
+        return r;
+    }
+    *ret = &m->store;
+    return 0;
+}
+
+bool store_remember_has_rows(struct store *s)
+{
+    struct store_remember *m = CONTAINER_OF(s, struct store_remember, store);
+
+    SCOPE_LOCK(&m->lock);
+    return m->ready ? m->figures.rows > 0 : m->old;
+}
+
+void store_remember_get(struct store *s, struct store_remember_figures *ret)
+{
+    struct store_remember *m = CONTAINER_OF(s, struct store_remember, store);
+
+    SCOPE_LOCK(&m->lock);
+    *ret = m->figures;
+}
+
+void store_remember_settle(struct store *s)
+{
+    struct store_remember *m = CONTAINER_OF(s, struct store_remember, store);
+
+    SCOPE_LOCK(&m->lock);
+    m->hurry = true;
+    pthread_cond_signal(&m->wake);
+    while (m->busy || m->n_rows + m->n_gone > 0 || !STAILQ_EMPTY(&m->lookups))
+        pthread_cond_wait(&m->idle, &m->lock);
+    m->hurry = false;
+}

@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Attributes that are remembered over mounts: of exactly one version, never wrong ones, within
+ * bounds, and never in the way. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/attr.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "meta/store_remember.h"
+#include "store/store_count.h"
+#include "store/store_memory.h"
+#include "tempfolder.h"
+
+struct bed {
+    char *folder;
+    struct clock_fake clock;
+    struct store *memory; /* stays over remounts */
+    struct store *count;  /* borrowed: part of store */
+    struct store *store;  /* what a mount sees */
+    const char *bucket;
+    uint64_t max_rows;
+    uint64_t max_bytes;
+};
+
+/* The objects outlive the mount. */
+struct keep {
+    struct store store;
+    struct store *inner;
+};
+static int keep_submit(struct store *s, enum store_op op, const void *in, void *out,
+                       store_done_fn done, void *ctx)
+{
+    return store_submit(CONTAINER_OF(s, struct keep, store)->inner, op, in, out, done, ctx);
+}
+static void keep_free(struct store *s)
+{
+    free(CONTAINER_OF(s, struct keep, store));
+}
+static const struct store_ops KEEP_OPS = {.submit = keep_submit, .free = keep_free};
+
+static void begin(struct bed *b)
+{
+    struct keep *k = calloc(1, sizeof(*k));
+    struct metadata_db_options opts = {.folder = b->folder,
+                                       .endpoint = "http://127.0.0.1:9000",
+                                       .bucket = b->bucket,
+                                       .prefix = "",
+                                       .clock = &b->clock.clock,
+                                       .max_rows = b->max_rows,
+                                       .max_bytes = b->max_bytes};
+
+    assert_non_null(k);
+    k->store.ops = &KEEP_OPS;
+    k->inner = b->memory;
+    assert_int_equal(store_count_new(&k->store, NULL, &b->count), 0);
+    assert_int_equal(store_remember_new(b->count, &opts, &b->store), 0);
+}
+
+static void end(struct bed *b)
+{
+    store_free(b->store);
+    b->store = NULL;
+}
+
+static void remount(struct bed *b)
+{
+    if (b->store)
+        end(b);
+    begin(b);
+}
+
+static int setup(void **state)
+{
+    struct bed *b = calloc(1, sizeof(*b));
+    struct store_memory_options opts = {0};
+
+    log_set_level(LOG_LEVEL_ERROR);
+    clock_fake_init(&b->clock, 1700000000 * NS_PER_S);
+    b->bucket = "bucket";
+    b->folder = tempfolder_make();
+    opts.clock = &b->clock.clock;
+    assert_int_equal(store_memory_new(&opts, &b->memory), 0);
+    begin(b);
+    *state = b;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct bed *b = *state;
+
+    store_free(b->store);
+    store_free(b->memory);
+    tempfolder_remove(b->folder);
+    free(b);
+    return 0;
+}
+
+static void put_in(struct store *s, const char *key, const char *body, const char *mode)
+{
+    struct iovec iov = {(void *)(uintptr_t)body, strlen(body)};
+    struct store_metadata m[] = {{"mode", mode}, {"empty", ""}};
+    struct store_put_in in = {.key = key,
+                              .body = &iov,
+                              .n_body = 1,
+                              .attrs = {.content_type = "text/plain",
+                                        .cache_control = "no-store",
+                                        .metadata = m,
+                                        .n_metadata = ARRAY_SIZE(m)}};
+    struct store_version version;
+
+    assert_int_equal(store_put(s, &in, &version, NULL), 0);
+}
+
+/* As another host does it. */
+static void put(struct bed *b, const char *key, const char *body, const char *mode)
+{
+    put_in(b->memory, key, body, mode);
+}
+
+/* Asks as a mount does that has listed the key; the mode it is told. */
+static const char *mode_of(struct bed *b, const char *key)
+{
+    static char mode[32];
+    struct store_page page = {0};
+    struct store_list_in list = {.prefix = key, .max_keys = 1};
+    struct store_known known;
+    struct store_head_in in = {.key = key, .known = &known};
+    struct store_object o = {0};
+
+    assert_int_equal(store_list(b->memory, &list, &page, NULL), 0);
+    assert_int_equal(page.n_entries, 1);
+    known =
+        (struct store_known){page.entries[0].etag, page.entries[0].mtime_ns, page.entries[0].size};
+    assert_int_equal(store_call(b->store, STORE_HEAD, &in, &o, NULL), 0);
+    assert_int_equal(o.size, known.size);
+    assert_int_equal(o.mtime_ns, known.mtime_ns);
+    assert_string_equal(o.etag, known.etag);
+    assert_int_equal(o.attrs.n_metadata, 2);
+    assert_string_equal(o.attrs.metadata[0].name, "mode");
+    assert_string_equal(o.attrs.metadata[1].name, "empty");
+    assert_string_equal(o.attrs.metadata[1].value, "");
+    assert_string_equal(o.attrs.content_type, "text/plain");
+    assert_string_equal(o.attrs.cache_control, "no-store");
+    assert_null(o.attrs.content_language);
+    (void)snprintf(mode, sizeof(mode), "%s", o.attrs.metadata[0].value);
+    store_object_done(&o);
+    store_page_done(&page);
+    return mode;
+}
+
+/* HEADs that reached the store since the last time. */
+static unsigned heads(struct bed *b)
+{
+    unsigned n = (unsigned)store_count_requests(b->count, STORE_HEAD);
+
+    store_count_reset(b->count);
+    return n;
+}
+
+static uint64_t rows(struct bed *b)
+{
+    struct store_remember_figures f;
+
+    store_remember_settle(b->store);
+    store_remember_get(b->store, &f);
+    return f.rows;
+}
+
+static void later(struct bed *b, unsigned seconds)
+{
+    clock_fake_advance(&b->clock, seconds * (uint64_t)NS_PER_S);
+}
+
+/* An object that is remembered and asked for without a request. */
+static void remember_one(struct bed *b, const char *key)
+{
+    put(b, key, "body", "33188");
+    later(b, 10);
+    assert_string_equal(mode_of(b, key), "33188");
+    assert_int_equal(rows(b), 1);
+}
+
+static void test_kept_over_mounts(void **state)
+{
+    struct bed *b = *state;
+
+    remember_one(b, "a/b");
+    assert_int_equal(heads(b), 1);
+    remount(b);
+    assert_string_equal(mode_of(b, "a/b"), "33188");
+    assert_int_equal(heads(b), 0);
+    assert_true(store_remember_has_rows(b->store));
+}
+
+static void test_other_versions(void **state)
+{
+    struct bed *b = *state;
+
+    remember_one(b, "a");
+    assert_int_equal(heads(b), 1);
+    /* Metadata alone: the same ETag and size, another LastModified. */
+    put(b, "a", "body", "33152");
+    assert_string_equal(mode_of(b, "a"), "33152");
+    assert_int_equal(heads(b), 1);
+    later(b, 10);
+    put(b, "a", "longer body", "33024");
+    assert_string_equal(mode_of(b, "a"), "33024");
+    assert_int_equal(heads(b), 1);
+    remount(b);
+    assert_string_equal(mode_of(b, "a"), "33024");
+    assert_int_equal(heads(b), 1);
+}
+
+/* What is seen in the second of LastModified, or in the next one, may change without a trace. */
+static void test_racy_second(void **state)
+{
+    struct bed *b = *state;
+
+    put(b, "a", "body", "33188");
+    assert_string_equal(mode_of(b, "a"), "33188");
+    put(b, "a", "body", "33152");
+    assert_string_equal(mode_of(b, "a"), "33152");
+    assert_int_equal(heads(b), 2);
+    later(b, 1);
+    assert_string_equal(mode_of(b, "a"), "33152");
+    assert_int_equal(rows(b), 0);
+    later(b, 1);
+    assert_string_equal(mode_of(b, "a"), "33152");
+    assert_int_equal(rows(b), 1);
+    assert_int_equal(heads(b), 2);
+    assert_string_equal(mode_of(b, "a"), "33152");
+    assert_int_equal(heads(b), 0);
+}
+
+static void test_settled(void **state)
+{
+    (void)state;
+    assert_false(metadata_is_settled(0, 100 * NS_PER_S));
+    assert_false(metadata_is_settled(100 * NS_PER_S, 99 * NS_PER_S));
+    assert_false(metadata_is_settled(100 * NS_PER_S, 100 * NS_PER_S + 1999999999));
+    assert_true(metadata_is_settled(100 * NS_PER_S, 102 * NS_PER_S));
+    assert_true(metadata_is_settled(100 * NS_PER_S + 900 * NS_PER_MS, 102 * NS_PER_S));
+}
+
+static void test_own_changes_are_forgotten(void **state)
+{
+    struct bed *b = *state;
+    const char *many[] = {"c", "d"};
+    struct store_delete_many_in in = {.keys = many, .n_keys = 2};
+    struct store_delete_many_out out = {0};
+
+    for (const char *key = "a\0b\0c\0d\0"; *key; key += 2)
+        put(b, key, "body", "33188");
+    later(b, 10);
+    for (const char *key = "a\0b\0c\0d\0"; *key; key += 2)
+        (void)mode_of(b, key);
+    assert_int_equal(rows(b), 4);
+    put_in(b->store, "a", "body", "33188");
+    assert_int_equal(rows(b), 3);
+    assert_int_equal(store_delete(b->store, "b", NULL, NULL), 0);
+    assert_int_equal(rows(b), 2);
+    assert_int_equal(store_call(b->store, STORE_DELETE_MANY, &in, &out, NULL), 0);
+    store_delete_many_out_done(&out);
+    assert_int_equal(rows(b), 0);
+}
+
+static void test_bounded_rows(void **state)
+{
+    struct bed *b = *state;
+    char key[32];
+
+    b->max_rows = 10;
+    remount(b);
+    for (int i = 0; i < 40; i++) {
+        (void)snprintf(key, sizeof(key), "file-%02d", i);
+        put(b, key, "body", "33188");
+        later(b, 10);
+        (void)mode_of(b, key);
+        assert_in_range(rows(b), 1, 10);
+    }
+    assert_int_equal(rows(b), 10);
+    (void)heads(b);
+    /* The newest ones are there. */
+    (void)mode_of(b, "file-39");
+    (void)mode_of(b, "file-30");
+    assert_int_equal(heads(b), 0);
+    (void)mode_of(b, "file-29");
+    assert_int_equal(heads(b), 1);
+}
+
+static void test_used_ones_stay(void **state)
+{
+    struct bed *b = *state;
+    char key[32];
+
+    b->max_rows = 10;
+    remount(b);
+    for (int i = 0; i < 10; i++) {
+        (void)snprintf(key, sizeof(key), "file-%02d", i);
+        put(b, key, "body", "33188");
+    }
+    later(b, 10);
+    for (int i = 0; i < 10; i++) {
+        (void)snprintf(key, sizeof(key), "file-%02d", i);
+        (void)mode_of(b, key);
+        (void)rows(b); /* its own transaction */
+        later(b, 1);
+    }
+    later(b, 2 * 24 * 60 * 60);
+    (void)mode_of(b, "file-00"); /* the oldest one is used again */
+    later(b, 60);
+    put(b, "new", "body", "33188");
+    later(b, 10);
+    (void)mode_of(b, "new");
+    assert_int_equal(rows(b), 10);
+    (void)heads(b);
+    (void)mode_of(b, "file-00");
+    assert_int_equal(heads(b), 0);
+    (void)mode_of(b, "file-01");
+    assert_int_equal(heads(b), 1);
+}
+
+static uint64_t file_size(struct bed *b, const char *name)
+{
+    CLEANUP_FREE char *path = NULL;
+    struct stat st;
+
+    assert_true(asprintf(&path, "%s/%s", b->folder, name) > 0);
+    return stat(path, &st) < 0 ? 0 : (uint64_t)st.st_size;
+}
+
+static void test_bounded_bytes(void **state)
+{
+    struct bed *b = *state;
+    char key[900];
+
+    b->max_bytes = 256 << 10;
+    remount(b);
+    for (int i = 0; i < 2000; i++) {
+        (void)snprintf(key, sizeof(key), "%0700d", i);
+        put(b, key, "", "33188");
+    }
+    later(b, 10);
+    for (int i = 0; i < 2000; i++) {
+        (void)snprintf(key, sizeof(key), "%0700d", i);
+        (void)mode_of(b, key);
+        if (i % 100 == 99)
+            (void)rows(b);
+    }
+    assert_in_range(rows(b), 50, 400);
+    end(b);
+    assert_in_range(file_size(b, "metadata.db"), 100 << 10, 700 << 10);
+}
+
+static void flip(struct bed *b, uint64_t at)
+{
+    CLEANUP_FREE char *path = NULL;
+    uint8_t byte;
+
+    assert_true(asprintf(&path, "%s/metadata.db", b->folder) > 0);
+    CLEANUP_FD int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, &byte, 1, (off_t)at), 1);
+    byte ^= 0x55;
+    assert_int_equal(pwrite(fd, &byte, 1, (off_t)at), 1);
+}
+
+/* Whatever byte is wrong: the answer is right, with a request or without. */
+static void test_flipped_bytes(void **state)
+{
+    struct bed *b = *state;
+    unsigned kept = 0, asked = 0;
+
+    for (const char *key = "a\0b\0c\0"; *key; key += 2)
+        put(b, key, key, "33188");
+    later(b, 10);
+    for (const char *key = "a\0b\0c\0"; *key; key += 2)
+        (void)mode_of(b, key);
+    end(b);
+    uint64_t size = file_size(b, "metadata.db");
+    assert_true(size >= 8192);
+    log_set_level(LOG_LEVEL_ERROR);
+    for (uint64_t at = 0; at < size; at += at < 200 || (at & 4095) > 3700 ? 3 : 97) {
+        if (file_size(b, "metadata.db") <= at)
+            break; /* begun anew, with fewer pages so far */
+        flip(b, at);
+        begin(b);
+        for (const char *key = "a\0b\0c\0"; *key; key += 2)
+            assert_string_equal(mode_of(b, key), "33188");
+        unsigned n = heads(b);
+        asked += n > 0;
+        kept += n == 0;
+        for (const char *key = "a\0b\0c\0"; *key; key += 2)
+            assert_string_equal(mode_of(b, key), "33188");
+        end(b);
+    }
+    assert_true(asked > 5);
+    assert_true(kept > 5);
+}
+
+static void write_file(struct bed *b, const char *name, const char *text)
+{
+    CLEANUP_FREE char *path = NULL;
+
+    assert_true(asprintf(&path, "%s/%s", b->folder, name) > 0);
+    CLEANUP_FD int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+}
+
+static void test_no_database(void **state)
+{
+    struct bed *b = *state;
+
+    remember_one(b, "a");
+    end(b);
+    write_file(b, "metadata.db", "this is no database at all, but long enough to look like some");
+    begin(b);
+    (void)heads(b);
+    assert_string_equal(mode_of(b, "a"), "33188");
+    assert_int_equal(heads(b), 1);
+    assert_int_equal(rows(b), 1);
+    remount(b);
+    assert_string_equal(mode_of(b, "a"), "33188");
+    assert_int_equal(heads(b), 0);
+}
+
+static void test_other_bucket(void **state)
+{
+    struct bed *b = *state;
+
+    remember_one(b, "a");
+    end(b);
+    b->bucket = "another";
+    begin(b);
+    assert_int_equal(rows(b), 0);
+    assert_string_equal(mode_of(b, "a"), "33188");
+    assert_int_equal(heads(b), 1);
+}
+
+/* A folder that is not there stands for every disk that does not work. */
+static void test_off(void **state)
+{
+    struct bed *b = *state;
+    struct store_remember_figures f;
+    char *folder = b->folder;
+
+    end(b);
+    b->folder = (char *)(uintptr_t) "/nonexistent/folder";
+    begin(b);
+    b->folder = folder;
+    put(b, "a", "body", "33188");
+    later(b, 10);
+    assert_string_equal(mode_of(b, "a"), "33188");
+    assert_string_equal(mode_of(b, "a"), "33188");
+    assert_int_equal(heads(b), 2);
+    store_remember_settle(b->store);
+    store_remember_get(b->store, &f);
+    assert_true(f.off);
+}
+
+static void test_disk_full(void **state)
+{
+    struct bed *b = *state;
+    struct rlimit before, small = {.rlim_cur = 64 << 10};
+    struct store_remember_figures f = {0};
+    char key[900];
+
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small.rlim_max = before.rlim_max;
+    remember_one(b, "a");
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    for (int i = 0; i < 1000; i++) {
+        (void)snprintf(key, sizeof(key), "%0700d", i);
+        put(b, key, "", "33188");
+    }
+    later(b, 10);
+    for (int i = 0; i < 1000; i++) {
+        (void)snprintf(key, sizeof(key), "%0700d", i);
+        assert_string_equal(mode_of(b, key), "33188");
+    }
+    store_remember_settle(b->store);
+    store_remember_get(b->store, &f);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_true(f.off);
+    assert_string_equal(mode_of(b, "a"), "33188");
+    remount(b);
+    (void)heads(b);
+    assert_string_equal(mode_of(b, "a"), "33188");
+}
+
+/* Requests that are not of a listed version pass through. */
+static void test_others_pass(void **state)
+{
+    struct bed *b = *state;
+    struct store_object o = {0};
+    struct s3_error err = {0};
+
+    remember_one(b, "a");
+    (void)heads(b);
+    assert_int_equal(store_head(b->store, "a", &o, NULL), 0);
+    store_object_done(&o);
+    assert_int_equal(heads(b), 1);
+    assert_int_not_equal(store_head(b->store, "none", &o, &err), 0);
+    assert_int_equal(err.kind, S3_ERROR_NO_SUCH_KEY);
+    /* Gone since it was listed. */
+    struct store_known known = {"\"x\"", 1, 1};
+    struct store_head_in in = {.key = "none", .known = &known};
+    assert_int_not_equal(store_call(b->store, STORE_HEAD, &in, &o, &err), 0);
+    assert_int_equal(err.kind, S3_ERROR_NO_SUCH_KEY);
+    assert_int_equal(rows(b), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_kept_over_mounts, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_other_versions, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_racy_second, setup, teardown),
+        cmocka_unit_test(test_settled),
+        cmocka_unit_test_setup_teardown(test_own_changes_are_forgotten, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_bounded_rows, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_used_ones_stay, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_bounded_bytes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_flipped_bytes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_database, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_other_bucket, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_off, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_disk_full, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_others_pass, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
