@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "meta/state_journal.h"
 #include "meta/store_ledger.h"
+#include "meta/store_remember.h"
 #include "s3/waiter.h"
 #include "store/store_s3.h"
 
@@ -460,6 +461,30 @@ static int open_writeback(struct start *s, const struct conf_options *o, struct 
     return r;
 }
 
+static bool remembers(void *ctx)
+{
+    const struct start *s = ctx;
+
+    return s->remember && store_remember_has_rows(s->remember);
+}
+
+/* A cache: the mount works without. */
+static void open_remember(struct start *s, const struct conf_options *o)
+{
+    struct metadata_db_options opts = {
+        .endpoint = where(s), .bucket = o->bucket, .prefix = o->prefix};
+    int r;
+
+    if (!s->state_dir || o->posix == CONF_POSIX_OFF)
+        return;
+    opts.folder = s->state_dir->path;
+    r = store_remember_new(s->store, &opts, &s->remember);
+    if (r < 0)
+        log_warn("attributes will not be remembered: %s", strerror(-r));
+    else
+        s->store = s->remember;
+}
+
 int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_notify notify,
                      struct s3_error *reterr)
 {
@@ -499,6 +524,8 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
         .background = true,
         .root_has_key = *o->prefix != '\0',
         .notify = notify,
+        .remembers = remembers,
+        .remembers_ctx = s,
     };
     int r = open_state(s, o, reterr);
 
@@ -513,6 +540,7 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
     if (r < 0)
         return r;
     open_lost(s, o);
+    open_remember(s, o);
     if (s->state) {
         r = store_ledger_new(s->store, s->state, NULL, &s->ledger);
         if (r < 0)

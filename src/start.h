@@ -22,6 +22,7 @@ struct start {
     struct state_dir *state_dir; /* NULL: read-only, or there is no place for one */
     struct state *state;         /* NULL with it, or when the disk is full */
     struct lost *lost;           /* NULL with the folder */
+    struct store *remember;      /* keeps attributes in state_dir; part of store; NULL without */
     struct store *ledger;        /* notes uploads in state; part of store; NULL without state */
     char server[64];             /* what the server calls itself, "" when it does not */
     struct caps caps;            /* what it does with conditions */

@@ -2,6 +2,7 @@
 #include "meta/dir.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -401,6 +402,25 @@ int dir_add_page(struct dir *d, const char *prefix, const struct store_page *pag
     return 0;
 }
 
+/* FNV-1a */
+uint64_t dir_key_hash(const char *key)
+{
+    uint64_t h = 14695981039346656037u;
+
+    for (; *key; key++)
+        h = (h ^ (unsigned char)*key) * 1099511628211u;
+    return h ? h : 1;
+}
+
+void dir_set_marker(struct dir *d, const char *key, uint64_t size, int64_t mtime_ns,
+                    const char *etag)
+{
+    d->marker = true;
+    d->marker_version =
+        (struct dir_marker){.key_hash = dir_key_hash(key), .size = size, .mtime_ns = mtime_ns};
+    (void)snprintf(d->marker_version.etag, sizeof(d->marker_version.etag), "%s", etag ? etag : "");
+}
+
 int dir_add_part(struct dir *d, const char *prefix, const struct store_page *page,
                  const struct dir_gap *gaps, size_t n_gaps, struct s3_error *reterr)
 {
@@ -422,7 +442,7 @@ int dir_add_part(struct dir *d, const char *prefix, const struct store_page *pag
         const struct store_entry *o = &page->entries[i];
         (void)component_of(o->key, prefix, NODE_FILE, &s, &len);
         if (len == 0) {
-            d->marker = true;
+            dir_set_marker(d, o->key, o->size, o->mtime_ns, o->etag);
             continue;
         }
         size_t folder = o->size == 0 ? name_folder_mark(s, len) : 0;

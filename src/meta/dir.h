@@ -44,11 +44,20 @@ struct dir_entry {
     char text[];      /* component NUL etag NUL */
 };
 
+/* The object that stands for a directory, as a listing told it. */
+struct dir_marker {
+    uint64_t key_hash; /* of its key: a renamed directory has another one; 0 = not told */
+    uint64_t size;
+    int64_t mtime_ns;
+    char etag[STORE_ETAG_SIZE];
+};
+
 struct dir {
     unsigned refs;
-    bool complete;        /* every page has come: what is not here does not exist */
-    bool loading;         /* one thread is fetching the next page */
-    bool marker;          /* an object stands for the directory itself */
+    bool complete; /* every page has come: what is not here does not exist */
+    bool loading;  /* one thread is fetching the next page */
+    bool marker;   /* an object stands for the directory itself */
+    struct dir_marker marker_version;
     bool broken;          /* no memory for what came: nothing more comes */
     unsigned pages;       /* that have come */
     uint64_t since_ns;    /* monotonic; the first page was asked for then */
@@ -92,6 +101,12 @@ struct dir_gap {
  * page is the caller's affair: the token and `after` are let alone. */
 int dir_add_part(struct dir *d, const char *prefix, const struct store_page *page,
                  const struct dir_gap *gaps, size_t n_gaps, struct s3_error *reterr);
+
+/* An object of that key is the marker. */
+void dir_set_marker(struct dir *d, const char *key, uint64_t size, int64_t mtime_ns,
+                    const char *etag);
+/* Of a key, never 0. */
+uint64_t dir_key_hash(const char *key);
 
 /* The entry, or NULL when it is removed or not known. */
 struct dir_entry *dir_find(struct dir *d, const char *component, enum node_kind kind);

@@ -83,6 +83,11 @@ struct vfs_options {
     unsigned parallel;        /* requests of one operation under way; 0 = 16 */
     uint64_t listing_memory;  /* bytes of cached listings; 0 = 256 MiB */
     struct vfs_notify notify; /* NULL functions: nobody listens */
+    /* Whether the store remembers attributes of versions that a listing tells
+     * (store_head_in.known): then a directory is listed before its marker is asked for. NULL = it
+     * does not. */
+    bool (*remembers)(void *ctx);
+    void *remembers_ctx;
 };
 
 int vfs_new(const struct vfs_options *opts, struct vfs **ret);

@@ -49,6 +49,7 @@ static int load_root_locked(struct vfs *v, struct s3_error *err)
         return 0;
     if (v->opts.posix == VFS_POSIX_AUTO)
         return vfs_posix_known_locked(v, v->inodes.root, &ignored, err);
+    vfs_list_markers_locked(v, &v->inodes.root, 1);
     return vfs_posix_load_locked(v, &v->inodes.root, 1, err);
 }
 

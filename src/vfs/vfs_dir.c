@@ -73,6 +73,7 @@ static int load_ahead_locked(struct vfs *v, struct vfs_dir *dir, size_t number,
             return r;
         dir->ahead[dir->n_ahead++] = i;
     }
+    vfs_list_markers_locked(v, dir->ahead, dir->n_ahead);
     return vfs_posix_load_locked(v, dir->ahead, dir->n_ahead, err);
 }
 

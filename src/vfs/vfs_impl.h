@@ -324,6 +324,11 @@ int vfs_walk_fetch_locked(struct vfs *v, struct inode *dir, struct dir *d, const
 /* Somebody wants to know whether the directory is marked (vfs_posix_known_locked): asks for it and,
  * at the same time, for the markers of those that come after it. */
 void vfs_walk_markers_locked(struct vfs *v, struct inode *dir);
+/* Before the attributes of directories are asked for: with a store that remembers them of what a
+ * listing tells, the directories are listed. Whoever walks a tree would do that next. The caller
+ * has references. Nothing comes of it where it fails. */
+void vfs_list_markers_locked(struct vfs *v, struct inode *const *inodes, size_t n);
+bool vfs_remembers(struct vfs *v);
 /* The directory's names were changed by this mount: what is under way may not tell of it. */
 void vfs_walk_changed_locked(struct vfs *v, const struct inode *dir);
 /* Of every directory. */
@@ -335,6 +340,7 @@ void vfs_walk_all_changed_locked(struct vfs *v);
  * marker, with the lock given up. */
 int vfs_posix_known_locked(struct vfs *v, struct inode *dir, bool *ret, struct s3_error *err);
 /* Whether that would not ask. */
+bool vfs_marker_listed_locked(struct vfs *v, const struct inode *dir);
 bool vfs_mark_known_locked(struct vfs *v, const struct inode *dir);
 /* The same question, asked while the caller asks something else: begin and end with the lock held,
  * the caller's request between them without it. */

@@ -143,9 +143,10 @@ static void hide_own_keys(struct vfs *v, struct dir *d)
         (void)dir_remove(d, VFS_HIDDEN_DIR, NODE_DIR);
     if (v->opts.root_has_key)
         return;
-    if (!dir_find(d, VFS_ROOT_KEY, NODE_FILE))
+    const struct dir_entry *e = dir_find(d, VFS_ROOT_KEY, NODE_FILE);
+    if (!e)
         return;
-    d->marker = true;
+    dir_set_marker(d, VFS_ROOT_KEY, e->size, e->mtime_ns, dir_entry_etag(e));
     (void)dir_remove(d, VFS_ROOT_KEY, NODE_FILE);
 }
 
@@ -164,16 +165,6 @@ static void learn_locked(struct vfs *v, struct inode *dir, struct dir *d)
     }
 }
 
-/* FNV-1a; never 0. */
-static uint64_t hash_prefix(const char *prefix)
-{
-    uint64_t h = 14695981039346656037u;
-
-    for (; *prefix; prefix++)
-        h = (h ^ (unsigned char)*prefix) * 1099511628211u;
-    return h ? h : 1;
-}
-
 /* The key of the directory, the same as for the pages before. */
 static int prefix_locked(struct inode *dir, struct dir *d, char prefix[COMPONENT_LENGTH_MAX + 1])
 {
@@ -182,9 +173,9 @@ static int prefix_locked(struct inode *dir, struct dir *d, char prefix[COMPONENT
         return r;
     /* The directory was renamed since the last page: the token goes on under the old name, where
      * nothing is any more. */
-    if (d->prefix_hash && d->prefix_hash != hash_prefix(prefix))
+    if (d->prefix_hash && d->prefix_hash != dir_key_hash(prefix))
         return -ESTALE;
-    d->prefix_hash = hash_prefix(prefix);
+    d->prefix_hash = dir_key_hash(prefix);
     return 0;
 }
 

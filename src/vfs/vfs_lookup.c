@@ -293,7 +293,10 @@ static int ask_locked(struct vfs *v, struct inode *dir, const char *name,
 {
     bool listed = vfs_listing_fresh_locked(v, dir) && dir->dir->complete;
     size_t walk = listed ? VFS_NO_WALK : vfs_walk_asked_locked(v, dir);
-    if ((dir->misses > 0 || walk < VFS_NO_WALK) && !dir->large && !listed) {
+    /* A listing tells of the directory's marker, too, where that may be remembered. */
+    bool marker =
+        v->opts.posix == VFS_POSIX_AUTO && !vfs_mark_known_locked(v, dir) && vfs_remembers(v);
+    if ((dir->misses > 0 || walk < VFS_NO_WALK || marker) && !dir->large && !listed) {
         int r = vfs_listing_first_locked(v, dir, walk < VFS_NO_WALK ? walk : VFS_FIRST_PAGE, err);
         if (r < 0)
             return r;
@@ -343,6 +346,7 @@ int vfs_complete_locked(struct vfs *v, struct inode *dir, struct inode *i, struc
     int r = vfs_posix_known_locked(v, dir, &wanted, err);
     if (r < 0 || !wanted)
         return r;
+    vfs_list_markers_locked(v, &i, 1);
     r = vfs_posix_load_locked(v, &i, 1, err);
     if (r < 0)
         return r;

@@ -155,9 +155,63 @@ static int marker_answer_locked(struct vfs *v, struct inode *dir, uint64_t chang
     return 0;
 }
 
+/* ---- what listings tell of what is about to be asked for ---- */
+
+struct known_version {
+    struct store_known known;
+    char etag[STORE_ETAG_SIZE];
+};
+
+/* NULL: nothing that could be remembered. */
+static const struct store_known *known_set(struct known_version *k, const char *etag,
+                                           int64_t mtime_ns, uint64_t size)
+{
+    if (!etag[0])
+        return NULL;
+    memcpy(k->etag, etag, sizeof(k->etag));
+    k->known = (struct store_known){.etag = k->etag, .mtime_ns = mtime_ns, .size = size};
+    return &k->known;
+}
+
+/* The directory's listing, when it is not older than what this mount did to the marker. */
+static const struct dir *listing_of_marker_locked(struct vfs *v, const struct inode *dir)
+{
+    const struct dir *d = dir->dir;
+    if (!d || vfs_now(v) >= dir->dir_until_ns || (d->pages == 0 && !d->complete))
+        return NULL;
+    bool newer = dir->marker_until_ns == 0 || d->since_ns + MARKER_OWN_NS > dir->marker_until_ns;
+    return newer && !dir->marker_busy ? d : NULL;
+}
+
+bool vfs_marker_listed_locked(struct vfs *v, const struct inode *dir)
+{
+    const struct dir *d = listing_of_marker_locked(v, dir);
+    bool first = dir != v->inodes.root || v->opts.root_has_key; /* it has the first key of all */
+    return d && (d->marker || first || d->complete);
+}
+
+static const struct store_known *known_marker_locked(struct vfs *v, const struct inode *dir,
+                                                     const char *key, struct known_version *k)
+{
+    const struct dir *d = listing_of_marker_locked(v, dir);
+    if (!d || !d->marker || d->marker_version.key_hash != dir_key_hash(key))
+        return NULL;
+    return known_set(k, d->marker_version.etag, d->marker_version.mtime_ns, d->marker_version.size);
+}
+
+static const struct store_known *known_file_locked(struct vfs *v, const struct inode *i,
+                                                   struct known_version *k)
+{
+    const struct inode_attr *a = &i->attr;
+    if (!a->modified_told || a->modified_guess || vfs_now(v) >= i->attr_until_ns)
+        return NULL;
+    return known_set(k, a->etag, a->modified_ns, a->size);
+}
+
 struct marker_call {
     struct fanout *fanout;
     char key[COMPONENT_LENGTH_MAX + 1];
+    struct known_version known;
     struct store_head_in in;
     struct store_object object;
     int result;
@@ -212,6 +266,7 @@ static struct marker_call *marker_begin_locked(struct vfs *v, struct inode *dir)
         return NULL;
     }
     c->in.key = c->key;
+    c->in.known = known_marker_locked(v, dir, c->key, &c->known);
     c->changes = dir->changes;
     c->until_ns = vfs_after(vfs_now(v), v->opts.metadata_ttl_ns);
     c->result = -EIO;
@@ -262,6 +317,8 @@ static int know_mark_locked(struct vfs *v, struct inode *dir, struct s3_error *e
 
 int vfs_posix_known_locked(struct vfs *v, struct inode *dir, bool *ret, struct s3_error *err)
 {
+    if (v->opts.posix == VFS_POSIX_AUTO && !vfs_mark_known_locked(v, dir))
+        vfs_list_markers_locked(v, &dir, 1);
     int r = v->opts.posix == VFS_POSIX_AUTO ? know_mark_locked(v, dir, err) : 0;
     if (r == 0)
         *ret = v->opts.posix == VFS_POSIX_ON ||
@@ -424,10 +481,12 @@ int vfs_posix_mark_locked(struct vfs *v, struct inode *dir, struct s3_error *err
 struct head_job {
     struct inode *inode;
     uint64_t changes;
+    bool told; /* there is nothing to ask: the listing has no such object */
     int result;
     struct s3_error error;
     struct store_head_in in;
     struct store_object object;
+    struct known_version known;
     char key[COMPONENT_LENGTH_MAX + 1];
 };
 
@@ -492,9 +551,11 @@ static int load_jobs_locked(struct vfs *v, struct head_job *jobs, size_t n, stru
     uint64_t until = vfs_after(vfs_now(v), v->opts.metadata_ttl_ns);
     pthread_mutex_unlock(&v->lock);
     size_t sent = 0;
-    for (; sent < n && r == 0; sent += r == 0)
-        r = fanout_submit(f, STORE_HEAD, &jobs[sent].in, &jobs[sent].object, head_done,
-                          &jobs[sent]);
+    for (; sent < n && r == 0; sent += r == 0) {
+        if (!jobs[sent].told)
+            r = fanout_submit(f, STORE_HEAD, &jobs[sent].in, &jobs[sent].object, head_done,
+                              &jobs[sent]);
+    }
     (void)fanout_wait(f, NULL);
     fanout_free(f);
     pthread_mutex_lock(&v->lock);
@@ -528,6 +589,13 @@ int vfs_posix_load_locked(struct vfs *v, struct inode *const *inodes, size_t n,
         j->inode = i;
         j->changes = i->changes;
         j->in.key = j->key;
+        j->in.known = i->kind == NODE_DIR ? known_marker_locked(v, i, j->key, &j->known)
+                                          : known_file_locked(v, i, &j->known);
+        if (i->kind == NODE_DIR && vfs_marker_listed_locked(v, i) && !i->dir->marker) {
+            j->told = true;
+            j->result = -ENOENT;
+            j->error.kind = S3_ERROR_NO_SUCH_KEY;
+        }
         count++;
     }
     return count > 0 ? load_jobs_locked(v, jobs, count, err) : 0;

@@ -173,6 +173,54 @@ void vfs_walk_markers_locked(struct vfs *v, struct inode *dir)
     }
 }
 
+/* Pages of which each must have told of several directories before more are asked for: HEADs go
+ * many at a time, pages one after the other. */
+#define LISTS_MIN     4u
+#define DIRS_PER_LIST 8u
+
+bool vfs_remembers(struct vfs *v)
+{
+    return v->opts.remembers && v->opts.metadata_ttl_ns >= (uint64_t)NS_PER_S &&
+           v->opts.remembers(v->opts.remembers_ctx);
+}
+
+static int list_one_locked(struct vfs *v, struct inode *dir, bool alone)
+{
+    char key[COMPONENT_LENGTH_MAX + 1];
+    size_t walk = VFS_FIRST_PAGE;
+    struct dir *d;
+    if (!alone && !v->walk.off && dir->parent &&
+        inode_key(dir->parent, COMPONENT_LENGTH_MAX, key) == 0)
+        walk = strlen(key);
+    int r = vfs_listing_get_locked(v, dir, &d);
+    if (r < 0)
+        return r;
+    if (d->pages == 0 && !d->complete)
+        r = vfs_listing_more_locked(v, dir, d, walk, NULL);
+    dir_unref(d);
+    return r;
+}
+
+void vfs_list_markers_locked(struct vfs *v, struct inode *const *inodes, size_t n)
+{
+    size_t lists = 0, dirs = 0;
+    if (!vfs_remembers(v))
+        return;
+    for (size_t k = 0; k < n; k++) {
+        struct inode *i = inodes[k];
+        if (i->kind != NODE_DIR || i->unlinked || i->moving || vfs_marker_listed_locked(v, i)) {
+            dirs += i->kind == NODE_DIR;
+            continue;
+        }
+        if (lists >= LISTS_MIN && dirs < lists * DIRS_PER_LIST)
+            return;
+        lists++;
+        dirs++;
+        if (list_one_locked(v, i, n == 1) < 0)
+            return;
+    }
+}
+
 /* ---- own changes while a page is under way ---- */
 
 void vfs_walk_changed_locked(struct vfs *v, const struct inode *dir)
