@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "control_lost.h"
+#include "meta/store_remember.h"
 
 static void append_lost(const struct control *c, struct strbuf *out)
 {
@@ -63,6 +64,18 @@ static void append_writeback(const struct control *c, struct strbuf *out)
     (void)strbuf_appendf(out, "writeback_last_error: %s\n", w.last_error);
 }
 
+static void append_remembered(const struct control *c, struct strbuf *out)
+{
+    struct store_remember_figures f = {.off = true};
+
+    if (c->start->remember)
+        store_remember_get(c->start->remember, &f);
+    (void)strbuf_appendf(out, "remembered: %s\n", f.off ? "off" : "on");
+    (void)strbuf_appendf(out, "remembered_rows: %" PRIu64 "\n", f.rows);
+    (void)strbuf_appendf(out, "remembered_found: %" PRIu64 "\n", f.found);
+    (void)strbuf_appendf(out, "remembered_asked: %" PRIu64 "\n", f.asked);
+}
+
 static int verb_status(void *ctx, const char *args, struct strbuf *out, struct s3_error *reterr)
 {
     const struct control *c = ctx;
@@ -88,6 +101,7 @@ static int verb_status(void *ctx, const char *args, struct strbuf *out, struct s
     (void)strbuf_appendf(out, "memory_limit: %" PRIu64 "\n", d.memory_limit);
     append_state(c, out);
     append_writeback(c, out);
+    append_remembered(c, out);
     (void)strbuf_appendf(out, "log_level: %s\n", log_level_name(log_get_level()));
     return out->error;
 }

@@ -411,6 +411,7 @@ static int read_row(sqlite3_stmt *stmt, const char *key, const struct store_know
         return r;
     ret->size = known->size;
     ret->mtime_ns = modified * NS_PER_S;
+    ret->remembered = true;
     (void)snprintf(ret->etag, sizeof(ret->etag), "%s", etag);
     return 1;
 }

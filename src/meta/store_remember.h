@@ -26,7 +26,7 @@ bool store_remember_has_rows(struct store *s);
 struct store_remember_figures {
     uint64_t rows;
     uint64_t found;   /* HEADs that were answered from here */
-    uint64_t missed;  /* that were looked up and passed on */
+    uint64_t asked;   /* HEADs that were passed on */
     uint64_t dropped; /* rows that were not written because too many waited */
     bool off;
 };

@@ -70,6 +70,7 @@ struct store_object {
     int64_t mtime_ns;           /* LastModified */
     char etag[STORE_ETAG_SIZE]; /* with quotes */
     int64_t date_ns;            /* the server's clock when it answered; 0 = not told */
+    bool remembered;            /* nobody was asked: as old as store_head_in.known */
     struct store_attrs attrs;
     /* Asked for by store_head_in.facts: version-id, checksum-type, checksum-crc32c ..., restore. */
     const struct store_metadata *facts;

@@ -159,15 +159,17 @@ static int marker_answer_locked(struct vfs *v, struct inode *dir, uint64_t chang
 
 struct known_version {
     struct store_known known;
+    uint64_t until_ns; /* that the listing is believed: what is remembered of it is no newer */
     char etag[STORE_ETAG_SIZE];
 };
 
 /* NULL: nothing that could be remembered. */
 static const struct store_known *known_set(struct known_version *k, const char *etag,
-                                           int64_t mtime_ns, uint64_t size)
+                                           int64_t mtime_ns, uint64_t size, uint64_t until_ns)
 {
     if (!etag[0])
         return NULL;
+    k->until_ns = until_ns;
     memcpy(k->etag, etag, sizeof(k->etag));
     k->known = (struct store_known){.etag = k->etag, .mtime_ns = mtime_ns, .size = size};
     return &k->known;
@@ -196,7 +198,8 @@ static const struct store_known *known_marker_locked(struct vfs *v, const struct
     const struct dir *d = listing_of_marker_locked(v, dir);
     if (!d || !d->marker || d->marker_version.key_hash != dir_key_hash(key))
         return NULL;
-    return known_set(k, d->marker_version.etag, d->marker_version.mtime_ns, d->marker_version.size);
+    return known_set(k, d->marker_version.etag, d->marker_version.mtime_ns, d->marker_version.size,
+                     dir->dir_until_ns);
 }
 
 static const struct store_known *known_file_locked(struct vfs *v, const struct inode *i,
@@ -205,7 +208,7 @@ static const struct store_known *known_file_locked(struct vfs *v, const struct i
     const struct inode_attr *a = &i->attr;
     if (!a->modified_told || a->modified_guess || vfs_now(v) >= i->attr_until_ns)
         return NULL;
-    return known_set(k, a->etag, a->modified_ns, a->size);
+    return known_set(k, a->etag, a->modified_ns, a->size, i->attr_until_ns);
 }
 
 struct marker_call {
@@ -292,6 +295,8 @@ static int marker_end_locked(struct vfs *v, struct inode *dir, struct marker_cal
     pthread_mutex_unlock(&v->lock);
     (void)fanout_wait(c->fanout, NULL);
     pthread_mutex_lock(&v->lock);
+    if (c->result == 0 && c->object.remembered)
+        c->until_ns = MIN(c->until_ns, c->known.until_ns);
     int r = marker_answer_locked(v, dir, c->changes, c->until_ns, c->result, &c->object, &c->error);
     if (r < 0 && err)
         *err = c->error;
@@ -560,7 +565,9 @@ static int load_jobs_locked(struct vfs *v, struct head_job *jobs, size_t n, stru
     fanout_free(f);
     pthread_mutex_lock(&v->lock);
     for (size_t k = 0; k < sent; k++) {
-        int applied = apply_head_locked(v, &jobs[k], until, r == 0 ? err : NULL);
+        bool listed = jobs[k].told || (jobs[k].result == 0 && jobs[k].object.remembered);
+        int applied = apply_head_locked(
+            v, &jobs[k], listed ? MIN(until, jobs[k].known.until_ns) : until, r == 0 ? err : NULL);
         if (r == 0)
             r = applied;
         if (jobs[k].result == 0)
@@ -593,6 +600,7 @@ int vfs_posix_load_locked(struct vfs *v, struct inode *const *inodes, size_t n,
                                           : known_file_locked(v, i, &j->known);
         if (i->kind == NODE_DIR && vfs_marker_listed_locked(v, i) && !i->dir->marker) {
             j->told = true;
+            j->known.until_ns = i->dir_until_ns;
             j->result = -ENOENT;
             j->error.kind = S3_ERROR_NO_SUCH_KEY;
         }

@@ -35,7 +35,8 @@ extern unsigned fixture_page_size;
 /* The options that fixture_init uses for NULL: uid 1000, gid 100, 0644, 0755, posix=auto, TTL 60 s,
  * negative TTL 60 s. */
 struct vfs_options fixture_options(void);
-/* threads of the store in memory: 0 unless the environment's FIXTURE_THREADS says more. */
+/* opts.store is what the filesystem sees when it is set, a decorator of f->count.
+ * threads of the store in memory: 0 unless the environment's FIXTURE_THREADS says more. */
 void fixture_init(struct fixture *f, const struct vfs_options *opts);
 /* Unmounts, and mounts what is in the store anew. */
 void fixture_remount(struct fixture *f, const struct vfs_options *opts);
