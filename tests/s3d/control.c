@@ -31,6 +31,23 @@ static void run_faults(struct request *r)
     }
 }
 
+/* What the command line says of the distance, and of ETags, for the requests from now on. */
+static void run_settings(struct request *r)
+{
+    struct s3d_config *cf = &r->s->config;
+    uint64_t ms, rate, opaque;
+
+    if (!request_param_number(r, "first-byte-delay", cf->first_byte_ms, &ms) ||
+        !request_param_number(r, "rate", cf->rate, &rate) ||
+        !request_param_number(r, "opaque-etag", cf->opaque_etag, &opaque))
+        return;
+    cf->first_byte_ms = (unsigned)MIN(ms, (uint64_t)S3D_DELAY_MAX_MS);
+    cf->rate = rate;
+    cf->opaque_etag = opaque;
+    strbuf_appendf(text(r, 200), "first-byte-delay %u\nrate %llu\nopaque-etag %d\n",
+                   cf->first_byte_ms, (unsigned long long)cf->rate, cf->opaque_etag);
+}
+
 void control_run(struct request *r)
 {
     const char *what = r->key ? r->key : "";
@@ -49,8 +66,10 @@ void control_run(struct request *r)
     } else if (!strcmp(what, "reset") && post) {
         stats_reset(&r->s->stats);
         strbuf_append_str(text(r, 200), "ok\n");
+    } else if (!strcmp(what, "settings") && post) {
+        run_settings(r);
     } else {
-        strbuf_append_str(text(r, 404), "GET counters, GET log?n=, POST reset, GET/POST/DELETE "
-                                        "faults\n");
+        strbuf_append_str(text(r, 404), "GET counters, GET log?n=, POST reset, POST settings?, "
+                                        "GET/POST/DELETE faults\n");
     }
 }

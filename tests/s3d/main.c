@@ -56,7 +56,8 @@ static const char usage[] =
     "  --start-after-hides     leave out common prefixes that --start-after is inside of\n"
     "  --verbose               log more\n"
     "\n"
-    "GET /_s3d/counters, GET /_s3d/log, POST /_s3d/reset; GET, POST, DELETE /_s3d/faults.\n";
+    "GET /_s3d/counters, GET /_s3d/log, POST /_s3d/reset; GET, POST, DELETE /_s3d/faults;\n"
+    "POST /_s3d/settings?first-byte-delay=MS&rate=BYTES&opaque-etag=0|1.\n";
 
 enum option_id {
     OPT_DIR = 256,
@@ -162,7 +163,10 @@ static int take_key_option(struct s3d_config *cf, int id, const char *value)
 
 static int take_option(struct s3d_config *cf, int id, char **argv)
 {
+    uint64_t rate = 0;
+    unsigned ms = 0;
     int64_t seconds;
+    int r;
 
     switch (id) {
     case OPT_DIR:
@@ -189,9 +193,13 @@ static int take_option(struct s3d_config *cf, int id, char **argv)
     case OPT_ANONYMOUS_READ:
         return add_name("anonymous-read", cf->anonymous, &cf->n_anonymous, S3D_NAMES_MAX, optarg);
     case OPT_FIRST_BYTE_DELAY:
-        return take_number("first-byte-delay", optarg, 3600000, &cf->first_byte_ms);
+        r = take_number("first-byte-delay", optarg, S3D_DELAY_MAX_MS, &ms);
+        cf->first_byte_ms = ms;
+        return r;
     case OPT_RATE:
-        return parse_size(optarg, 1, &cf->rate) < 0 ? bad_value("rate", optarg) : 0;
+        r = parse_size(optarg, 1, &rate) < 0 ? bad_value("rate", optarg) : 0;
+        cf->rate = rate;
+        return r;
     case OPT_CLOCK_OFFSET:
         if (parse_i64(optarg, &seconds) < 0 || seconds > 1000000000 || seconds < -1000000000)
             return bad_value("clock-offset", optarg);

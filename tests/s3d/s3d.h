@@ -3,15 +3,17 @@
 #ifndef S3D_S3D_H
 #define S3D_S3D_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "stats.h"
 #include "store.h"
 
-#define S3D_KEYS_MAX    16
-#define S3D_REGIONS_MAX 64
-#define S3D_NAMES_MAX   16
+#define S3D_KEYS_MAX     16
+#define S3D_REGIONS_MAX  64
+#define S3D_NAMES_MAX    16
+#define S3D_DELAY_MAX_MS 3600000
 
 struct faults;
 
@@ -21,7 +23,8 @@ struct s3d_key {
     const char *token; /* session token that must come with it, or NULL */
 };
 
-/* Set once by main, then only read. Strings are borrowed from argv or static. */
+/* Set once by main, then only read, but for the atomic fields, which /_s3d/settings changes.
+ * Strings are borrowed from argv or static. */
 struct s3d_config {
     const char *dir;
     const char *bind;
@@ -35,15 +38,15 @@ struct s3d_config {
     unsigned n_domains;
     const char *anonymous[S3D_NAMES_MAX]; /* buckets readable without a signature */
     unsigned n_anonymous;
-    unsigned first_byte_ms;
-    uint64_t rate; /* bytes per second and connection, 0 = no cap */
+    _Atomic unsigned first_byte_ms;
+    _Atomic uint64_t rate; /* bytes per second and connection, 0 = no cap */
     int64_t clock_offset_ns;
     unsigned threads;      /* connections at a time */
     unsigned idle_timeout; /* seconds, 0 = none */
     const char *faults_file;
     const char *tls_cert, *tls_key; /* paths of PEM files */
     const char *ignore_conditions;  /* names of operations whose conditions are not looked at */
-    bool opaque_etag;               /* ETags that are no MD5, as with SSE-KMS */
+    _Atomic bool opaque_etag;       /* ETags that are no MD5, as with SSE-KMS */
     bool no_default_checksum;       /* without CRC64NVME for uploads that name none */
     bool strict_utf8;               /* refuse keys that are not UTF-8 */
     bool start_after_hides;         /* see list.c */

@@ -61,14 +61,14 @@ static void reset_after_drain(const struct s3d *s, int fd)
 
 void connection_pace(struct s3d *s, struct connection *c, uint64_t n)
 {
-    uint64_t now;
+    uint64_t now, rate = s->config.rate;
 
-    if (!s->config.rate || !n)
+    if (!rate || !n)
         return;
     now = clock_monotonic_ns(clock_system());
     if (c->due_ns + PACE_SLACK < now)
         c->due_ns = now - PACE_SLACK;
-    c->due_ns += n * NS_PER_S / s->config.rate;
+    c->due_ns += n * NS_PER_S / rate;
     if (c->due_ns > now + NS_PER_MS)
         (void)s3d_sleep_ms(s, -1, (int64_t)((c->due_ns - now) / NS_PER_MS));
 }
@@ -106,7 +106,7 @@ static ssize_t read_data(struct source *src, uint64_t pos, char *buf, size_t max
 static ssize_t read_source(void *cls, uint64_t pos, char *buf, size_t max)
 {
     struct source *src = cls;
-    uint64_t end = src->length;
+    uint64_t end = src->length, rate;
     ssize_t n;
 
     if (src->action == FAULT_CUT || src->action == FAULT_STALL || src->action == FAULT_RESET)
@@ -120,8 +120,9 @@ static ssize_t read_source(void *cls, uint64_t pos, char *buf, size_t max)
         return MHD_CONTENT_READER_END_WITH_ERROR;
     }
     max = MIN(max, end - pos);
-    if (src->s->config.rate)
-        max = MIN(max, MAX(src->s->config.rate / 50, 1024ull));
+    rate = src->s->config.rate;
+    if (rate)
+        max = MIN(max, MAX(rate / 50, 1024ull));
     if (src->memory) {
         memcpy(buf, src->memory + pos, max);
         n = (ssize_t)max;
