@@ -16,7 +16,7 @@ DEPS_TEST=(libcmocka-dev openssl python3 python3-boto3 ceph-mon ceph-osd radosgw
 
 # What tests/bench/run.sh compares with, and draws with.
 # shellcheck disable=SC2034
-DEPS_BENCH=(s3fs rclone rsync python3-boto3 python3-matplotlib libcmocka-dev)
+DEPS_BENCH=(s3fs rclone rsync restic git openssl python3-boto3 python3-matplotlib libcmocka-dev)
 
 # deps_install PACKAGE...: installs those that are missing; nothing to do costs milliseconds.
 deps_install() {

@@ -1,282 +1,182 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the wire gives: the requests of a workload sent by plain libcurl, one easy handle per
- * thread, bodies thrown away or made of zeros. The benchmark divides by its times.
+ * thread. The benchmark divides by its times, fills the bucket with it, and compares with it what
+ * was stored: bodies are what pattern.h says, and every byte that arrives is compared. Path style,
+ * presigned URLs. A failed request or a wrong byte ends it with status 1; else it prints
+ * "seconds N". */
+/* What the wire gives: the requests of a workload sent by plain libcurl, one easy handle per
+ * thread. The benchmark divides by its times, fills the bucket with it, and compares with it what
+ * was stored: bodies are what pattern.h says, and every byte that arrives is compared.
  *
- *     limit get KEY BYTES PART CONCURRENCY        ranges of one object
- *     limit each FILE CONCURRENCY                 whole objects, one key a line
- *     limit range FILE CONCURRENCY                "KEY OFFSET LENGTH" a line
- *     limit put KEY BYTES PART CONCURRENCY        a multipart upload, or one PUT when it fits a
- * part limit puts PREFIX N BYTES CONCURRENCY       N objects limit list PREFIX pages one after the
- * other, no delimiter limit delete FILE CONCURRENCY               one DELETE per key Endpoint,
- * bucket and keys: S3_ENDPOINT, BUCKET, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY. Path style,
- * presigned URLs. A failed request ends it with status 1. */
-#include <curl/curl.h>
+ *     limit [-t FILE] get CONCURRENCY PART KEY BYTES [KEY BYTES ...]    ranges of objects, one
+ * after the other limit [-t FILE] put CONCURRENCY PART KEY BYTES [KEY BYTES ...]    multipart
+ * uploads side by side, or one PUT where it fits a part; CONCURRENCY for each limit each LIST
+ * CONCURRENCY BYTES       whole objects, one key a line; BYTES each, 0: any, not compared limit
+ * range LIST CONCURRENCY            "KEY OFFSET LENGTH" a line limit puts LIST BYTES CONCURRENCY an
+ * object a line limit list PREFIX                       pages one after the other, no delimiter
+ *     limit delete LIST CONCURRENCY           one DELETE per key
+ *     limit batch LIST                        DeleteObjects, 1,000 keys each
+ *     limit copy LIST CONCURRENCY             "FROM TO" a line: one CopyObject each
+ *     limit move LIST CONCURRENCY             the same, and a DELETE of FROM each
+ *     limit patch KEY BYTES OFFSET            a new version by copies of what is before and behind
+ * 5 MiB round OFFSET, which are uploaded limit append KEY BYTES MORE             a new version by a
+ * copy and an upload of MORE bytes limit repeat KEY BYTES FROM TIMES       KEY is FROM (of BYTES)
+ * so many times, by copies of parts
+ *
+ * Endpoint, bucket and keys: S3_ENDPOINT, BUCKET, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
+ * CURL_CA_BUNDLE. Path style, presigned URLs. A failed request or a wrong byte ends it with status
+ * 1; else it prints "seconds N". */
 #include <errno.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <unistd.h>
 
-#define TEXT_MAX (8u << 20) /* bytes kept of an answer */
-#define URL_MAX  4096
+#include "limit_http.h"
+#include "meter.h"
+#include "pattern.h"
 
-struct request {
-    const char *method;
-    char url[URL_MAX];
-    char range[64];
-    const char *body; /* NULL = size zeros */
-    uint64_t size;    /* of the body; only with PUT and POST */
-};
+static const char usage[] =
+    "Usage: limit [-t FILE] COMMAND ...     -t: \"seconds bytes\" so far, a line each 2 ms\n"
+    "  get CONCURRENCY PART KEY BYTES [KEY BYTES ...]  ranges of objects, in this order\n"
+    "  put CONCURRENCY PART KEY BYTES [KEY BYTES ...]  multipart uploads side by side, "
+    "CONCURRENCY\n"
+    "                               for each; one PUT where it fits a part\n"
+    "  each LIST CONCURRENCY BYTES  whole objects, one key a line; BYTES 0: any, not compared\n"
+    "  range LIST CONCURRENCY       \"KEY OFFSET LENGTH\" a line\n"
+    "  puts LIST BYTES CONCURRENCY  an object a line\n"
+    "  list PREFIX                  pages one after the other, no delimiter\n"
+    "  delete LIST CONCURRENCY      one DELETE per key\n"
+    "  batch LIST                   DeleteObjects, 1,000 keys each\n"
+    "  copy LIST CONCURRENCY        \"FROM TO\" a line: one CopyObject each\n"
+    "  move LIST CONCURRENCY        the same, and a DELETE of FROM each\n"
+    "  patch KEY BYTES OFFSET       a new version: copies of what is before and behind the 5 MiB\n"
+    "                               round OFFSET, which are uploaded\n"
+    "  append KEY BYTES MORE        a new version: a copy and an upload of MORE bytes\n"
+    "  repeat KEY BYTES FROM TIMES  KEY is FROM (of BYTES) so many times, by copies of parts\n"
+    "Environment: S3_ENDPOINT, BUCKET, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, CURL_CA_BUNDLE.\n";
 
-struct answer { /* kept only where asked for */
-    char *text;
-    size_t len;
+#define THREADS_MAX 1024
+#define MIB         ((uint64_t)1 << 20)
+#define COPY_MAX    ((uint64_t)5 << 30) /* of one UploadPartCopy */
+
+struct piece { /* of an object: one request */
+    const char *key, *from;
+    uint64_t offset, size;
+    bool copied; /* from `from`, else the object's own bytes */
     char etag[128];
 };
 
 struct job {
+    bool (*one)(struct job *j, CURL *c, size_t i);
+    struct piece *pieces;
     size_t n;
-    bool (*make)(const struct job *j, size_t i, struct request *r);
-    void (*done)(const struct job *j, size_t i, struct answer *a);
-    const char *key;
+    uint64_t bytes;
     const char *upload_id;
-    uint64_t bytes, part;
-    char **lines;
-    char (*etags)[128];
-    bool keep;
+    bool compare;
+    _Atomic size_t next;
+    size_t n_threads;
 };
-
-static const char *endpoint, *bucket, *access_key, *secret_key;
-static _Atomic size_t next;
-static _Atomic bool failed;
-
-static size_t on_body(char *data, size_t size, size_t n, void *ctx)
-{
-    struct answer *a = ctx;
-    size_t len = size * n;
-    if (a && a->text && a->len + len < TEXT_MAX) {
-        memcpy(a->text + a->len, data, len);
-        a->len += len;
-        a->text[a->len] = '\0';
-    }
-    return len;
-}
-
-static size_t on_header(char *data, size_t size, size_t n, void *ctx)
-{
-    struct answer *a = ctx;
-    if (a && n > 6 && strncasecmp(data, "ETag:", 5) == 0)
-        (void)sscanf(data + 5, " %127[^\r\n]", a->etag);
-    return size * n;
-}
-
-struct source {
-    const char *body;
-    uint64_t left;
-};
-
-static size_t on_read(char *to, size_t size, size_t n, void *ctx)
-{
-    struct source *s = ctx;
-    size_t len = size * n < s->left ? size * n : (size_t)s->left;
-    if (s->body) {
-        memcpy(to, s->body, len);
-        s->body += len;
-    } else {
-        memset(to, 0, len);
-    }
-    s->left -= len;
-    return len;
-}
-
-static bool perform(CURL *c, const struct request *r, struct answer *a)
-{
-    struct source source = {.body = r->body, .left = r->size};
-    struct curl_slist *headers = NULL;
-    bool upload = strcmp(r->method, "PUT") == 0 || strcmp(r->method, "POST") == 0;
-    long status = 0;
-    headers = curl_slist_append(headers, "Expect:");
-    headers = curl_slist_append(headers, "Content-Type:");
-    curl_easy_reset(c);
-    curl_easy_setopt(c, CURLOPT_URL, r->url);
-    curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1L);
-    curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(c, CURLOPT_BUFFERSIZE, 256L << 10);
-    curl_easy_setopt(c, CURLOPT_UPLOAD_BUFFERSIZE, 256L << 10);
-    curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(c, CURLOPT_WRITEDATA, a);
-    curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(c, CURLOPT_HEADERDATA, a);
-    curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-    if (upload) {
-        curl_easy_setopt(c, CURLOPT_UPLOAD, 1L);
-        curl_easy_setopt(c, CURLOPT_READFUNCTION, on_read);
-        curl_easy_setopt(c, CURLOPT_READDATA, &source);
-        curl_easy_setopt(c, CURLOPT_INFILESIZE_LARGE, (curl_off_t)r->size);
-    }
-    if (strcmp(r->method, "GET") != 0)
-        curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, r->method);
-    if (r->range[0])
-        curl_easy_setopt(c, CURLOPT_RANGE, r->range);
-    CURLcode code = curl_easy_perform(c);
-    curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
-    curl_slist_free_all(headers);
-    if (code != CURLE_OK || status / 100 != 2) {
-        fprintf(stderr, "limit: %s %s: %s, status %ld\n", r->method, r->url,
-                curl_easy_strerror(code), status);
-        return false;
-    }
-    return true;
-}
 
 static void *work(void *ctx)
 {
-    const struct job *j = ctx;
+    struct job *j = ctx;
     CURL *c = curl_easy_init();
-    struct answer a = {.text = j->keep ? malloc(TEXT_MAX) : NULL};
-    while (c && !failed) {
-        struct request r = {.method = "GET"};
-        size_t i = next++;
-        if (i >= j->n)
-            break;
-        a.len = 0;
-        if (!j->make(j, i, &r) || !perform(c, &r, &a))
-            failed = true;
-        else if (j->done)
-            j->done(j, i, &a);
-    }
+    size_t i;
     if (!c)
-        failed = true;
-    free(a.text);
+        meter_fail();
+    while (c && !meter_failed() && (i = j->next++) < j->n)
+        if (!j->one(j, c, i))
+            meter_fail();
     curl_easy_cleanup(c);
     return NULL;
 }
 
-static int run(struct job *j, size_t n_threads)
+static void run(struct job *j)
 {
-    pthread_t threads[1024];
-    size_t n = n_threads < j->n ? n_threads : j->n, started = 0;
-    next = 0;
-    for (; started < n && started < 1024; started++)
+    pthread_t threads[THREADS_MAX];
+    size_t n = j->n_threads < j->n ? j->n_threads : j->n, started = 0;
+    for (; started < n && started < THREADS_MAX; started++)
         if (pthread_create(&threads[started], NULL, work, j))
             break;
     for (size_t i = 0; i < started; i++)
         pthread_join(threads[i], NULL);
-    return started == 0 || failed;
+    if (started == 0 && j->n > 0)
+        meter_fail();
 }
 
-/* ---- presigned URLs (Signature Version 4 in the query) ---- */
+/* ---- one request each ---- */
 
-static void hmac(const void *key, size_t key_len, const char *text, uint8_t out[32])
+static bool one_get(struct job *j, CURL *c, size_t i)
 {
-    unsigned len = 32;
-    HMAC(EVP_sha256(), key, (int)key_len, (const uint8_t *)text, strlen(text), out, &len);
+    struct piece *p = &j->pieces[i];
+    struct limit_request r = {.method = "GET",
+                              .key = p->key,
+                              .offset = p->offset,
+                              .size = p->size,
+                              .whole = j->bytes,
+                              .compare = j->compare};
+    return limit_perform(c, &r, NULL);
 }
 
-static void hex_of(const uint8_t *bytes, char hex[65])
+static bool one_put(struct job *j, CURL *c, size_t i)
 {
-    for (int i = 0; i < 32; i++)
-        snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
+    struct limit_request r = {.method = "PUT", .key = j->pieces[i].key, .size = j->bytes};
+    return limit_perform(c, &r, NULL);
 }
 
-/* Keys as the benchmark makes them need no escaping; query: sorted and escaped, lower case first
- * letters, "" or "name=value&...". */
-static void url_of(const char *method, const char *key, const char *query, char url[URL_MAX])
+static bool one_delete(struct job *j, CURL *c, size_t i)
 {
-    const char *host = strstr(endpoint, "://");
-    char date[32], day[16], args[3 * URL_MAX / 4], text[2 * URL_MAX], hex[65], start[512];
-    uint8_t k[32];
-    time_t now = time(NULL);
-    struct tm tm;
-    gmtime_r(&now, &tm);
-    strftime(date, sizeof(date), "%Y%m%dT%H%M%SZ", &tm);
-    strftime(day, sizeof(day), "%Y%m%d", &tm);
-    snprintf(args, sizeof(args),
-             "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=%s%%2F%s%%2Fus-east-1%%2Fs3%%2F"
-             "aws4_request&X-Amz-Date=%s&X-Amz-Expires=86400&X-Amz-SignedHeaders=host%s%s",
-             access_key, day, date, query[0] ? "&" : "", query);
-    snprintf(text, sizeof(text), "%s\n/%s/%s\n%s\nhost:%s\n\nhost\nUNSIGNED-PAYLOAD", method,
-             bucket, key, args, host ? host + 3 : endpoint);
-    EVP_Digest(text, strlen(text), k, NULL, EVP_sha256(), NULL);
-    hex_of(k, hex);
-    snprintf(text, sizeof(text), "AWS4-HMAC-SHA256\n%s\n%s/us-east-1/s3/aws4_request\n%s", date,
-             day, hex);
-    snprintf(start, sizeof(start), "AWS4%s", secret_key);
-    hmac(start, strlen(start), day, k);
-    hmac(k, 32, "us-east-1", k);
-    hmac(k, 32, "s3", k);
-    hmac(k, 32, "aws4_request", k);
-    hmac(k, 32, text, k);
-    hex_of(k, hex);
-    snprintf(url, URL_MAX, "%s/%s/%s?%s&X-Amz-Signature=%s", endpoint, bucket, key, args, hex);
+    struct limit_request r = {.method = "DELETE", .key = j->pieces[i].key};
+    return limit_perform(c, &r, NULL);
 }
 
-/* ---- jobs ---- */
-
-static bool make_get(const struct job *j, size_t i, struct request *r)
+static bool one_copy(struct job *j, CURL *c, size_t i)
 {
-    uint64_t from = i * j->part, to = from + j->part < j->bytes ? from + j->part : j->bytes;
-    url_of(r->method, j->key, "", r->url);
-    snprintf(r->range, sizeof(r->range), "%llu-%llu", (unsigned long long)from,
-             (unsigned long long)to - 1);
-    return true;
+    char source[LIMIT_KEY_MAX];
+    struct limit_request r = {.method = "PUT", .key = j->pieces[i].key, .copy_source = source};
+    snprintf(source, sizeof(source), "/%s/%s", limit_bucket(), j->pieces[i].from);
+    return limit_perform(c, &r, NULL);
 }
 
-static bool make_each(const struct job *j, size_t i, struct request *r)
+static bool one_move(struct job *j, CURL *c, size_t i)
 {
-    url_of(r->method, j->lines[i], "", r->url);
-    return true;
+    struct limit_request r = {.method = "DELETE", .key = j->pieces[i].from};
+    return one_copy(j, c, i) && limit_perform(c, &r, NULL);
 }
 
-static bool make_range(const struct job *j, size_t i, struct request *r)
+static bool one_part(struct job *j, CURL *c, size_t i)
 {
-    char key[1100];
-    unsigned long long offset, length;
-    if (sscanf(j->lines[i], "%1099s %llu %llu", key, &offset, &length) != 3)
-        return false;
-    url_of(r->method, key, "", r->url);
-    snprintf(r->range, sizeof(r->range), "%llu-%llu", offset, offset + length - 1);
-    return true;
-}
-
-static bool make_delete(const struct job *j, size_t i, struct request *r)
-{
-    r->method = "DELETE";
-    url_of(r->method, j->lines[i], "", r->url);
-    return true;
-}
-
-static bool make_puts(const struct job *j, size_t i, struct request *r)
-{
-    char key[1100];
-    snprintf(key, sizeof(key), "%s%06zu", j->key, i);
-    r->method = "PUT";
-    r->size = j->bytes;
-    url_of(r->method, key, "", r->url);
-    return true;
-}
-
-static bool make_part(const struct job *j, size_t i, struct request *r)
-{
-    char query[1500];
-    uint64_t from = i * j->part;
+    struct piece *p = &j->pieces[i];
+    char query[1500], source[LIMIT_KEY_MAX], range[64];
+    struct limit_answer a = {0};
+    struct limit_request r = {
+        .method = "PUT", .key = p->key, .query = query, .offset = p->offset, .size = p->size};
     snprintf(query, sizeof(query), "partNumber=%zu&uploadId=%s", i + 1, j->upload_id);
-    r->method = "PUT";
-    r->size = j->bytes - from < j->part ? j->bytes - from : j->part;
-    url_of(r->method, j->key, query, r->url);
+    if (p->copied) {
+        char text[8192];
+        a.text = text; /* the ETag is in the document */
+        r.size = 0;
+        r.copy_source = source;
+        r.copy_source_range = range;
+        snprintf(source, sizeof(source), "/%s/%s", limit_bucket(), p->from);
+        snprintf(range, sizeof(range), "bytes=%" PRIu64 "-%" PRIu64, p->offset,
+                 p->offset + p->size - 1);
+        if (!limit_perform(c, &r, &a))
+            return false;
+        const char *at = strstr(text, "<ETag>");
+        return at && sscanf(at + 6, "%127[^<]", p->etag) == 1;
+    }
+    if (!limit_perform(c, &r, &a))
+        return false;
+    memcpy(p->etag, a.etag, sizeof(p->etag));
     return true;
 }
 
-static void done_part(const struct job *j, size_t i, struct answer *a)
-{
-    memcpy(j->etags[i], a->etag, sizeof(j->etags[i]));
-}
+/* ---- multipart uploads ---- */
 
 static bool element(const char *xml, const char *name, char *to, size_t size)
 {
@@ -294,159 +194,291 @@ static bool element(const char *xml, const char *name, char *to, size_t size)
     return true;
 }
 
-static int put(const char *key, uint64_t bytes, uint64_t part, size_t concurrency)
+static bool complete(struct job *j, CURL *c, struct limit_answer *a)
 {
-    struct job j = {
-        .n = (size_t)((bytes + part - 1) / part), .key = key, .bytes = bytes, .part = part};
-    struct answer a = {.text = malloc(TEXT_MAX)};
-    CURL *c = curl_easy_init();
-    char id[1024] = "";
-    int r = 1;
-    if (!c || !a.text)
-        goto out;
-    if (j.n <= 1) {
-        struct request one = {.method = "PUT", .size = bytes};
-        url_of("PUT", key, "", one.url);
-        r = !perform(c, &one, &a);
-        goto out;
-    }
-    struct request begin = {.method = "POST"};
-    url_of("POST", key, "uploads=", begin.url);
-    j.etags = calloc(j.n, sizeof(*j.etags));
-    j.make = make_part;
-    j.done = done_part;
-    j.upload_id = id;
-    if (!j.etags || !perform(c, &begin, &a) || !element(a.text, "UploadId", id, sizeof(id)) ||
-        run(&j, concurrency))
-        goto out;
-    size_t room = 200 + j.n * 256, len = 0;
-    char *xml = malloc(room);
-    struct request end = {.method = "POST", .body = xml};
-    char query[1100];
+    size_t room = 200 + j->n * 256, len = 0;
+    char *xml = malloc(room), query[1100];
+    struct limit_request r = {.method = "POST", .key = j->pieces[0].key, .query = query};
     if (!xml)
-        goto out;
+        return false;
     len += (size_t)snprintf(xml, room, "<CompleteMultipartUpload>");
-    for (size_t i = 0; i < j.n; i++)
+    for (size_t i = 0; i < j->n; i++)
         len += (size_t)snprintf(xml + len, room - len,
                                 "<Part><PartNumber>%zu</PartNumber><ETag>%s</ETag></Part>", i + 1,
-                                j.etags[i]);
+                                j->pieces[i].etag);
     len += (size_t)snprintf(xml + len, room - len, "</CompleteMultipartUpload>");
-    end.size = len;
-    snprintf(query, sizeof(query), "uploadId=%s", id);
-    url_of("POST", key, query, end.url);
-    r = !perform(c, &end, &a);
+    r.text = xml;
+    r.size = len;
+    snprintf(query, sizeof(query), "uploadId=%s", j->upload_id);
+    a->len = 0;
+    bool ok = limit_perform(c, &r, a) && !strstr(a->text, "<Error>");
     free(xml);
-out:
-    free(j.etags);
-    free(a.text);
-    curl_easy_cleanup(c);
-    return r;
+    return ok;
 }
 
-static int list(const char *prefix_text)
+static void multipart(struct job *j)
+{
+    struct limit_answer a = {.text = calloc(1, LIMIT_TEXT_MAX)};
+    CURL *c = curl_easy_init();
+    char id[1024] = "";
+    struct limit_request begin = {.method = "POST", .key = j->pieces[0].key, .query = "uploads="};
+    j->one = one_part;
+    j->upload_id = id;
+    if (!c || !a.text || !limit_perform(c, &begin, &a) ||
+        !element(a.text, "UploadId", id, sizeof(id))) {
+        meter_fail();
+    } else {
+        run(j);
+        if (!meter_failed() && !complete(j, c, &a))
+            meter_fail();
+    }
+    free(a.text);
+    curl_easy_cleanup(c);
+}
+
+static void *put_one(void *ctx)
+{
+    struct job *j = ctx;
+    if (j->n > 1) {
+        multipart(j);
+    } else {
+        j->one = one_put;
+        run(j);
+    }
+    return NULL;
+}
+
+/* ---- what a command is made of ---- */
+
+static struct piece *add(struct job *j, const char *key)
+{
+    struct piece *more = realloc(j->pieces, (j->n + 1) * sizeof(*more));
+    if (!more)
+        exit(1);
+    j->pieces = more;
+    j->pieces[j->n] = (struct piece){.key = key};
+    return &j->pieces[j->n++];
+}
+
+static void add_ranges(struct job *j, const char *key, uint64_t bytes, uint64_t part)
+{
+    for (uint64_t at = 0; at < bytes || at == 0; at += part) {
+        struct piece *p = add(j, key);
+        p->offset = at;
+        p->size = bytes - at < part ? bytes - at : part;
+    }
+}
+
+static void add_copies(struct job *j, const char *key, const char *from, uint64_t start,
+                       uint64_t end)
+{
+    while (start < end) {
+        struct piece *p = add(j, key);
+        p->from = from;
+        p->copied = true;
+        p->offset = start;
+        p->size = end - start < COPY_MAX ? end - start : COPY_MAX;
+        start += p->size;
+    }
+}
+
+static void add_upload(struct job *j, const char *key, uint64_t start, uint64_t end)
+{
+    struct piece *p = add(j, key);
+    p->offset = start;
+    p->size = end - start;
+}
+
+static void read_list(struct job *j, const char *path, bool two_keys)
+{
+    FILE *f = fopen(path, "re");
+    char line[2 * LIMIT_KEY_MAX + 64], key[LIMIT_KEY_MAX], to[LIMIT_KEY_MAX];
+    if (!f) {
+        fprintf(stderr, "limit: %s: %s\n", path, strerror(errno));
+        exit(1);
+    }
+    while (fgets(line, sizeof(line), f)) {
+        struct piece *p = add(j, NULL);
+        int n = two_keys ? sscanf(line, "%1199s %1199s", key, to)
+                         : sscanf(line, "%1199s %" SCNu64 " %" SCNu64, key, &p->offset, &p->size);
+        p->key = strdup(two_keys ? to : key);
+        p->from = two_keys ? strdup(key) : NULL;
+        if (n < (two_keys ? 2 : 1) || !p->key || (two_keys && !p->from))
+            exit(1);
+    }
+    fclose(f);
+}
+
+static void list(const char *prefix_text)
 {
     CURL *c = curl_easy_init();
     char *prefix = c ? curl_easy_escape(c, prefix_text, 0) : NULL;
-    struct answer a = {.text = malloc(TEXT_MAX)};
+    struct limit_answer a = {.text = calloc(1, LIMIT_TEXT_MAX)};
     char token[2048] = "", query[3000];
-    size_t pages = 0;
-    bool more = prefix && a.text, ok = more;
-    while (more && ok) {
-        struct request r = {.method = "GET"};
+    bool more = prefix && a.text;
+    if (!more)
+        meter_fail();
+    while (more) {
+        struct limit_request r = {.method = "GET", .key = "", .query = query};
         char *escaped = token[0] ? curl_easy_escape(c, token, 0) : NULL;
         /* In the order that the signature wants. */
         snprintf(query, sizeof(query), "%s%s%slist-type=2&prefix=%s",
                  escaped ? "continuation-token=" : "", escaped ? escaped : "", escaped ? "&" : "",
                  prefix);
         curl_free(escaped);
-        url_of("GET", "", query, r.url);
         a.len = 0;
-        ok = perform(c, &r, &a);
-        more = ok && element(a.text, "NextContinuationToken", token, sizeof(token));
-        pages++;
+        a.text[0] = '\0';
+        if (!limit_perform(c, &r, &a)) {
+            meter_fail();
+            break;
+        }
+        meter_add(1);
+        more = element(a.text, "NextContinuationToken", token, sizeof(token));
     }
-    printf("%zu pages\n", pages);
     curl_free(prefix);
     free(a.text);
     curl_easy_cleanup(c);
-    return !ok;
 }
 
-static char **read_lines(const char *path, size_t *ret_n)
+static void batch(struct job *j)
 {
-    FILE *f = fopen(path, "re");
-    char **lines = NULL, *line = NULL;
-    size_t n = 0, size = 0;
-    ssize_t len;
-    while (f && (len = getline(&line, &size, f)) > 0) {
-        char **bigger = realloc(lines, (n + 1) * sizeof(*lines));
-        if (!bigger)
-            exit(1);
-        lines = bigger;
-        if (line[len - 1] == '\n')
-            line[len - 1] = '\0';
-        if (!(lines[n++] = strdup(line)))
-            exit(1);
+    CURL *c = curl_easy_init();
+    struct limit_answer a = {.text = calloc(1, LIMIT_TEXT_MAX)};
+    size_t room = 1000 * (LIMIT_KEY_MAX + 64), at = 0;
+    char *xml = malloc(room);
+    if (!c || !a.text || !xml)
+        meter_fail();
+    while (at < j->n && !meter_failed()) {
+        struct limit_request r = {.method = "POST", .key = "", .query = "delete=", .text = xml};
+        size_t len = (size_t)snprintf(xml, room, "<Delete><Quiet>true</Quiet>");
+        for (size_t end = at + 1000; at < end && at < j->n; at++)
+            len += (size_t)snprintf(xml + len, room - len, "<Object><Key>%s</Key></Object>",
+                                    j->pieces[at].key);
+        len += (size_t)snprintf(xml + len, room - len, "</Delete>");
+        r.size = len;
+        a.len = 0;
+        if (!limit_perform(c, &r, &a) || strstr(a.text, "<Error>"))
+            meter_fail();
     }
-    if (!f) {
-        fprintf(stderr, "limit: %s: %s\n", path, strerror(errno));
-        exit(1);
-    }
-    free(line);
-    fclose(f);
-    *ret_n = n;
-    return lines;
+    free(xml);
+    free(a.text);
+    curl_easy_cleanup(c);
 }
 
-static int by_lines(bool (*make)(const struct job *, size_t, struct request *), char **argv)
+static uint64_t number(const char *text)
 {
-    struct job j = {.make = make};
-    j.lines = read_lines(argv[0], &j.n);
-    return run(&j, strtoul(argv[1], NULL, 10));
+    return strtoull(text, NULL, 10);
+}
+
+/* put: a thread for each object, which has its own for the parts. */
+static void put(char **arg, int n)
+{
+    struct job jobs[64] = {0};
+    pthread_t threads[64];
+    int objects = (n - 2) / 2, started = 0;
+    for (int i = 0; i < objects; i++) {
+        jobs[i].n_threads = number(arg[0]);
+        jobs[i].bytes = number(arg[3 + 2 * i]);
+        add_ranges(&jobs[i], arg[2 + 2 * i], jobs[i].bytes, number(arg[1]));
+    }
+    meter_start();
+    for (; started < objects; started++)
+        if (pthread_create(&threads[started], NULL, put_one, &jobs[started]))
+            break;
+    for (int i = 0; i < started; i++)
+        pthread_join(threads[i], NULL);
+    if (started < objects)
+        meter_fail();
+}
+
+static bool take_lists(struct job *j, const char *word, char **arg, int n)
+{
+    static const struct {
+        const char *word;
+        int n;
+        bool (*one)(struct job *, CURL *, size_t);
+        int bytes, concurrency; /* which argument; 0: none */
+    } table[] = {
+        {"each", 3, one_get, 2, 1},      {"range", 2, one_get, 0, 1}, {"puts", 3, one_put, 1, 2},
+        {"delete", 2, one_delete, 0, 1}, {"copy", 2, one_copy, 0, 1}, {"move", 2, one_move, 0, 1},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        if (strcmp(word, table[i].word) != 0 || n != table[i].n)
+            continue;
+        read_list(j, arg[0], table[i].one == one_copy || table[i].one == one_move);
+        j->one = table[i].one;
+        j->n_threads = number(arg[table[i].concurrency]);
+        j->bytes = table[i].bytes ? number(arg[table[i].bytes]) : 0;
+        j->compare = j->bytes || strcmp(word, "range") == 0;
+        meter_start();
+        run(j);
+        return true;
+    }
+    return false;
+}
+
+static bool take_rewrites(struct job *j, const char *word, char **arg, int n)
+{
+    uint64_t bytes = n > 1 ? number(arg[1]) : 0;
+    j->n_threads = 8;
+    if (strcmp(word, "patch") == 0 && n == 3) {
+        uint64_t start = number(arg[2]) / (5 * MIB) * 5 * MIB, end = start + 5 * MIB;
+        add_copies(j, arg[0], arg[0], 0, start);
+        add_upload(j, arg[0], start, end < bytes ? end : bytes);
+        add_copies(j, arg[0], arg[0], end, bytes);
+    } else if (strcmp(word, "append") == 0 && n == 3) {
+        add_copies(j, arg[0], arg[0], 0, bytes);
+        add_upload(j, arg[0], bytes, bytes + number(arg[2]));
+    } else if (strcmp(word, "repeat") == 0 && n == 4) {
+        for (uint64_t i = number(arg[3]); i > 0; i--)
+            add_copies(j, arg[0], arg[2], 0, bytes);
+    } else {
+        return false;
+    }
+    meter_start();
+    multipart(j);
+    return true;
+}
+
+static bool command(const char *word, char **arg, int n)
+{
+    struct job j = {0};
+    if (strcmp(word, "get") == 0 && n >= 4 && n % 2 == 0 && number(arg[1])) {
+        for (int i = 2; i < n; i += 2)
+            add_ranges(&j, arg[i], number(arg[i + 1]), number(arg[1]));
+        j.one = one_get;
+        j.n_threads = number(arg[0]);
+        j.compare = true;
+        meter_start();
+        run(&j);
+    } else if (strcmp(word, "put") == 0 && n >= 4 && n % 2 == 0 && n <= 130 && number(arg[1])) {
+        put(arg, n);
+    } else if (strcmp(word, "list") == 0 && n == 1) {
+        meter_start();
+        list(arg[0]);
+    } else if (strcmp(word, "batch") == 0 && n == 1) {
+        read_list(&j, arg[0], false);
+        meter_start();
+        batch(&j);
+    } else if (!take_lists(&j, word, arg, n)) {
+        return take_rewrites(&j, word, arg, n);
+    }
+    return true;
 }
 
 int main(int argc, char **argv)
 {
-    access_key = getenv("AWS_ACCESS_KEY_ID");
-    secret_key = getenv("AWS_SECRET_ACCESS_KEY");
-    endpoint = getenv("S3_ENDPOINT");
-    bucket = getenv("BUCKET");
-    if (!access_key || !secret_key || !endpoint || !bucket || argc < 3) {
-        fputs("limit: see the head of limit.c for the arguments and the environment\n", stderr);
+    int c;
+    while ((c = getopt(argc, argv, "+t:")) != -1) {
+        if (c != 't')
+            return 2;
+        meter_timeline(optarg);
+    }
+    pattern_init();
+    if (!limit_http_init() || argc - optind < 2 ||
+        !command(argv[optind], argv + optind + 1, argc - optind - 1)) {
+        fputs(usage, stderr);
         return 2;
     }
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-    const char *word = argv[1];
-    char **arg = argv + 2;
-    int n = argc - 2;
-    if (strcmp(word, "get") == 0 && n == 4) {
-        struct job j = {.make = make_get,
-                        .key = arg[0],
-                        .bytes = strtoull(arg[1], NULL, 10),
-                        .part = strtoull(arg[2], NULL, 10)};
-        if (j.part == 0)
-            return 2;
-        j.n = (size_t)((j.bytes + j.part - 1) / j.part);
-        return run(&j, strtoul(arg[3], NULL, 10));
-    }
-    if (strcmp(word, "put") == 0 && n == 4 && strtoull(arg[2], NULL, 10) > 0)
-        return put(arg[0], strtoull(arg[1], NULL, 10), strtoull(arg[2], NULL, 10),
-                   strtoul(arg[3], NULL, 10));
-    if (strcmp(word, "puts") == 0 && n == 4) {
-        struct job j = {.make = make_puts,
-                        .key = arg[0],
-                        .n = strtoul(arg[1], NULL, 10),
-                        .bytes = strtoull(arg[2], NULL, 10)};
-        return run(&j, strtoul(arg[3], NULL, 10));
-    }
-    if (strcmp(word, "each") == 0 && n == 2)
-        return by_lines(make_each, arg);
-    if (strcmp(word, "range") == 0 && n == 2)
-        return by_lines(make_range, arg);
-    if (strcmp(word, "delete") == 0 && n == 2)
-        return by_lines(make_delete, arg);
-    if (strcmp(word, "list") == 0 && n == 1)
-        return list(arg[0]);
-    fprintf(stderr, "limit: '%s' with %d arguments: see the head of limit.c\n", word, n);
-    return 2;
+    return meter_end(true);
 }
