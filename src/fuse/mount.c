@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fuse.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +23,8 @@
 
 /* Requests that the kernel sends ahead (readahead): the default of 12 is 1.5 MiB under way. */
 #define MAX_BACKGROUND 128u
+/* Of the protocol's minor version: Linux 4.7. */
+#define FIRST_PARALLEL_DIROPS 25u
 /* Bytes that the kernel reads ahead of a sequential reader; the device's default is 128 KiB, which
  * also caps a request. 4 MiB was the fastest of 1, 4 and 16 MiB. Needs root. */
 #define READ_AHEAD_KB "4096"
@@ -39,6 +44,7 @@ struct fuse_mount {
     struct fuse_session *session;
     bool mounted;
     char read_ahead_path[64];
+    atomic_bool greeting; /* the next answer is the one to the kernel's greeting */
     atomic_bool tuned;    /* the first request has come */
     atomic_uint dropping; /* workers in adapter_range_changed */
 };
@@ -86,6 +92,26 @@ void adapter_range_changed(fuse_req_t req, uint64_t ino, uint64_t offset, size_t
     atomic_fetch_sub(&m->dropping, 1);
 }
 
+/* The session's read and writev. libfuse 3.14 does not pass on FUSE_CAP_PARALLEL_DIROPS: all who
+ * look for a name in one directory would wait for each other, in a way that no signal ends. */
+static ssize_t read_device(int fd, void *buf, size_t size, void *userdata)
+{
+    return read(fd, buf, size);
+}
+
+static ssize_t write_device(int fd, struct iovec *iov, int count, void *userdata)
+{
+    struct fuse_mount *m = userdata;
+
+    if (atomic_load_explicit(&m->greeting, memory_order_relaxed) &&
+        atomic_exchange(&m->greeting, false) && count == 2 &&
+        iov[1].iov_len >= offsetof(struct fuse_init_out, flags) + sizeof(uint32_t))
+        ((struct fuse_init_out *)iov[1].iov_base)->flags |= FUSE_PARALLEL_DIROPS;
+    return writev(fd, iov, count);
+}
+
+static const struct fuse_custom_io device_io = {.read = read_device, .writev = write_device};
+
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
     struct fuse_mount *m = userdata;
@@ -100,6 +126,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
     conn->want |= conn->capable &
                   (FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_ASYNC_READ |
                    FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO);
+    m->greeting = conn->proto_minor >= FIRST_PARALLEL_DIROPS;
     conn->max_background = MAX_BACKGROUND;
     conn->congestion_threshold = MAX_BACKGROUND * 3 / 4;
     if (m->ready)
@@ -259,6 +286,8 @@ int fuse_mount_attach(struct fuse_mount *m, struct vfs *v, struct s3_error *rete
                                 ? " (there is no /dev/fuse: load the module with modprobe fuse)"
                                 : "");
     m->mounted = true;
+    if (fuse_session_custom_io(m->session, &device_io, fuse_session_fd(m->session)) != 0)
+        log_debug("lookups in one directory come one after the other");
     find_device(m);
     return 0;
 }
