@@ -223,7 +223,7 @@ const struct conf_row conf_rows[] = {
      .max = 64,
      .help = "threads that move bytes between S3 and memory"},
     {.name = "max_threads", .aliases = "threads", .type = CONF_UINT, TRANSFER, FIELD(max_threads),
-     .value = "64", .min = 1, .max = 1024,
+     .value = "256", .min = 1, .max = 1024,
      .help = "file operations that may wait at the same time"},
     {.name = "single_threaded", .letter = 's', .type = CONF_PRESET, TRANSFER, .value = "max_threads=1",
      .help = "same as max_threads=1"},

@@ -9,16 +9,46 @@
 #include "base/attr.h"
 #include "base/log.h"
 
-struct adapter_request adapter_begin(fuse_req_t req, const char *op, uint64_t ino, const char *name)
+void adapter_begin(struct adapter_request *a, fuse_req_t req, enum waiting_kind kind,
+                   const char *op, uint64_t ino, const char *name, const struct fuse_file_info *fi,
+                   size_t write_size)
 {
+    *a = (struct adapter_request){.mount = adapter_mount(req),
+                                  .vfs = adapter_vfs(req),
+                                  .op = op,
+                                  .ino = ino,
+                                  .name = name,
+                                  .caller = *fuse_req_ctx(req),
+                                  .handle = adapter_handle_ref(fi)};
     adapter_first_request(req);
     if (log_enabled(LOG_LEVEL_DEBUG)) {
         char key[1100];
 
-        vfs_describe(adapter_vfs(req), ino, key, sizeof(key));
+        vfs_describe(a->vfs, ino, key, sizeof(key));
         log_debug("%s '%s'%s%s%s", op, key, name ? " '" : "", name ? name : "", name ? "'" : "");
     }
-    return (struct adapter_request){.req = req, .op = op, .ino = ino, .name = name};
+    a->waiting = (struct waiting_entry){.req = req,
+                                        .thread = a->caller.pid,
+                                        .op = op,
+                                        .ino = ino,
+                                        .kind = kind,
+                                        .size = write_size};
+    waiting_add(adapter_waiting(a->mount), &a->waiting);
+    if (kind == WAITING_CHANGES || kind == WAITING_COPIES)
+        waiting_settle(adapter_waiting(a->mount), &a->waiting);
+}
+
+void adapter_also(struct adapter_request *a, uint64_t ino, const char *name)
+{
+    a->other_name = name;
+    waiting_also(adapter_waiting(a->mount), &a->waiting, ino);
+    waiting_settle(adapter_waiting(a->mount), &a->waiting);
+}
+
+bool adapter_may_reply(struct adapter_request *a, fuse_req_t *ret)
+{
+    *ret = a->waiting.req;
+    return waiting_take(adapter_waiting(a->mount), &a->waiting);
 }
 
 /* What programs probe for all the time is no event: an absent name, a directory that is not
@@ -42,7 +72,7 @@ static void log_failure(struct adapter_request *a, int r)
 {
     char key[1100], text[1024];
 
-    vfs_describe(adapter_vfs(a->req), a->ino, key, sizeof(key));
+    vfs_describe(a->vfs, a->ino, key, sizeof(key));
     if (a->err.kind != S3_ERROR_NONE)
         (void)s3_error_describe(&a->err, text, sizeof(text));
     else
@@ -58,7 +88,33 @@ void adapter_fail(struct adapter_request *a, int r)
 {
     if (worth_a_line(a, r))
         log_failure(a, r);
-    fuse_reply_err(a->req, -r);
+    adapter_fail_quietly(a, r);
+}
+
+void adapter_fail_quietly(struct adapter_request *a, int r)
+{
+    fuse_req_t req;
+
+    if (adapter_may_reply(a, &req))
+        fuse_reply_err(req, -r);
+}
+
+static void leave_handle(struct adapter_request *a, struct adapter_handle *h)
+{
+    int r = h ? adapter_handle_unref(a, h) : 0;
+
+    /* The kernel has released it meanwhile. */
+    if (r < 0 && worth_a_line(a, r))
+        log_failure(a, r);
+}
+
+void adapter_end(struct adapter_request *a)
+{
+    leave_handle(a, a->handle);
+    leave_handle(a, a->in_handle);
+    if (a->waiting.answered && a->waiting.kind != WAITING_LOOKS)
+        adapter_unheard_change(a);
+    waiting_finish(adapter_waiting(a->mount), &a->waiting);
 }
 
 void adapter_finish(struct adapter_request *a, int r)
@@ -66,7 +122,7 @@ void adapter_finish(struct adapter_request *a, int r)
     if (r < 0)
         adapter_fail(a, r);
     else
-        fuse_reply_err(a->req, 0);
+        adapter_fail_quietly(a, 0);
 }
 
 double adapter_seconds(uint64_t ns)
@@ -85,20 +141,18 @@ void adapter_entry_param(const struct vfs_entry *e, struct fuse_entry_param *ret
 
 void adapter_reply_entry(struct adapter_request *a, const struct vfs_entry *e)
 {
-    struct vfs *v = adapter_vfs(a->req);
     struct fuse_entry_param p;
+    fuse_req_t req;
 
     adapter_entry_param(e, &p);
-    /* The caller was interrupted: the kernel will never forget what it did not get. */
-    if (fuse_reply_entry(a->req, &p) != 0 && e->ino)
-        vfs_forget(v, e->ino, 1);
+    /* The kernel will never forget what it did not get. */
+    if ((!adapter_may_reply(a, &req) || fuse_reply_entry(req, &p) != 0) && e->ino)
+        vfs_forget(a->vfs, e->ino, 1);
 }
 
-struct vfs_caller adapter_caller(fuse_req_t req)
+struct vfs_caller adapter_caller(const struct adapter_request *a)
 {
-    const struct fuse_ctx *c = fuse_req_ctx(req);
-
-    return (struct vfs_caller){.uid = c->uid, .gid = c->gid};
+    return (struct vfs_caller){.uid = a->caller.uid, .gid = a->caller.gid};
 }
 
 struct thread_buffer {

@@ -9,28 +9,95 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
+#include "base/cleanup.h"
+#include "fuse/waiting.h"
 #include "vfs/vfs.h"
 
-/* fuse_req_userdata: the mount. */
-struct vfs *adapter_vfs(fuse_req_t req);
+struct fuse_mount;
+struct notifier;
 
-/* The kernel drops the file's cached pages of that range before this returns, while it waits for
- * the answer to a write of them past its cache. */
-void adapter_range_changed(fuse_req_t req, uint64_t ino, uint64_t offset, size_t size);
+/* fuse_req_userdata, and what requests use of it. */
+struct fuse_mount *adapter_mount(fuse_req_t req);
+struct vfs *adapter_vfs(fuse_req_t req);
+struct waiting *adapter_waiting(struct fuse_mount *m);
 
 /* For what must wait until the kernel has our answer to its greeting. */
 void adapter_first_request(fuse_req_t req);
 
+/* ---- requests ---- */
+
+struct adapter_handle;
+
+/* One struct per request on the worker's stack: what it is about, and what the store said. Its
+ * fuse_req_t is gone when the process was killed and got its answer meanwhile (waiting.h): between
+ * the beginning and adapter_may_reply only the fields here are used. */
+struct adapter_request {
+    struct fuse_mount *mount;
+    struct vfs *vfs;
+    const char *op; /* "read" */
+    uint64_t ino;
+    const char *name;       /* within ino, or NULL */
+    const char *other_name; /* of rename, within waiting.other_ino */
+    struct fuse_ctx caller;
+    struct adapter_handle *handle;    /* of requests on what is open: kept until the end */
+    struct adapter_handle *in_handle; /* of copy_file_range */
+    struct waiting_entry waiting;
+    struct s3_error err;
+};
+
+/* ADAPTER_REQUEST(a, req, WAITING_LOOKS, "read", ino, NULL, fi): defines it for the scope. Every
+ * path through it replies once, with a function here or after adapter_may_reply. */
+#define ADAPTER_REQUEST(var, req, kind, op, ino, name, fi)                                         \
+    CLEANUP(adapter_end) struct adapter_request var;                                               \
+    adapter_begin(&(var), req, kind, op, ino, name, fi, 0)
+/* The same of a write. */
+#define ADAPTER_WRITE(var, req, ino, fi, size)                                                     \
+    CLEANUP(adapter_end) struct adapter_request var;                                               \
+    adapter_begin(&(var), req, WAITING_CHANGES, "write", ino, NULL, fi, size)
+void adapter_begin(struct adapter_request *a, fuse_req_t req, enum waiting_kind kind,
+                   const char *op, uint64_t ino, const char *name, const struct fuse_file_info *fi,
+                   size_t write_size);
+void adapter_end(struct adapter_request *a);
+/* A second name that it changes, and where. */
+void adapter_also(struct adapter_request *a, uint64_t ino, const char *name);
+/* Who writes; 0, or what a write through this handle failed with that had been answered as done. */
+int adapter_write_begin(const struct adapter_request *a);
+/* It ended so. */
+void adapter_write_end(const struct adapter_request *a, int r);
+/* false: it has been answered; what the answer would have given away is still the caller's. */
+bool adapter_may_reply(struct adapter_request *a, fuse_req_t *ret);
+/* Answers with the errno -r, and logs what a user must know: failures of the store and what is
+ * not supported; an absent name or a refused rmdir is an answer, not a failure. */
+void adapter_fail(struct adapter_request *a, int r);
+/* The same without a line. */
+void adapter_fail_quietly(struct adapter_request *a, int r);
+/* r == 0: success without data; otherwise adapter_fail. */
+void adapter_finish(struct adapter_request *a, int r);
+/* Answers with the entry. When the kernel does not take it, its lookup is given back. */
+void adapter_reply_entry(struct adapter_request *a, const struct vfs_entry *e);
+void adapter_entry_param(const struct vfs_entry *e, struct fuse_entry_param *ret);
+struct vfs_caller adapter_caller(const struct adapter_request *a);
+/* The kernel may believe that a change did not happen that did. */
+void adapter_unheard_change(const struct adapter_request *a);
+
+/* The kernel drops the file's cached pages of that range before this returns, while it waits for
+ * the answer to a write of them past its cache. */
+void adapter_range_changed(const struct adapter_request *a, uint64_t offset, size_t size);
+
+/* ---- what is open ---- */
+
 /* What fi->fh points to. The mount lists them, because an unmount right after the last close drops
  * RELEASE requests that the kernel has queued: what is left is released when the session is over.
  */
-struct adapter_handle;
-/* Exactly one of file and dir is not NULL. 0 or -ENOMEM. */
-int adapter_handle_new(fuse_req_t req, struct vfs_file *file, struct vfs_dir *dir,
-                       uint64_t *ret_fh);
-/* The handle is gone, what it held is the caller's. */
-struct vfs_file *adapter_handle_take_file(fuse_req_t req, uint64_t fh);
-struct vfs_dir *adapter_handle_take_dir(fuse_req_t req, uint64_t fh);
+/* Exactly one of file and dir is not NULL, and the handle's, also after a failure. 0 or -ENOMEM. */
+int adapter_handle_new(struct adapter_request *a, struct vfs_file *file, struct vfs_dir *dir,
+                       struct fuse_file_info *fi);
+/* The kernel is done with it, or never learned of it. Whoever uses it last closes it: 0, or what
+ * the close says. */
+int adapter_handle_release(struct adapter_request *a, uint64_t fh);
+/* For adapter_begin and adapter_end. */
+struct adapter_handle *adapter_handle_ref(const struct fuse_file_info *fi);
+int adapter_handle_unref(struct adapter_request *a, struct adapter_handle *h);
 /* Borrowed; NULL for a NULL fi. */
 struct vfs_file *adapter_file(const struct fuse_file_info *fi);
 struct vfs_dir *adapter_dir(const struct fuse_file_info *fi);
@@ -39,15 +106,12 @@ struct vfs_dir *adapter_dir(const struct fuse_file_info *fi);
  * not look goes on writing, and each write fails for the same reason. */
 bool adapter_handle_first_failure(const struct fuse_file_info *fi, int r);
 
-/* Who opened it and how; before the reply. */
-void adapter_handle_opened(fuse_req_t req, const struct fuse_file_info *fi);
-void adapter_handle_written(fuse_req_t req, const struct fuse_file_info *fi);
 /* Whether a close of one descriptor is none of the file. Either nothing has been written through
  * the handle, and the process that closes or the one that opened has another descriptor to write
  * into that file: storing it then would put an empty object in the place of the old one before the
  * program has begun. Or the one that closes, a child that inherited it, has neither opened nor
  * written, and the others go on: it is not its work. */
-bool adapter_handle_is_in_use(fuse_req_t req, uint64_t ino, const struct fuse_file_info *fi);
+bool adapter_handle_is_in_use(const struct adapter_request *a);
 
 struct adapter_handles {
     pthread_mutex_t lock;
@@ -57,29 +121,8 @@ void adapter_handles_init(struct adapter_handles *h);
 /* Releases what is left. Only when no request is running. */
 void adapter_handles_release(struct adapter_handles *h, struct vfs *v);
 void adapter_handles_done(struct adapter_handles *h);
-/* Of the mount that the request came through. */
-struct adapter_handles *adapter_handles_of(fuse_req_t req);
+struct adapter_handles *adapter_handles_of(struct fuse_mount *m);
 
-/* One struct per request on the worker's stack: what it is about, and what the store said. */
-struct adapter_request {
-    fuse_req_t req;
-    const char *op; /* "read" */
-    uint64_t ino;
-    const char *name; /* within ino, or NULL */
-    struct s3_error err;
-};
-
-struct adapter_request adapter_begin(fuse_req_t req, const char *op, uint64_t ino,
-                                     const char *name);
-/* Answers with the errno -r, and logs what a user must know: failures of the store and what is
- * not supported; an absent name or a refused rmdir is an answer, not a failure. */
-void adapter_fail(struct adapter_request *a, int r);
-/* r == 0: success without data; otherwise adapter_fail. */
-void adapter_finish(struct adapter_request *a, int r);
-/* Answers with the entry. When the kernel does not take it, its lookup is given back. */
-void adapter_reply_entry(struct adapter_request *a, const struct vfs_entry *e);
-void adapter_entry_param(const struct vfs_entry *e, struct fuse_entry_param *ret);
-struct vfs_caller adapter_caller(fuse_req_t req);
 double adapter_seconds(uint64_t ns);
 /* A buffer of this worker thread, of at least size bytes, kept for its next request. NULL = no
  * memory. Allocating 1 MiB anew for each read would fault in 256 pages each time. */

@@ -12,9 +12,11 @@
 
 struct adapter_handle {
     TAILQ_ENTRY(adapter_handle) link;
+    atomic_uint refs; /* the kernel's, and requests on it */
     struct vfs_file *file;
     struct vfs_dir *dir;
     atomic_int failed; /* what the last write that failed returned */
+    atomic_int lost;   /* the same of one that had been answered as done: later ones fail too */
     bool for_writing;
     pid_t opener;      /* the thread */
     atomic_int writer; /* the thread of the last write; 0 = none yet */
@@ -31,47 +33,62 @@ void adapter_handles_init(struct adapter_handles *h)
     TAILQ_INIT(&h->list);
 }
 
-int adapter_handle_new(fuse_req_t req, struct vfs_file *file, struct vfs_dir *dir, uint64_t *ret_fh)
+static int close_content(struct vfs *v, struct vfs_file *file, struct vfs_dir *dir,
+                         struct s3_error *err)
 {
-    struct adapter_handles *handles = adapter_handles_of(req);
-    struct adapter_handle *h = calloc(1, sizeof(*h));
-
-    if (!h)
-        return -ENOMEM;
-    h->file = file;
-    h->dir = dir;
-    SCOPE_LOCK(&handles->lock);
-    TAILQ_INSERT_TAIL(&handles->list, h, link);
-    *ret_fh = (uintptr_t)h;
+    if (file)
+        return vfs_release(v, file, err);
+    vfs_releasedir(v, dir);
     return 0;
 }
 
-static void remove_handle(fuse_req_t req, struct adapter_handle *h)
+int adapter_handle_new(struct adapter_request *a, struct vfs_file *file, struct vfs_dir *dir,
+                       struct fuse_file_info *fi)
 {
-    struct adapter_handles *handles = adapter_handles_of(req);
+    struct adapter_handles *handles = adapter_handles_of(a->mount);
+    struct adapter_handle *h = calloc(1, sizeof(*h));
 
+    if (!h) {
+        (void)close_content(a->vfs, file, dir, &a->err);
+        return -ENOMEM;
+    }
+    atomic_init(&h->refs, 1);
+    h->file = file;
+    h->dir = dir;
+    h->for_writing = (fi->flags & O_ACCMODE) != O_RDONLY;
+    h->opener = a->caller.pid;
     SCOPE_LOCK(&handles->lock);
+    TAILQ_INSERT_TAIL(&handles->list, h, link);
+    fi->fh = (uintptr_t)h;
+    return 0;
+}
+
+struct adapter_handle *adapter_handle_ref(const struct fuse_file_info *fi)
+{
+    if (fi)
+        atomic_fetch_add(&handle_of(fi->fh)->refs, 1);
+    return fi ? handle_of(fi->fh) : NULL;
+}
+
+int adapter_handle_unref(struct adapter_request *a, struct adapter_handle *h)
+{
+    struct adapter_handles *handles = adapter_handles_of(a->mount);
+
+    if (atomic_fetch_sub(&h->refs, 1) > 1)
+        return 0;
+    pthread_mutex_lock(&handles->lock);
     TAILQ_REMOVE(&handles->list, h, link);
+    pthread_mutex_unlock(&handles->lock);
+    a->op = h->file ? "release" : "releasedir";
+    a->err = (struct s3_error){0};
+    int r = close_content(a->vfs, h->file, h->dir, &a->err);
+    free(h);
+    return r;
 }
 
-struct vfs_file *adapter_handle_take_file(fuse_req_t req, uint64_t fh)
+int adapter_handle_release(struct adapter_request *a, uint64_t fh)
 {
-    struct adapter_handle *h = handle_of(fh);
-    struct vfs_file *file = h->file;
-
-    remove_handle(req, h);
-    free(h);
-    return file;
-}
-
-struct vfs_dir *adapter_handle_take_dir(fuse_req_t req, uint64_t fh)
-{
-    struct adapter_handle *h = handle_of(fh);
-    struct vfs_dir *dir = h->dir;
-
-    remove_handle(req, h);
-    free(h);
-    return dir;
+    return adapter_handle_unref(a, handle_of(fh));
 }
 
 struct vfs_file *adapter_file(const struct fuse_file_info *fi)
@@ -79,41 +96,41 @@ struct vfs_file *adapter_file(const struct fuse_file_info *fi)
     return fi ? handle_of(fi->fh)->file : NULL;
 }
 
+struct vfs_dir *adapter_dir(const struct fuse_file_info *fi)
+{
+    return fi ? handle_of(fi->fh)->dir : NULL;
+}
+
 bool adapter_handle_first_failure(const struct fuse_file_info *fi, int r)
 {
     return atomic_exchange(&handle_of(fi->fh)->failed, r) != r;
 }
 
-void adapter_handle_opened(fuse_req_t req, const struct fuse_file_info *fi)
+int adapter_write_begin(const struct adapter_request *a)
 {
-    struct adapter_handle *h = handle_of(fi->fh);
-
-    h->for_writing = (fi->flags & O_ACCMODE) != O_RDONLY;
-    h->opener = fuse_req_ctx(req)->pid;
+    atomic_store(&a->handle->writer, a->caller.pid);
+    return atomic_load(&a->handle->lost);
 }
 
-void adapter_handle_written(fuse_req_t req, const struct fuse_file_info *fi)
+void adapter_write_end(const struct adapter_request *a, int r)
 {
-    atomic_store(&handle_of(fi->fh)->writer, fuse_req_ctx(req)->pid);
+    if (r < 0 && a->waiting.answered)
+        atomic_store(&a->handle->lost, r);
 }
 
-bool adapter_handle_is_in_use(fuse_req_t req, uint64_t ino, const struct fuse_file_info *fi)
+bool adapter_handle_is_in_use(const struct adapter_request *a)
 {
-    struct adapter_handle *h = handle_of(fi->fh);
-    pid_t closer = fuse_req_ctx(req)->pid, writer = atomic_load(&h->writer);
+    const struct adapter_handle *h = a->handle;
+    pid_t closer = a->caller.pid, writer = atomic_load(&h->writer);
 
     if (!h->for_writing || closer == writer)
         return false;
     if (!writer)
-        return descriptors_have_writer(closer, ino) ||
-               (closer != h->opener && descriptors_have_writer(h->opener, ino));
-    return closer != h->opener && (descriptors_have_writer(h->opener, ino) ||
-                                   (writer != h->opener && descriptors_have_writer(writer, ino)));
-}
-
-struct vfs_dir *adapter_dir(const struct fuse_file_info *fi)
-{
-    return fi ? handle_of(fi->fh)->dir : NULL;
+        return descriptors_have_writer(closer, a->ino) ||
+               (closer != h->opener && descriptors_have_writer(h->opener, a->ino));
+    return closer != h->opener &&
+           (descriptors_have_writer(h->opener, a->ino) ||
+            (writer != h->opener && descriptors_have_writer(writer, a->ino)));
 }
 
 void adapter_handles_release(struct adapter_handles *h, struct vfs *v)
@@ -122,13 +139,9 @@ void adapter_handles_release(struct adapter_handles *h, struct vfs *v)
 
     while ((handle = TAILQ_FIRST(&h->list))) {
         struct s3_error err = {0};
-        int r = 0;
 
         TAILQ_REMOVE(&h->list, handle, link);
-        if (handle->file)
-            r = vfs_release(v, handle->file, &err);
-        else
-            vfs_releasedir(v, handle->dir);
+        int r = close_content(v, handle->file, handle->dir, &err);
         if (r < 0)
             log_error("a file that was open at the unmount: %s: %s", strerror(-r), err.message);
         free(handle);

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/attr.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "fuse/adapter.h"
@@ -29,6 +30,11 @@
  * also caps a request. 4 MiB was the fastest of 1, 4 and 16 MiB. Needs root. */
 #define READ_AHEAD_KB "4096"
 
+/* Workers that are kept: each has a buffer of the largest request. More of them are only needed
+ * while the store does not answer, lest those fill all places who wait for it: the requests that
+ * the kernel sends ahead of readers are MAX_BACKGROUND alone. */
+#define IDLE_THREADS 64u
+
 struct fuse_mount {
     /* constant after new */
     char *mountpoint;
@@ -38,6 +44,7 @@ struct fuse_mount {
     void (*ready)(void *ctx);
     void *ready_ctx;
     struct notifier *notifier;
+    struct waiting *waiting;
     struct adapter_handles handles;
     /* constant after attach */
     struct vfs *vfs;
@@ -69,26 +76,77 @@ int fuse_mountpoint_check(const char *path, struct s3_error *reterr)
     return 0;
 }
 
-struct vfs *adapter_vfs(fuse_req_t req)
+struct fuse_mount *adapter_mount(fuse_req_t req)
 {
-    return ((struct fuse_mount *)fuse_req_userdata(req))->vfs;
+    return fuse_req_userdata(req);
 }
 
-struct adapter_handles *adapter_handles_of(fuse_req_t req)
+struct vfs *adapter_vfs(fuse_req_t req)
 {
-    return &((struct fuse_mount *)fuse_req_userdata(req))->handles;
+    return adapter_mount(req)->vfs;
+}
+
+struct waiting *adapter_waiting(struct fuse_mount *m)
+{
+    return m->waiting;
+}
+
+struct adapter_handles *adapter_handles_of(struct fuse_mount *m)
+{
+    return &m->handles;
+}
+
+void adapter_unheard_change(const struct adapter_request *a)
+{
+    notifier_inode_changed(a->mount->notifier, a->ino);
+    if (a->name)
+        notifier_entry_gone(a->mount->notifier, a->ino, a->name);
+    if (a->other_name)
+        notifier_entry_gone(a->mount->notifier, a->waiting.other_ino, a->other_name);
+}
+
+/* ---- waiting.h ---- */
+
+static void answer_interrupted(const struct waiting_entry *e)
+{
+    if (e->size)
+        fuse_reply_write(e->req, e->size);
+    else
+        fuse_reply_err(e->req, EINTR);
+}
+
+static void forget_now(void *ctx, uint64_t ino, uint64_t n)
+{
+    struct fuse_mount *m = ctx;
+
+    vfs_forget(m->vfs, ino, n);
+}
+
+static void tell_interrupted(void *ctx, const struct waiting_entry *e)
+{
+    struct fuse_mount *m = ctx;
+    char key[1100];
+
+    if (e->kind == WAITING_LOOKS && !log_enabled(LOG_LEVEL_DEBUG))
+        return;
+    vfs_describe(m->vfs, e->ino, key, sizeof(key));
+    if (e->kind != WAITING_LOOKS)
+        log_info("%s '%s': process %ld was killed while it waited; what it began goes on", e->op,
+                 key, (long)e->thread);
+    else
+        log_debug("%s '%s': interrupted", e->op, key);
 }
 
 /* libfuse's warning of notifications from within a request is of those that take the inode's lock,
  * and dropping a range of pages does not. It waits for reads of them, though, which need a worker:
  * never all of them wait. */
-void adapter_range_changed(fuse_req_t req, uint64_t ino, uint64_t offset, size_t size)
+void adapter_range_changed(const struct adapter_request *a, uint64_t offset, size_t size)
 {
-    struct fuse_mount *m = fuse_req_userdata(req);
+    struct fuse_mount *m = a->mount;
     if (atomic_fetch_add(&m->dropping, 1) < m->max_threads / 2)
-        (void)fuse_lowlevel_notify_inval_inode(m->session, ino, (off_t)offset, (off_t)size);
+        (void)fuse_lowlevel_notify_inval_inode(m->session, a->ino, (off_t)offset, (off_t)size);
     else
-        notifier_inode_changed(m->notifier, ino);
+        notifier_inode_changed(m->notifier, a->ino);
     atomic_fetch_sub(&m->dropping, 1);
 }
 
@@ -174,17 +232,20 @@ int fuse_mount_new(const struct fuse_mount_options *opts, struct fuse_mount **re
                    struct s3_error *reterr)
 {
     struct fuse_mount *m = calloc(1, sizeof(*m));
+    const struct waiting_hooks hooks = {
+        .answer = answer_interrupted, .forget = forget_now, .tell = tell_interrupted, .ctx = m};
 
     if (m) {
         adapter_handles_init(&m->handles);
         m->mountpoint = strdup(opts->mountpoint);
         m->kernel_options = strdup(opts->kernel_options ? opts->kernel_options : "");
-        m->max_threads = opts->max_threads ? opts->max_threads : 64;
+        m->max_threads = opts->max_threads ? opts->max_threads : 256;
         m->debug = opts->debug;
         m->ready = opts->ready;
         m->ready_ctx = opts->ctx;
     }
-    if (!m || !m->mountpoint || !m->kernel_options || notifier_new(&m->notifier) < 0) {
+    if (!m || !m->mountpoint || !m->kernel_options || notifier_new(&m->notifier) < 0 ||
+        waiting_new(&hooks, &m->waiting) < 0) {
         fuse_mount_free(m);
         return s3_error_set(reterr, S3_ERROR_OUT_OF_MEMORY, "no memory for the mount");
     }
@@ -300,12 +361,16 @@ int fuse_mount_loop(struct fuse_mount *m)
     if (!config)
         return -ENOMEM;
     fuse_loop_cfg_set_max_threads(config, m->max_threads);
+    fuse_loop_cfg_set_idle_threads(config, MIN(m->max_threads, IDLE_THREADS));
     fuse_loop_cfg_set_clone_fd(config, 0);
     r = notifier_start(m->notifier, m->session);
     if (r == 0) {
+        if (waiting_start(m->waiting) < 0)
+            log_warn("no thread for interrupted calls: they end when the store answers");
         r = fuse_session_loop_mt(m->session, config);
         if (r > 0) /* ended by a signal */
             r = 0;
+        waiting_stop(m->waiting);
         notifier_stop(m->notifier);
         adapter_handles_release(&m->handles, m->vfs);
     }
@@ -347,6 +412,7 @@ void fuse_mount_free(struct fuse_mount *m)
         fuse_session_unmount(m->session);
     if (m->session)
         fuse_session_destroy(m->session);
+    waiting_free(m->waiting);
     adapter_handles_done(&m->handles);
     free(m->mountpoint);
     free(m->kernel_options);

@@ -2,6 +2,7 @@
 /* Content of files. flush comes with every close of a descriptor, also of a duplicate; release
  * once, after the last. */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fuse.h>
 
 #include "base/log.h"
@@ -24,96 +25,90 @@ static int reply_open_direct(fuse_req_t req, const struct fuse_file_info *fi)
 
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-    struct adapter_request a = adapter_begin(req, "open", ino, NULL);
-    struct vfs *v = adapter_vfs(req);
+    ADAPTER_REQUEST(a, req, fi->flags & O_TRUNC ? WAITING_CHANGES : WAITING_LOOKS, "open", ino,
+                    NULL, NULL);
     struct vfs_file *file = NULL;
     bool keep = false;
-    int r = vfs_open(v, ino, fi->flags, &file, &keep, &a.err);
+    int r = vfs_open(a.vfs, ino, fi->flags, &file, &keep, &a.err);
 
+    if (r == 0)
+        r = adapter_handle_new(&a, file, NULL, fi);
     if (r < 0) {
         adapter_fail(&a, r);
         return;
     }
-    r = adapter_handle_new(req, file, NULL, &fi->fh);
-    if (r < 0) {
-        (void)vfs_release(v, file, &a.err);
-        adapter_fail(&a, r);
-        return;
-    }
-    adapter_handle_opened(req, fi);
     fi->keep_cache = keep;
-    if ((vfs_file_is_direct(file) ? reply_open_direct(req, fi) : fuse_reply_open(req, fi)) != 0)
-        (void)vfs_release(v, adapter_handle_take_file(req, fi->fh), &a.err);
+    if (!adapter_may_reply(&a, &req) ||
+        (vfs_file_is_direct(file) ? reply_open_direct(req, fi) : fuse_reply_open(req, fi)) != 0)
+        (void)adapter_handle_release(&a, fi->fh);
 }
 
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
                struct fuse_file_info *fi)
 {
-    struct adapter_request a = adapter_begin(req, "create", parent, name);
-    struct vfs *v = adapter_vfs(req);
-    struct vfs_caller caller = adapter_caller(req);
+    ADAPTER_REQUEST(a, req, WAITING_CHANGES, "create", parent, name, NULL);
+    struct vfs_caller caller = adapter_caller(&a);
     struct vfs_entry e = {0};
     struct vfs_file *file = NULL;
     struct fuse_entry_param p;
-    int r = vfs_create(v, &caller, parent, name, mode, fi->flags, &e, &file, &a.err);
+    int r = vfs_create(a.vfs, &caller, parent, name, mode, fi->flags, &e, &file, &a.err);
 
     if (r < 0) {
         adapter_fail(&a, r);
         return;
     }
-    r = adapter_handle_new(req, file, NULL, &fi->fh);
+    r = adapter_handle_new(&a, file, NULL, fi);
     if (r < 0) {
-        (void)vfs_release(v, file, &a.err);
-        vfs_forget(v, e.ino, 1);
+        vfs_forget(a.vfs, e.ino, 1);
         adapter_fail(&a, r);
         return;
     }
-    adapter_handle_opened(req, fi);
     fi->direct_io = vfs_file_is_direct(file); /* what is new grows: one write at a time */
     adapter_entry_param(&e, &p);
-    if (fuse_reply_create(req, &p, fi) != 0) {
-        (void)vfs_release(v, adapter_handle_take_file(req, fi->fh), &a.err);
-        vfs_forget(v, e.ino, 1);
+    if (!adapter_may_reply(&a, &req) || fuse_reply_create(req, &p, fi) != 0) {
+        (void)adapter_handle_release(&a, fi->fh);
+        vfs_forget(a.vfs, e.ino, 1);
     }
 }
 
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
-    struct adapter_request a = adapter_begin(req, "read", ino, NULL);
+    ADAPTER_REQUEST(a, req, WAITING_LOOKS, "read", ino, NULL, fi);
     struct reader_view view;
-    int r = vfs_read_view(adapter_vfs(req), adapter_file(fi), (uint64_t)off, size, &view, &a.err);
+    int r = vfs_read_view(a.vfs, adapter_file(fi), (uint64_t)off, size, &view, &a.err);
 
     if (r < 0) {
         adapter_fail(&a, r);
         return;
     }
-    fuse_reply_iov(req, view.iov, view.n);
+    if (adapter_may_reply(&a, &req))
+        fuse_reply_iov(req, view.iov, view.n);
     reader_view_done(&view);
 }
 
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
               struct fuse_file_info *fi)
 {
-    struct adapter_request a = adapter_begin(req, "write", ino, NULL);
+    ADAPTER_WRITE(a, req, ino, fi, size);
+    int r = adapter_write_begin(&a);
 
-    adapter_handle_written(req, fi);
-    if (fuse_req_ctx(req)->uid != 0 && vfs_file_is_direct(adapter_file(fi)))
-        vfs_drop_set_ids(adapter_vfs(req), adapter_file(fi));
+    if (a.caller.uid != 0 && vfs_file_is_direct(adapter_file(fi)))
+        vfs_drop_set_ids(a.vfs, adapter_file(fi));
     /* Pages that a mapping has changed are stored before, not over what is written here. */
-    if (vfs_file_is_direct(adapter_file(fi)) &&
-        vfs_file_is_cached(adapter_vfs(req), adapter_file(fi)))
-        adapter_range_changed(req, ino, (uint64_t)off, size);
-    int r = vfs_write(adapter_vfs(req), adapter_file(fi), (uint64_t)off, buf, size, &a.err);
-
-    if (r == 0 && vfs_file_is_direct(adapter_file(fi)) &&
-        vfs_file_is_cached(adapter_vfs(req), adapter_file(fi)))
-        adapter_range_changed(req, ino, (uint64_t)off, size);
+    if (vfs_file_is_direct(adapter_file(fi)) && vfs_file_is_cached(a.vfs, adapter_file(fi)))
+        adapter_range_changed(&a, (uint64_t)off, size);
     if (r == 0)
-        fuse_reply_write(req, size);
-    else if (adapter_handle_first_failure(fi, r))
+        r = vfs_write(a.vfs, adapter_file(fi), (uint64_t)off, buf, size, &a.err);
+    if (r == 0 && vfs_file_is_direct(adapter_file(fi)) &&
+        vfs_file_is_cached(a.vfs, adapter_file(fi)))
+        adapter_range_changed(&a, (uint64_t)off, size);
+    if (r < 0 && adapter_handle_first_failure(fi, r))
         adapter_fail(&a, r);
-    else
-        fuse_reply_err(req, -r);
+    else if (r < 0)
+        adapter_fail_quietly(&a, r);
+    else if (adapter_may_reply(&a, &req))
+        fuse_reply_write(req, size);
+    adapter_write_end(&a, r);
 }
 
 /* EXDEV: the kernel reads and writes instead. */
@@ -121,30 +116,32 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
                         struct fuse_file_info *fi_in, fuse_ino_t ino_out, off_t off_out,
                         struct fuse_file_info *fi_out, size_t len, int flags)
 {
-    struct adapter_request a = adapter_begin(req, "copy_file_range", ino_out, NULL);
+    ADAPTER_REQUEST(a, req, WAITING_COPIES, "copy_file_range", ino_out, NULL, fi_out);
     uint64_t copied = 0;
+    int r = adapter_write_begin(&a);
 
-    adapter_handle_written(req, fi_out);
-    int r = flags ? -EINVAL
-                  : vfs_copy_range(adapter_vfs(req), adapter_file(fi_in), (uint64_t)off_in,
+    a.in_handle = adapter_handle_ref(fi_in);
+    if (r == 0)
+        r = flags ? -EINVAL
+                  : vfs_copy_range(a.vfs, adapter_file(fi_in), (uint64_t)off_in,
                                    adapter_file(fi_out), (uint64_t)off_out, len, &copied, &a.err);
 
     if (r < 0)
         adapter_fail(&a, r);
-    else
+    else if (adapter_may_reply(&a, &req))
         fuse_reply_write(req, copied);
 }
 
 void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
                   struct fuse_file_info *fi)
 {
-    struct adapter_request a = adapter_begin(req, "fallocate", ino, NULL);
-    int r = vfs_fallocate(adapter_vfs(req), adapter_file(fi), mode, (uint64_t)offset,
-                          (uint64_t)length, &a.err);
+    ADAPTER_REQUEST(a, req, WAITING_CHANGES, "fallocate", ino, NULL, fi);
+    int r =
+        vfs_fallocate(a.vfs, adapter_file(fi), mode, (uint64_t)offset, (uint64_t)length, &a.err);
 
     /* Programs try the modes that no bucket can have, and do without. */
     if (r == -EOPNOTSUPP)
-        fuse_reply_err(req, EOPNOTSUPP);
+        adapter_fail_quietly(&a, r);
     else
         adapter_finish(&a, r);
 }
@@ -152,37 +149,34 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t 
 void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
 {
     uint64_t found = 0;
-    int r = vfs_lseek(adapter_vfs(req), adapter_file(fi), (uint64_t)off, whence, &found);
+    ADAPTER_REQUEST(a, req, WAITING_LOOKS, "lseek", ino, NULL, fi);
+    int r = vfs_lseek(a.vfs, adapter_file(fi), (uint64_t)off, whence, &found);
 
     if (r < 0)
-        fuse_reply_err(req, -r);
-    else
+        adapter_fail_quietly(&a, r);
+    else if (adapter_may_reply(&a, &req))
         fuse_reply_lseek(req, (off_t)found);
 }
 
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-    struct adapter_request a = adapter_begin(req, "close", ino, NULL);
+    ADAPTER_REQUEST(a, req, WAITING_STORES, "close", ino, NULL, fi);
 
-    if (adapter_handle_is_in_use(req, ino, fi)) {
-        fuse_reply_err(req, 0);
-        return;
-    }
-    adapter_finish(&a, vfs_flush(adapter_vfs(req), adapter_file(fi), &a.err));
+    adapter_finish(&a,
+                   adapter_handle_is_in_use(&a) ? 0 : vfs_flush(a.vfs, adapter_file(fi), &a.err));
 }
 
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
-    struct adapter_request a = adapter_begin(req, "fsync", ino, NULL);
+    ADAPTER_REQUEST(a, req, WAITING_STORES, "fsync", ino, NULL, fi);
 
-    adapter_finish(&a, vfs_fsync(adapter_vfs(req), adapter_file(fi), &a.err));
+    adapter_finish(&a, vfs_fsync(a.vfs, adapter_file(fi), &a.err));
 }
 
 /* Nobody hears what release answers: the log is the only place for its failure. */
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-    struct adapter_request a = adapter_begin(req, "release", ino, NULL);
+    ADAPTER_REQUEST(a, req, WAITING_STORES, "release", ino, NULL, NULL);
 
-    adapter_finish(&a,
-                   vfs_release(adapter_vfs(req), adapter_handle_take_file(req, fi->fh), &a.err));
+    adapter_finish(&a, adapter_handle_release(&a, fi->fh));
 }

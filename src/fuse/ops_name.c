@@ -7,9 +7,9 @@
 
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-    struct adapter_request a = adapter_begin(req, "lookup", parent, name);
+    ADAPTER_REQUEST(a, req, WAITING_LOOKS, "lookup", parent, name, NULL);
     struct vfs_entry e = {0};
-    int r = vfs_lookup(adapter_vfs(req), parent, name, &e, &a.err);
+    int r = vfs_lookup(a.vfs, parent, name, &e, &a.err);
 
     /* An entry with inode 0 makes the kernel remember the absence. */
     if (r == 0 || (r == -ENOENT && e.ino == 0 && e.entry_ttl_ns > 0))
@@ -18,28 +18,34 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
         adapter_fail(&a, r);
 }
 
+static void forget(fuse_req_t req, uint64_t ino, uint64_t n)
+{
+    if (!waiting_defer_forget(adapter_waiting(adapter_mount(req)), ino, n))
+        vfs_forget(adapter_vfs(req), ino, n);
+}
+
 void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)
 {
-    vfs_forget(adapter_vfs(req), ino, n);
+    forget(req, ino, n);
     fuse_reply_none(req);
 }
 
 void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 {
     for (size_t i = 0; i < count; i++)
-        vfs_forget(adapter_vfs(req), forgets[i].ino, forgets[i].nlookup);
+        forget(req, forgets[i].ino, forgets[i].nlookup);
     fuse_reply_none(req);
 }
 
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-    struct adapter_request a = adapter_begin(req, "getattr", ino, NULL);
+    ADAPTER_REQUEST(a, req, WAITING_LOOKS, "getattr", ino, NULL, fi);
     struct vfs_entry e = {0};
-    int r = vfs_getattr(adapter_vfs(req), ino, adapter_file(fi), &e, &a.err);
+    int r = vfs_getattr(a.vfs, ino, adapter_file(fi), &e, &a.err);
 
     if (r < 0)
         adapter_fail(&a, r);
-    else
+    else if (adapter_may_reply(&a, &req))
         fuse_reply_attr(req, &e.st, adapter_seconds(e.attr_ttl_ns));
 }
 
@@ -59,7 +65,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
         {FUSE_SET_ATTR_ATIME_NOW, VFS_SET_ATIME_NOW},
         {FUSE_SET_ATTR_MTIME_NOW, VFS_SET_MTIME_NOW},
     };
-    struct adapter_request a = adapter_begin(req, "setattr", ino, NULL);
+    ADAPTER_REQUEST(a, req, WAITING_CHANGES, "setattr", ino, NULL, fi);
     struct vfs_changes c = {
         .mode = attr->st_mode,
         .uid = attr->st_uid,
@@ -74,19 +80,19 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
     for (size_t i = 0; i < ARRAY_SIZE(bits); i++)
         if (to_set & bits[i].fuse)
             c.set |= bits[i].vfs;
-    r = vfs_setattr(adapter_vfs(req), ino, adapter_file(fi), &c, &e, &a.err);
+    r = vfs_setattr(a.vfs, ino, adapter_file(fi), &c, &e, &a.err);
     if (r < 0)
         adapter_fail(&a, r);
-    else
+    else if (adapter_may_reply(&a, &req))
         fuse_reply_attr(req, &e.st, adapter_seconds(e.attr_ttl_ns));
 }
 
 void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
-    struct adapter_request a = adapter_begin(req, "mknod", parent, name);
-    struct vfs_caller caller = adapter_caller(req);
+    ADAPTER_REQUEST(a, req, WAITING_CHANGES, "mknod", parent, name, NULL);
+    struct vfs_caller caller = adapter_caller(&a);
     struct vfs_entry e = {0};
-    int r = vfs_mknod(adapter_vfs(req), &caller, parent, name, mode, &e, &a.err);
+    int r = vfs_mknod(a.vfs, &caller, parent, name, mode, &e, &a.err);
 
     if (r < 0)
         adapter_fail(&a, r);
@@ -96,10 +102,10 @@ void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, 
 
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
-    struct adapter_request a = adapter_begin(req, "mkdir", parent, name);
-    struct vfs_caller caller = adapter_caller(req);
+    ADAPTER_REQUEST(a, req, WAITING_CHANGES, "mkdir", parent, name, NULL);
+    struct vfs_caller caller = adapter_caller(&a);
     struct vfs_entry e = {0};
-    int r = vfs_mkdir(adapter_vfs(req), &caller, parent, name, mode, &e, &a.err);
+    int r = vfs_mkdir(a.vfs, &caller, parent, name, mode, &e, &a.err);
 
     if (r < 0)
         adapter_fail(&a, r);
@@ -109,25 +115,25 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-    struct adapter_request a = adapter_begin(req, "unlink", parent, name);
+    ADAPTER_REQUEST(a, req, WAITING_CHANGES, "unlink", parent, name, NULL);
 
-    adapter_finish(&a, vfs_unlink(adapter_vfs(req), parent, name, &a.err));
+    adapter_finish(&a, vfs_unlink(a.vfs, parent, name, &a.err));
 }
 
 void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-    struct adapter_request a = adapter_begin(req, "rmdir", parent, name);
+    ADAPTER_REQUEST(a, req, WAITING_CHANGES, "rmdir", parent, name, NULL);
 
-    adapter_finish(&a, vfs_rmdir(adapter_vfs(req), parent, name, &a.err));
+    adapter_finish(&a, vfs_rmdir(a.vfs, parent, name, &a.err));
 }
 
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
                const char *newname, unsigned int flags)
 {
-    struct adapter_request a = adapter_begin(req, "rename", parent, name);
+    ADAPTER_REQUEST(a, req, WAITING_CHANGES, "rename", parent, name, NULL);
 
-    adapter_finish(&a,
-                   vfs_rename(adapter_vfs(req), parent, name, newparent, newname, flags, &a.err));
+    adapter_also(&a, newparent, newname);
+    adapter_finish(&a, vfs_rename(a.vfs, parent, name, newparent, newname, flags, &a.err));
 }
 
 /* One object has one key: link(2) says EPERM where the filesystem has no hard links. */
@@ -138,10 +144,10 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *n
 
 void op_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char *name)
 {
-    struct adapter_request a = adapter_begin(req, "symlink", parent, name);
-    struct vfs_caller caller = adapter_caller(req);
+    ADAPTER_REQUEST(a, req, WAITING_CHANGES, "symlink", parent, name, NULL);
+    struct vfs_caller caller = adapter_caller(&a);
     struct vfs_entry e = {0};
-    int r = vfs_symlink(adapter_vfs(req), &caller, parent, name, link, &e, &a.err);
+    int r = vfs_symlink(a.vfs, &caller, parent, name, link, &e, &a.err);
 
     if (r < 0)
         adapter_fail(&a, r);
@@ -151,24 +157,24 @@ void op_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char 
 
 void op_readlink(fuse_req_t req, fuse_ino_t ino)
 {
-    struct adapter_request a = adapter_begin(req, "readlink", ino, NULL);
+    ADAPTER_REQUEST(a, req, WAITING_LOOKS, "readlink", ino, NULL, NULL);
     char target[VFS_LINK_MAX + 1];
-    int r = vfs_readlink(adapter_vfs(req), ino, target, &a.err);
+    int r = vfs_readlink(a.vfs, ino, target, &a.err);
 
     if (r < 0)
         adapter_fail(&a, r);
-    else
+    else if (adapter_may_reply(&a, &req))
         fuse_reply_readlink(req, target);
 }
 
 void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
-    struct adapter_request a = adapter_begin(req, "statfs", ino, NULL);
+    ADAPTER_REQUEST(a, req, WAITING_LOOKS, "statfs", ino, NULL, NULL);
     struct statvfs st = {0};
-    int r = vfs_statfs(adapter_vfs(req), &st);
+    int r = vfs_statfs(a.vfs, &st);
 
     if (r < 0)
         adapter_fail(&a, r);
-    else
+    else if (adapter_may_reply(&a, &req))
         fuse_reply_statfs(req, &st);
 }
