@@ -60,6 +60,7 @@ static void client_options(const struct conf_options *o, struct s3_client_option
     ret->io_threads = o->io_threads;
     ret->max_connections = o->max_connections;
     ret->no_verify_ssl = o->no_verify_ssl;
+    ret->no_hedge = !o->hedge;
     ret->sign_payload = o->sign_payload;
     ret->deadlines.connect_ms = milliseconds(o->connect_timeout);
     ret->deadlines.first_byte_ms = milliseconds(o->timeout);

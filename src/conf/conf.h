@@ -97,6 +97,7 @@ struct conf_options {
     unsigned retries;     /* after the first attempt */
     uint64_t connect_timeout;
     uint64_t timeout; /* without a byte in either direction */
+    bool hedge;       /* do not wait for single requests that hang */
 
     /* the process */
     bool foreground;

@@ -239,6 +239,8 @@ const struct conf_row conf_rows[] = {
     {.name = "timeout", .aliases = "readwrite_timeout http_timeout", .type = CONF_DURATION, TRANSFER,
      FIELD(timeout), .value = "30s", .min = SECOND, .max = 3600 * SECOND,
      .help = "of a request on which no byte moves"},
+    {.name = "hedge", .type = CONF_BOOL, TRANSFER, FIELD(hedge), .value = "yes",
+     .help = "send a read or a part that hangs once more long before its timeout, and take what comes first"},
 
     /* ---- the process ---- */
     {.name = "foreground", .letter = 'f', .type = CONF_BOOL, PROCESS, FIELD(foreground),

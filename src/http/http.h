@@ -66,7 +66,13 @@ struct http_request {
     size_t body_max;              /* cap for http_response.body; 0 = LIMIT_XML_BODY */
     bool direct;                  /* no proxy, whatever the environment says (instance metadata) */
     struct http_deadlines deadlines;
-    unsigned stat; /* index for http_stats, the caller's numbering (S3: the operation) */
+    unsigned stat;   /* index for http_stats, the caller's numbering (S3: the operation) */
+    bool repeatable; /* the server may carry it out twice, at the same time; see http_hedge.h */
+    bool first;      /* goes ahead of those that wait for a free connection */
+    /* Called on the I/O thread, with the ctx of done, for every quiet_ms of a running exchange in
+     * which no byte went either way; answering: the answer has begun. 0 or NULL = never. */
+    uint32_t quiet_ms;
+    void (*quiet)(void *ctx, bool answering);
 };
 
 struct http_response {
@@ -82,6 +88,7 @@ struct http_response {
     uint64_t content_length; /* as told, also for HEAD; HTTP_LENGTH_UNKNOWN when not told */
     uint64_t received;       /* body bytes that arrived */
     uint64_t first_byte_ns;  /* from submit to the first byte of the answer */
+    uint64_t wait_ns;        /* from the request's last byte to the first of the answer */
     uint64_t total_ns;       /* from submit to the end */
     int sink_error;          /* -errno that the sink returned, else 0 */
     bool reused_connection;
@@ -89,6 +96,8 @@ struct http_response {
     bool resent;       /* a kept-alive connection died before it answered, and the request was
                           repeated on a new one: the server may have acted twice, so a 412 or
                           404 may be the echo of the first */
+    bool broken_off;   /* its body stood still and was given up early: the rest is worth asking for
+                          at once (kind TIMEOUT) */
 };
 
 #define HTTP_LENGTH_UNKNOWN UINT64_MAX

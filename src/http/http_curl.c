@@ -159,7 +159,10 @@ void http_curl_finish(struct http_call *c)
 static void enqueue_locked(struct http_curl *t, struct http_call *c)
 {
     c->where = CALL_QUEUED;
-    TAILQ_INSERT_TAIL(&t->queue, c, link);
+    if (c->req.first)
+        TAILQ_INSERT_HEAD(&t->queue, c, link);
+    else
+        TAILQ_INSERT_TAIL(&t->queue, c, link);
     t->queued++;
     if (c->req.deadlines.total_ms) {
         http_deadline_set(&t->queue_deadlines, &c->deadline,

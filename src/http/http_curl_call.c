@@ -66,8 +66,10 @@ static void note_answer_byte(struct http_call *c)
     c->active_ns = http_curl_now();
     if (c->phase == PHASE_RECEIVE)
         return;
-    if (c->answer.resp.first_byte_ns == 0)
+    if (c->answer.resp.first_byte_ns == 0) {
         c->answer.resp.first_byte_ns = c->active_ns - c->submit_ns;
+        c->answer.resp.wait_ns = c->active_ns - MIN(c->sent_ns, c->active_ns);
+    }
     enter_phase(c, PHASE_RECEIVE);
 }
 
@@ -261,6 +263,24 @@ static bool watch_unacked(struct http_call *c, uint64_t now)
     return unacked > 0;
 }
 
+/* Tells the owner of silence. Returns when to look again. */
+static uint64_t watch_silence(struct http_call *c, uint64_t now)
+{
+    uint64_t span = c->req.quiet_ms * (uint64_t)NS_PER_MS;
+    struct pollfd p = {.fd = c->fd, .events = POLLIN};
+
+    if (!span || !c->req.quiet || c->parked)
+        return UINT64_MAX;
+    uint64_t at = MAX(c->active_ns, c->quiet_ns) + span;
+    if (at > now)
+        return at;
+    c->quiet_ns = now;
+    /* It is we who are late when bytes lie there to be read. */
+    if (c->fd < 0 || poll(&p, 1, 0) == 0)
+        c->req.quiet(c->ctx, c->phase == PHASE_RECEIVE);
+    return now + span;
+}
+
 /* A refusal that arrived while the body was still on its way is the answer, whatever became of the
  * connection after it: servers then stop reading, or close it, on purpose. (libcurl stops sending
  * by itself when it sees such an answer.) */
@@ -299,6 +319,7 @@ uint64_t http_call_check(struct http_call *c, uint64_t now, bool *ret_over)
     bool sending = c->phase == PHASE_SEND || c->phase == PHASE_WAIT;
     bool draining = sending && watch_unacked(c, now);
     struct limit limit = phase_limit(c);
+    next = MIN(next, watch_silence(c, now));
     if (limit.ms == 0)
         return next;
     uint64_t span = limit.ms * (uint64_t)NS_PER_MS;

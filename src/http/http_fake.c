@@ -15,6 +15,14 @@
 
 struct http_call {
     bool cancelled;
+    /* of one that is held, by itself in memory: */
+    size_t index;
+    struct http_request req;
+    http_done_fn done;
+    void *ctx;
+    struct http_answer a;
+    struct http_fake_answer answer;
+    struct http_call *next;
 };
 
 struct http_fake {
@@ -28,6 +36,7 @@ struct http_fake {
     struct http_fake_request **requests; /* owned, each allocated alone so that it never moves */
     size_t n_requests;
     size_t unexpected;
+    struct http_call *held; /* owned */
 };
 
 static void request_free(struct http_fake_request *r)
@@ -68,7 +77,8 @@ static struct http_fake_request *request_copy(const struct http_request *req)
 }
 
 /* 0 or -ENOMEM; *ret is the next answer, or "nothing is there" when the queue is empty. */
-static int record(struct http_fake *f, const struct http_request *req, struct http_fake_answer *ret)
+static int record(struct http_fake *f, const struct http_request *req, struct http_fake_answer *ret,
+                  size_t *ret_index)
 {
     CLEANUP(cleanup_request)
     struct http_fake_request *r = request_copy(req);
@@ -81,6 +91,7 @@ static int record(struct http_fake *f, const struct http_request *req, struct ht
     if (!grown)
         return -ENOMEM;
     f->requests = grown;
+    *ret_index = f->n_requests;
     f->requests[f->n_requests++] = TAKE_PTR(r);
 
     if (f->n_used < f->n_answers) {
@@ -114,28 +125,61 @@ static int feed_headers(struct http_answer *a, const struct http_fake_answer *an
     return r < 0 ? r : http_answer_line(a, "", 0);
 }
 
+/* False: no more is to come. */
+static bool feed_body(struct http_answer *a, const struct http_call *call,
+                      const struct http_fake_answer *answer, size_t from, size_t end)
+{
+    size_t chunk = answer->chunk ? answer->chunk : end;
+
+    for (size_t at = from; at < end; at += chunk) {
+        size_t n = end - at < chunk ? end - at : chunk;
+        if (http_answer_data(a, answer->body + at, n) < 0)
+            return true;
+        if (call->cancelled)
+            return false;
+    }
+    return true;
+}
+
 static void feed(struct http_answer *a, const struct http_call *call,
                  const struct http_fake_answer *answer)
 {
     size_t len = answer->body_len ? answer->body_len : answer->body ? strlen(answer->body) : 0;
     size_t end = answer->cut_after && answer->cut_after < len ? answer->cut_after : len;
-    size_t chunk = answer->chunk ? answer->chunk : len;
 
     if (feed_headers(a, answer, len) < 0)
         return;
     if (a->req->method != HTTP_HEAD) {
-        for (size_t at = 0; at < end; at += chunk) {
-            size_t n = end - at < chunk ? end - at : chunk;
-            if (http_answer_data(a, answer->body + at, n) < 0)
-                break;
-            if (call->cancelled)
-                return;
-        }
+        if (!feed_body(a, call, answer, 0, end) || answer->held)
+            return;
         if (end < len)
             http_answer_fail(a, S3_ERROR_BAD_RESPONSE, "the answer ended after %zu of %zu bytes",
                              end, len);
     }
     http_answer_end(a);
+}
+
+/* Nobody else sees it before http_submit has returned, but for the sink and quiet callbacks. */
+static int hold(struct http_fake *f, size_t index, const struct http_request *req,
+                http_done_fn done, void *ctx, const struct http_fake_answer *answer,
+                struct http_call **ret_call)
+{
+    struct http_call *call = calloc(1, sizeof(*call));
+
+    if (!call)
+        return -ENOMEM;
+    *call = (struct http_call){
+        .index = index, .req = *req, .done = done, .ctx = ctx, .answer = *answer};
+    http_answer_init(&call->a, &call->req);
+    call->a.resp.request_sent = true;
+    if (ret_call)
+        *ret_call = call;
+    if (answer->cut_after)
+        feed(&call->a, call, answer);
+    SCOPE_LOCK(&f->lock);
+    call->next = f->held;
+    f->held = call;
+    return 0;
 }
 
 static int fake_submit(struct http_transport *t, const struct http_request *req, http_done_fn done,
@@ -145,14 +189,18 @@ static int fake_submit(struct http_transport *t, const struct http_request *req,
     struct http_fake_answer answer;
     struct http_call call = {0};
     struct http_answer a;
+    size_t index;
 
-    int r = record(f, req, &answer);
+    int r = record(f, req, &answer, &index);
     if (r < 0)
         return r;
+    if (answer.held)
+        return hold(f, index, req, done, ctx, &answer, ret_call);
     if (ret_call)
         *ret_call = &call;
     http_answer_init(&a, req);
     a.resp.request_sent = !answer.request_not_sent;
+    a.resp.wait_ns = answer.wait_ns;
     if (answer.status == 0)
         http_answer_fail(&a, answer.kind, "the fake transport was told to fail");
     else
@@ -180,10 +228,81 @@ static int fake_timer(struct http_transport *t, uint32_t delay_ms, void (*fn)(vo
     return 0;
 }
 
+static struct http_call *held_take(struct http_fake *f, size_t index)
+{
+    SCOPE_LOCK(&f->lock);
+    for (struct http_call **link = &f->held; *link; link = &(*link)->next) {
+        struct http_call *call = *link;
+        if (call->index == index) {
+            *link = call->next;
+            return call;
+        }
+    }
+    return NULL;
+}
+
+static const struct http_call *held_find(const struct http_fake *f, size_t index)
+{
+    SCOPE_LOCK((pthread_mutex_t *)&f->lock);
+    for (const struct http_call *call = f->held; call; call = call->next)
+        if (call->index == index)
+            return call;
+    return NULL;
+}
+
+struct http_request http_fake_held_request(const struct http_fake *f, size_t index)
+{
+    const struct http_call *call = held_find(f, index);
+
+    return call ? call->req : (struct http_request){0};
+}
+
+bool http_fake_is_cancelled(const struct http_fake *f, size_t index)
+{
+    const struct http_call *call = held_find(f, index);
+
+    return call && call->cancelled;
+}
+
+void http_fake_quiet(struct http_fake *f, size_t index, bool answering)
+{
+    const struct http_call *call = held_find(f, index);
+
+    if (call && call->req.quiet)
+        call->req.quiet(call->ctx, answering);
+}
+
+void http_fake_end(struct http_fake *f, size_t index, const struct http_fake_answer *answer)
+{
+    struct http_call *call = held_take(f, index);
+
+    if (!call)
+        return;
+    if (call->cancelled) {
+        http_answer_fail(&call->a, S3_ERROR_CANCELLED, "the request was cancelled");
+    } else if (!answer) {
+        if (feed_body(&call->a, call, &call->answer, call->answer.cut_after,
+                      call->answer.body_len ? call->answer.body_len : strlen(call->answer.body)))
+            http_answer_end(&call->a);
+    } else if (answer->status == 0) {
+        http_answer_fail(&call->a, answer->kind, "the fake transport was told to fail");
+    } else {
+        call->a.resp.wait_ns = answer->wait_ns;
+        feed(&call->a, call, answer);
+    }
+    call->done(call->ctx, &call->a.resp);
+    http_response_done(&call->a.resp);
+    free(call);
+}
+
 static void fake_free(struct http_transport *t)
 {
     struct http_fake *f = (struct http_fake *)t;
 
+    while (f->held) {
+        f->held->cancelled = true;
+        http_fake_end(f, f->held->index, NULL);
+    }
     for (size_t i = 0; i < f->n_requests; i++)
         request_free(f->requests[i]);
     free(f->requests);

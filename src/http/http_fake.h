@@ -4,7 +4,8 @@
  * Content-Length or Transfer-Encoding header gets a true Content-Length, also for HEAD.
  * Callbacks run inside http_submit. Timers run inside http_timer after the fake clock was moved on
  * by their delay, so that retries take no time. An empty queue answers S3_ERROR_CONNECT and counts
- * as a test failure in ->unexpected. */
+ * as a test failure in ->unexpected. An answer that is held leaves its exchange under way until the
+ * test ends it; so does a cancel: the real thing does not run done inside http_cancel either. */
 #ifndef PAILFS_HTTP_HTTP_FAKE_H
 #define PAILFS_HTTP_HTTP_FAKE_H
 
@@ -20,6 +21,8 @@ struct http_fake_answer {
     size_t cut_after;        /* > 0: the connection breaks after so many body bytes */
     size_t chunk;            /* body is delivered in pieces of this size; 0 = whole */
     bool request_not_sent;
+    bool held;        /* nothing comes; with cut_after: headers and so many bytes, then nothing */
+    uint64_t wait_ns; /* what the response tells */
 };
 
 struct http_fake_request {
@@ -40,6 +43,13 @@ const struct http_fake_request *http_fake_request_at(const struct http_fake *f, 
 size_t http_fake_request_count(const struct http_fake *f);
 size_t http_fake_unexpected(const struct http_fake *f);
 size_t http_fake_unused_answers(const struct http_fake *f);
+/* Of the held exchange of request `index`: its owner hears of silence. */
+void http_fake_quiet(struct http_fake *f, size_t index, bool answering);
+/* Ends it: cancelled if it was, else with that answer (borrowed; not one that is held). NULL: the
+ * rest of the one that was held in its middle. */
+void http_fake_end(struct http_fake *f, size_t index, const struct http_fake_answer *answer);
+struct http_request http_fake_held_request(const struct http_fake *f, size_t index);
+bool http_fake_is_cancelled(const struct http_fake *f, size_t index);
 /* Value of a request header, or NULL. */
 const char *http_fake_request_header(const struct http_fake_request *r, const char *name, char *buf,
                                      size_t size);

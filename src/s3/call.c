@@ -332,6 +332,12 @@ static void after_failure(struct s3_call *call, const struct http_response *resp
             return;
         }
     }
+    /* Not a retry either: the answer was given up early, within a budget of its own. */
+    if (resp->broken_off && (!(call->def->flags & S3_OP_F_STREAM) || s3_get_resume(call))) {
+        log_debug("%s: the rest is asked for again", call->def->name);
+        get_credentials(call);
+        return;
+    }
     call->outcome_unknown = doubt_before || leaves_doubt(call, resp);
     if (may_retry(call, resp)) {
         delay = aws_retry_delay_ms(&call->client->retry, call->attempts,

@@ -15,6 +15,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "http/http_curl.h"
+#include "http/http_hedge.h"
 #include "s3/call.h"
 #include "s3/client_priv.h"
 
@@ -87,8 +88,11 @@ static int set_transport(struct s3_client *c, const struct s3_client_options *op
     c->transport = opts->transport;
     if (c->transport)
         return 0;
+    int r = http_curl_new(&curl, &c->transport);
+    if (r)
+        return r;
     c->own_transport = true;
-    return http_curl_new(&curl, &c->transport);
+    return opts->no_hedge ? 0 : http_hedge_new(c->transport, c->clock, S3_OP_MAX, &c->transport);
 }
 
 /* Also the check that region and endpoint make sense, before the first request. */

@@ -23,13 +23,14 @@
 
 enum s3_path { S3_PATH_SERVICE, S3_PATH_BUCKET, S3_PATH_KEY };
 
-#define S3_OP_F_ARENA       1u  /* the output begins with a struct arena */
-#define S3_OP_F_CONTENT_MD5 2u  /* refused by some servers without Content-MD5 */
-#define S3_OP_F_PAYLOAD     4u  /* the body is the user's data: unsigned over TLS */
-#define S3_OP_F_STREAM      8u  /* the answer's body goes to the caller's sink (GetObject) */
-#define S3_OP_F_NO_BUCKET   16u /* the bucket need not exist yet: no region to learn */
-#define S3_OP_F_PRESIGN     32u /* s3_presign_url takes it */
-#define S3_OP_F_MAYBE_GET   64u /* servers that lack the operation answer with the object itself */
+#define S3_OP_F_ARENA       1u   /* the output begins with a struct arena */
+#define S3_OP_F_CONTENT_MD5 2u   /* refused by some servers without Content-MD5 */
+#define S3_OP_F_PAYLOAD     4u   /* the body is the user's data: unsigned over TLS */
+#define S3_OP_F_STREAM      8u   /* the answer's body goes to the caller's sink (GetObject) */
+#define S3_OP_F_NO_BUCKET   16u  /* the bucket need not exist yet: no region to learn */
+#define S3_OP_F_PRESIGN     32u  /* s3_presign_url takes it */
+#define S3_OP_F_MAYBE_GET   64u  /* servers that lack the operation answer with the object itself */
+#define S3_OP_F_REPEATABLE  256u /* two at the same time do what one does, see http/http_hedge.h */
 #define S3_OP_F_UPLOAD      128u /* about an upload that exists: a 404 speaks of it, not of the key */
 
 /* Operations that copy or put together data inside S3 may be silent for minutes. */

@@ -255,6 +255,7 @@ int s3_call_request(struct s3_call *call, struct http_request *req)
         .n_body = call->n_body,
         .sink = call->sink.write ? &call->sink : NULL,
         .stat = call->op,
+        .repeatable = call->def->flags & S3_OP_F_REPEATABLE,
     };
     set_deadlines(call, &req->deadlines);
     return 0;

@@ -46,7 +46,8 @@ struct s3_client_options {
     struct http_deadlines
         deadlines; /* zeros = defaults: 5 s connect, 30 s first byte, 30 s stall */
     bool no_verify_ssl;
-    bool sign_payload;    /* SHA-256 also over TLS; over plain HTTP always */
+    bool no_hedge;     /* an own transport waits for exchanges that hang, see http/http_hedge.h */
+    bool sign_payload; /* SHA-256 also over TLS; over plain HTTP always */
     uint64_t random_seed; /* jitter; 0 = from the system */
 };
 /* opts may be NULL. */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "http/http_hedge.h"
 #include "s3_bed.h"
 
 static const char *no_environment(void *ctx, const char *name)
@@ -41,7 +42,11 @@ void bed_open_with(struct bed *b, const struct bed_options *opts)
     so.chain = opts->chain;
     if (s3_session_new(&so, &b->session, &err))
         fail_msg("session: %s", err.message);
-    co.transport = http_fake_transport(b->http);
+    b->transport = http_fake_transport(b->http);
+    if (opts->hedge)
+        assert_int_equal(http_hedge_new(b->transport, &b->clock.clock, S3_OP_MAX, &b->transport),
+                         0);
+    co.transport = b->transport;
     co.random_seed = 1;
     if (s3_session_client_new(b->session, &co, &b->client, &err))
         fail_msg("client: %s", err.message);
@@ -58,7 +63,7 @@ void bed_close(struct bed *b)
     assert_int_equal(http_fake_unused_answers(b->http), 0);
     s3_client_unref(b->client);
     s3_session_unref(b->session);
-    http_transport_free(http_fake_transport(b->http));
+    http_transport_free(b->transport);
 }
 
 static void push(struct bed *b, const struct http_fake_answer *a)

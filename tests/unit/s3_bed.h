@@ -16,6 +16,7 @@
 struct bed {
     struct clock_fake clock;
     struct http_fake *http;
+    struct http_transport *transport; /* the fake one, or with http_hedge over it */
     struct s3_session *session;
     struct s3_client *client;
 };
@@ -25,6 +26,7 @@ struct bed_options {
     const char *region;       /* NULL = us-east-1 */
     const char *session_token;
     bool anonymous;
+    bool hedge;
     const struct aws_credentials_provider *chain;
     struct s3_client_options client; /* transport is set by bed_open */
 };

@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "aws/credentials.h"
 #include "base/attr.h"
+#include "s3/op.h"
 #include "s3_bed.h"
 
 #define TEN "0123456789"
@@ -97,6 +99,71 @@ static void test_goes_on_within_a_range(void **state)
     assert_string_equal(sink.data, "23456789");
     assert_string_equal(bed_header(&b, 0, "Range"), "bytes=2-");
     bed_close(&b);
+}
+
+struct ended {
+    unsigned n;
+    int result;
+};
+
+static void on_end(void *ctx, int result, const struct s3_error *err)
+{
+    struct ended *e = ctx;
+
+    (void)err;
+    e->n++;
+    e->result = result;
+}
+
+/* An answer that stands still is given up, and the rest asked for: no pause, and no try is used up.
+ */
+static void test_goes_on_after_a_stall(void **state)
+{
+    struct bed b;
+    struct bed_sink sink;
+    struct ended e = {0};
+    struct s3_get_object_in in = {.bucket = "bkt", .key = "k", .sink = &sink.sink};
+    struct s3_head_object_out out = {0};
+    struct bed_options opts = {.hedge = true, .client.retry.max_attempts = 1};
+
+    bed_open_with(&b, &opts);
+    bed_sink_init(&sink);
+    uint64_t before = clock_monotonic_ns(&b.clock.clock);
+    struct aws_credentials *keys = NULL;
+    /* Here already, so that nothing runs on another thread. */
+    assert_int_equal(s3_session_credentials(b.session, &keys, NULL), 0);
+    aws_credentials_unref(keys);
+    assert_int_equal(http_fake_push(b.http, &(struct http_fake_answer){.status = 200,
+                                                                       .headers = V1,
+                                                                       .body = TEN,
+                                                                       .cut_after = 3,
+                                                                       .held = true}),
+                     0);
+    assert_int_equal(s3_client_submit(b.client, S3_OP_GET_OBJECT, &in, &out, on_end, &e, NULL), 0);
+    http_fake_quiet(b.http, 0, true);
+    http_fake_quiet(b.http, 0, true);
+    assert_int_equal(e.n, 0);
+    bed_answer(&b, 206, V1 "Content-Range: bytes 3-9/10", "3456789");
+    http_fake_end(b.http, 0, NULL);
+    assert_int_equal(e.n, 1);
+    assert_int_equal(e.result, 0);
+    assert_string_equal(sink.data, TEN);
+    assert_int_equal(sink.begins, 1);
+    assert_string_equal(bed_header(&b, 1, "Range"), "bytes=3-9");
+    assert_string_equal(bed_header(&b, 1, "If-Match"), "\"v1\"");
+    assert_int_equal(clock_monotonic_ns(&b.clock.clock), before);
+    s3_head_object_out_done(&out);
+    bed_close(&b);
+}
+
+/* What may be sent twice: nothing that has a condition or changes more than one part. */
+static void test_what_is_repeatable(void **state)
+{
+    for (unsigned op = 0; op < S3_OP_MAX; op++) {
+        bool may = op == S3_OP_GET_OBJECT || op == S3_OP_HEAD_OBJECT ||
+                   op == S3_OP_LIST_OBJECTS_V2 || op == S3_OP_UPLOAD_PART;
+        assert_int_equal((s3_op_find(op)->flags & S3_OP_F_REPEATABLE) != 0, may);
+    }
 }
 
 /* Never a mix of two versions. */
@@ -503,6 +570,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_goes_on_after_cuts),
         cmocka_unit_test(test_goes_on_within_a_range),
+        cmocka_unit_test(test_goes_on_after_a_stall),
+        cmocka_unit_test(test_what_is_repeatable),
         cmocka_unit_test(test_object_replaced),
         cmocka_unit_test(test_no_etag_no_rest),
         cmocka_unit_test(test_starts_afresh),

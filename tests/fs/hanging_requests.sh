@@ -1,0 +1,42 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# modes: none
+# servers: s3d
+# Single requests that hang, before their answer, in the middle of it and in the middle of a part, are
+# sent once more on another connection long before the timeout (here an hour: who waits for it fails
+# this test); bytes are right, and no other request is sent twice.
+. "$SOURCE_DIR/tests/lib/common.sh"
+server_start
+random_file "$SCRATCH/big" 20000000
+mount_fs -o "timeout=1h,hedge=off"
+s3d_fault "op=UploadPart count=1 action=delay:1100"
+s3d_reset
+check "a file to be read" cp "$SCRATCH/big" "$MNT/big"
+equal "UploadPart when told to send nothing twice" 3 "$(s3d_count UploadPart)"
+s3d_faults_clear
+remount_fs -o "timeout=1h,log_level=debug"
+s3d_reset
+s3d_fault "op=ListObjectsV2 count=1 action=hang" \
+    "op=GetObject key=big after=1 count=1 action=hang" \
+    "op=GetObject key=big after=2 count=1 action=stall:1000000" \
+    "op=UploadPart key=hung after=1 count=1 when=after action=hang" \
+    "op=UploadPart key=stalled after=1 count=1 action=stall:1000000"
+equal "names" big "$(ls "$MNT")"
+pids=()
+cmp "$SCRATCH/big" "$MNT/big" & pids+=($!)
+cp "$SCRATCH/big" "$MNT/hung" & pids+=($!)
+cp "$SCRATCH/big" "$MNT/stalled" & pids+=($!)
+for pid in "${pids[@]}"; do check "reads and copies" wait "$pid"; done
+equal "faults" 5 "$(curl -sf "$S3_ENDPOINT/_s3d/counters" | awk '$1 == "faults" {print $2}')"
+s3d_faults_clear
+# Those that hung; a busy machine may make it more.
+repeats() { grep -c "$1: no answer from .* it is sent once more" "$LOG"; }
+check "parts sent once more" test "$(repeats PUT)" -ge 2
+check "reads and pages sent once more" test "$(repeats GET)" -ge 2
+check "the rest of an answer" grep -q 'GetObject: the rest is asked for again' "$LOG"
+# 20 MB are three parts of 8 MiB. Nothing else is sent twice.
+equal "UploadPart" $((6 + $(repeats PUT))) "$(s3d_count UploadPart)"
+equal "CompleteMultipartUpload" 2 "$(s3d_count CompleteMultipartUpload)"
+remount_fs
+for name in hung stalled; do check "$name is stored" cmp "$SCRATCH/big" "$MNT/$name"; done
+unmount_fs
