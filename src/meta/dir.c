@@ -26,6 +26,14 @@ static size_t entry_bytes(const struct dir_entry *e)
     return sizeof(*e) + e->name_len + 1u + e->etag_len + 1u;
 }
 
+void dir_entry_release(struct dir_entry *e)
+{
+    if (e && (e->flags & DIR_ENTRY_SHARED))
+        e->flags &= (uint8_t)~DIR_ENTRY_SHARED;
+    else
+        free(e);
+}
+
 int dir_new(uint64_t now_ns, struct dir **ret)
 {
     struct dir *d = calloc(1, sizeof(*d));
@@ -57,7 +65,7 @@ void dir_unref(struct dir *d)
     if (d->pager)
         d->pager_free(d->pager);
     for (size_t i = 0; i < d->n; i++)
-        free(d->entries[i]);
+        dir_entry_release(d->entries[i]);
     for (size_t i = 0; i < d->n_held; i++)
         free(d->held[i]);
     free(d->entries);
@@ -223,7 +231,7 @@ static int put(struct dir *d, const char *s, size_t len, enum node_kind kind, ui
     d->bytes -= entry_bytes(old);
     if ((old->flags ^ e->flags) & DIR_ENTRY_GONE)
         count(d, e, old->flags & DIR_ENTRY_GONE ? 1 : -1);
-    free(old);
+    dir_entry_release(old);
     update_beside(d, s, len);
     return 0;
 }
@@ -266,7 +274,7 @@ int dir_remove(struct dir *d, const char *component, enum node_kind kind)
     d->bytes -= entry_bytes(e) + MALLOC_OVERHEAD;
     if (!(e->flags & DIR_ENTRY_GONE))
         count(d, e, -1);
-    free(e);
+    dir_entry_release(e);
     update_beside(d, component, len);
     return 0;
 }

@@ -32,6 +32,7 @@ enum dir_entry_flag {
     DIR_ENTRY_BESIDE = 1u << 3, /* an object beside a directory of the same component */
     DIR_ENTRY_ODD = 1u << 4,    /* the component is not its own file name */
     DIR_ENTRY_FOLDER = 1u << 5, /* a directory that has a marker x_$folder$ */
+    DIR_ENTRY_SHARED = 1u << 6, /* somebody else has it, too: whoever goes last frees it */
 };
 
 struct dir_entry {
@@ -143,6 +144,13 @@ static inline enum node_kind dir_entry_kind(const struct dir_entry *e)
 {
     return e->flags & DIR_ENTRY_DIR ? NODE_DIR : NODE_FILE;
 }
+/* For one owner beside the listing, which may go first: the entry, and its end for either. */
+static inline struct dir_entry *dir_entry_share(struct dir_entry *e)
+{
+    e->flags |= DIR_ENTRY_SHARED;
+    return e;
+}
+void dir_entry_release(struct dir_entry *e); /* NULL ok */
 /* 0, or as name_from_component. */
 int dir_entry_name(const struct dir_entry *e, char out[NAME_LENGTH_MAX + 1]);
 

@@ -175,17 +175,49 @@ void inode_table_done(struct inode_table *t)
             destroy(t, i);
         }
     }
+    stubs_done(&t->stubs);
     free(t->by_ino);
     free(t->by_name);
     *t = (struct inode_table){0};
 }
 
-struct inode *inode_find(struct inode_table *t, uint64_t ino)
+static void insert(struct inode_table *t, struct inode *i)
+{
+    link_ino(t, i);
+    link_name(t, i);
+    if (++t->n > t->n_buckets)
+        grow(t);
+}
+
+/* The inode that takes its place. NULL: no memory, and the stub stays. */
+static struct inode *wake(struct inode_table *t, struct inode_stub *s)
+{
+    struct inode *i = s ? make(NODE_FILE, dir_entry_component(s->entry)) : NULL;
+    if (!i)
+        return NULL;
+    i->ino = s->ino;
+    i->parent = s->parent; /* with its reference */
+    i->key_hash = child_key_hash(i->parent, i->name, i->name_len, NODE_FILE);
+    i->lookups = s->lookups;
+    insert(t, i);
+    if (t->woken)
+        t->woken(t->ctx, i, s->entry, s->until_ns);
+    stubs_remove(&t->stubs, s);
+    return i;
+}
+
+static struct inode *find_awake(struct inode_table *t, uint64_t ino)
 {
     struct inode *i = *ino_bucket(t, ino);
     while (i && i->ino != ino)
         i = i->next_by_ino;
     return i;
+}
+
+struct inode *inode_find(struct inode_table *t, uint64_t ino)
+{
+    struct inode *i = find_awake(t, ino);
+    return i ? i : wake(t, stubs_find(&t->stubs, ino));
 }
 
 static struct inode *find_child(struct inode_table *t, const struct inode *parent, const char *name,
@@ -201,13 +233,20 @@ static struct inode *find_child(struct inode_table *t, const struct inode *paren
 struct inode *inode_child(struct inode_table *t, const struct inode *parent, const char *name,
                           enum node_kind kind)
 {
+    struct inode *i = inode_child_awake(t, parent, name, kind);
+    return i || kind != NODE_FILE ? i : wake(t, stubs_child(&t->stubs, parent, name, strlen(name)));
+}
+
+struct inode *inode_child_awake(struct inode_table *t, const struct inode *parent, const char *name,
+                                enum node_kind kind)
+{
     return find_child(t, parent, name, strlen(name), kind);
 }
 
 static uint64_t free_number(struct inode_table *t, uint64_t key_hash)
 {
     uint64_t ino = first_number(key_hash);
-    while (inode_find(t, ino))
+    while (find_awake(t, ino) || stubs_find(&t->stubs, ino))
         ino = (ino + 1) & INO_MASK ? (ino + 1) & INO_MASK : INO_FIRST;
     return ino;
 }
@@ -216,6 +255,10 @@ uint64_t inode_number(struct inode_table *t, const struct inode *parent, const c
                       size_t name_len, enum node_kind kind)
 {
     const struct inode *i = find_child(t, parent, name, name_len, kind);
+    const struct inode_stub *s =
+        i || kind != NODE_FILE ? NULL : stubs_child(&t->stubs, parent, name, name_len);
+    if (s)
+        return s->ino;
     return i ? i->ino : free_number(t, child_key_hash(parent, name, name_len, kind));
 }
 
@@ -227,6 +270,8 @@ int inode_get(struct inode_table *t, struct inode *parent, const char *name, enu
         *ret = inode_ref(i);
         return 0;
     }
+    if (kind == NODE_FILE && stubs_child(&t->stubs, parent, name, strlen(name)))
+        return -ENOMEM; /* it could not be woken */
     i = make(kind, name);
     if (!i)
         return -ENOMEM;
@@ -234,10 +279,7 @@ int inode_get(struct inode_table *t, struct inode *parent, const char *name, enu
     i->ino = free_number(t, i->key_hash);
     i->parent = inode_ref(parent);
     i->refs = 1;
-    link_ino(t, i);
-    link_name(t, i);
-    if (++t->n > t->n_buckets)
-        grow(t);
+    insert(t, i);
     *ret = i;
     return 0;
 }
@@ -286,6 +328,65 @@ void inode_forget(struct inode_table *t, struct inode *i, uint64_t n)
         return;
     i->lookups -= n < i->lookups ? n : i->lookups;
     release(t, i);
+}
+
+/* ---- stubs ---- */
+
+static bool same_version(const struct dir_entry *a, const struct dir_entry *b)
+{
+    return a->size == b->size && a->mtime_ns == b->mtime_ns &&
+           !((a->flags ^ b->flags) & DIR_ENTRY_BESIDE) &&
+           strcmp(dir_entry_etag(a), dir_entry_etag(b)) == 0;
+}
+
+int inode_stub_put(struct inode_table *t, struct inode *dir, struct dir_entry *e, uint64_t until_ns,
+                   uint64_t *ret_ino)
+{
+    const char *name = dir_entry_component(e);
+    if (find_child(t, dir, name, e->name_len, NODE_FILE))
+        return -EEXIST;
+    struct inode_stub *s = stubs_child(&t->stubs, dir, name, e->name_len);
+    if (s && !same_version(s->entry, e))
+        return -EEXIST;
+    if (s && s->entry != e) { /* of a listing that may have gone */
+        dir_entry_release(s->entry);
+        s->entry = dir_entry_share(e);
+    }
+    if (!s) {
+        s = stubs_add(&t->stubs, free_number(t, child_key_hash(dir, name, e->name_len, NODE_FILE)),
+                      dir, e);
+        if (!s)
+            return -ENOMEM;
+        inode_ref(dir);
+    }
+    s->until_ns = until_ns;
+    s->lookups++;
+    *ret_ino = s->ino;
+    return 0;
+}
+
+bool inode_stub_forget(struct inode_table *t, uint64_t ino, uint64_t n)
+{
+    struct inode_stub *s = stubs_find(&t->stubs, ino);
+    if (!s)
+        return false;
+    s->lookups -= n < s->lookups ? n : s->lookups;
+    if (s->lookups == 0) {
+        struct inode *dir = s->parent;
+        stubs_remove(&t->stubs, s);
+        inode_unref(t, dir);
+    }
+    return true;
+}
+
+void inode_stubs_expire(struct inode_table *t, const struct inode *dir)
+{
+    for (size_t b = 0; b < t->stubs.n_buckets; b++) {
+        for (struct inode_stub *s = t->stubs.by_ino[b]; s; s = s->next_by_ino) {
+            if (inode_is_under(s->parent, dir))
+                s->until_ns = 0;
+        }
+    }
 }
 
 void inode_unlink(struct inode_table *t, struct inode *i)

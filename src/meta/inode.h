@@ -8,6 +8,8 @@
  * Life:    an inode lives while the kernel counts lookups on it (inode_forget takes them back) or
  *          somebody holds a reference: a handle, an operation under way, a child.
  *          inode_unlink and inode_move change the name, never the inode.
+ * Stubs:   a file that the kernel was told of out of a listing has none of its own before somebody
+ *          looks for it (meta/inode_stub.h); inode_find and the others make it then.
  * Threads: the owner locks (vfs: the mount's lock). */
 #ifndef PAILFS_META_INODE_H
 #define PAILFS_META_INODE_H
@@ -18,6 +20,7 @@
 #include <sys/queue.h>
 
 #include "meta/dir.h"
+#include "meta/inode_stub.h"
 #include "meta/names.h"
 #include "store/store.h"
 
@@ -107,7 +110,10 @@ struct inode_table {
     struct inode **by_name;
     size_t n_buckets; /* of each */
     size_t n;
+    struct inode_stubs stubs;
     void (*freed)(void *ctx, struct inode *inode); /* just before the memory goes; may be NULL */
+    /* An inode has taken the place of a stub: the entry tells what the file is. */
+    void (*woken)(void *ctx, struct inode *inode, const struct dir_entry *e, uint64_t until_ns);
     void *ctx;
 };
 
@@ -116,10 +122,13 @@ int inode_table_init(struct inode_table *t);
 /* Frees every inode, whatever its counts. */
 void inode_table_done(struct inode_table *t);
 
-/* Borrowed, NULL when not there. */
+/* Borrowed, NULL when not there (or there was a stub, and no memory for an inode). */
 struct inode *inode_find(struct inode_table *t, uint64_t ino);
 struct inode *inode_child(struct inode_table *t, const struct inode *parent, const char *name,
                           enum node_kind kind);
+/* The same, but a stub stays one, and NULL is the answer. */
+struct inode *inode_child_awake(struct inode_table *t, const struct inode *parent, const char *name,
+                                enum node_kind kind);
 /* The inode of that name with a reference for the caller; made when it is not there (attributes
  * zero, attr_until_ns 0). 0 or -ENOMEM. */
 int inode_get(struct inode_table *t, struct inode *parent, const char *name, enum node_kind kind,
@@ -133,6 +142,15 @@ void inode_unref(struct inode_table *t, struct inode *i); /* NULL ok */
 /* The kernel was told of the inode once more / has given back n of its lookups. */
 void inode_lookup_add(struct inode *i);
 void inode_forget(struct inode_table *t, struct inode *i, uint64_t n);
+
+/* The kernel is told of a file as the entry of the directory's listing has it, until then: a stub,
+ * with one lookup more. -EEXIST: there is an inode, or a stub of another version. */
+int inode_stub_put(struct inode_table *t, struct inode *dir, struct dir_entry *e, uint64_t until_ns,
+                   uint64_t *ret_ino);
+/* As inode_forget; false when the number is no stub's. */
+bool inode_stub_forget(struct inode_table *t, uint64_t ino, uint64_t n);
+/* What the stubs below the directory tell is over. */
+void inode_stubs_expire(struct inode_table *t, const struct inode *dir);
 
 /* The name goes, the inode stays for those who have it. */
 void inode_unlink(struct inode_table *t, struct inode *i);

@@ -45,6 +45,8 @@ int vfs_new(const struct vfs_options *opts, struct vfs **ret)
         free(v);
         return -ENOMEM;
     }
+    v->inodes.woken = vfs_woken;
+    v->inodes.ctx = v;
     pthread_mutex_init(&v->lock, NULL);
     pthread_cond_init(&v->changed, NULL);
     vfs_pending_init(v);
@@ -101,7 +103,7 @@ int vfs_find_dir_locked(struct vfs *v, uint64_t ino, struct inode **ret)
 void vfs_forget(struct vfs *v, uint64_t ino, uint64_t n)
 {
     SCOPE_LOCK(&v->lock);
-    struct inode *i = inode_find(&v->inodes, ino);
+    struct inode *i = inode_stub_forget(&v->inodes, ino, n) ? NULL : inode_find(&v->inodes, ino);
     if (!i)
         return;
     bool last = i->kind == NODE_DIR && i->lookups <= n;

@@ -81,9 +81,14 @@ static int load_ahead_locked(struct vfs *v, struct vfs_dir *dir, size_t number,
 static int plus_entry_locked(struct vfs *v, struct vfs_dir *dir, size_t number, bool posix,
                              struct vfs_entry *ret, struct s3_error *err)
 {
+    struct dir_entry *e = dir_at(dir->listing, number);
     struct inode *i;
-    int r =
-        vfs_inode_of_entry_locked(v, dir->inode, dir->listing, dir_at(dir->listing, number), &i);
+    int r = -EEXIST;
+    if (!posix && dir_entry_kind(e) == NODE_FILE && *dir_entry_etag(e))
+        r = vfs_tell_entry_locked(v, dir->inode, dir->listing, e, ret);
+    if (r != -EEXIST)
+        return r;
+    r = vfs_inode_of_entry_locked(v, dir->inode, dir->listing, e, &i);
     if (r < 0)
         return r;
     if (posix && !i->attr.posix_known && !(i->open && vfs_open_file_unclean(i->open)))
@@ -165,7 +170,7 @@ static int fill_entries_locked(struct vfs *v, struct vfs_dir *dir, uint64_t offs
             plain_entry_locked(v, dir, dir_at(d, number), &entry);
         r = dir_entry_name(dir_at(d, number), name);
         if (r < 0 || !fill(ctx, name, &entry, number + FIRST_ENTRY + 1)) {
-            if (plus)
+            if (plus && !inode_stub_forget(&v->inodes, entry.ino, 1))
                 inode_forget(&v->inodes, inode_find(&v->inodes, entry.ino), 1);
             return r;
         }

@@ -390,7 +390,14 @@ int vfs_complete_locked(struct vfs *v, struct inode *dir, struct inode *i, struc
 /* The inode of an entry of the directory's listing d, referenced. Lock held. */
 int vfs_inode_of_entry_locked(struct vfs *v, struct inode *dir, const struct dir *d,
                               const struct dir_entry *e, struct inode **ret);
-/* The same, asking the store whatever the cache believes; attributes are not completed. */
+/* What the kernel is told of such an entry of a file whose attributes are in no metadata; counts a
+ * lookup. -EEXIST: there is an inode. */
+int vfs_tell_entry_locked(struct vfs *v, struct inode *dir, const struct dir *d,
+                          struct dir_entry *e, struct vfs_entry *ret);
+/* Of the inode table: somebody wants more of the file. */
+void vfs_woken(void *ctx, struct inode *i, const struct dir_entry *e, uint64_t until_ns);
+/* As vfs_resolve_locked, asking the store whatever the cache believes; attributes are not
+ * completed. */
 int vfs_resolve_anew_locked(struct vfs *v, struct inode *dir, const char *name, struct inode **ret,
                             struct s3_error *err);
 /* As vfs_resolve_locked, but content with an inode however old: for what the kernel has looked up

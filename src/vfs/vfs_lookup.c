@@ -194,6 +194,25 @@ int vfs_inode_of_entry_locked(struct vfs *v, struct inode *dir, const struct dir
     return 0;
 }
 
+void vfs_woken(void *ctx, struct inode *i, const struct dir_entry *e, uint64_t until_ns)
+{
+    i->beside = (e->flags & DIR_ENTRY_BESIDE) != 0;
+    vfs_take_version_locked(ctx, i, e->size, e->mtime_ns, dir_entry_etag(e), until_ns);
+}
+
+int vfs_tell_entry_locked(struct vfs *v, struct inode *dir, const struct dir *d,
+                          struct dir_entry *e, struct vfs_entry *ret)
+{
+    uint64_t until = vfs_after(d->since_ns, v->opts.metadata_ttl_ns);
+    struct inode i = {.kind = NODE_FILE, .name = e->text, .name_len = e->name_len, .parent = dir};
+    int r = inode_stub_put(&v->inodes, dir, e, until, &i.ino);
+    if (r < 0)
+        return r;
+    vfs_woken(v, &i, e, until);
+    vfs_fill_attr_locked(v, &i, ret);
+    return 0;
+}
+
 static bool is_fresh_locked(struct vfs *v, const struct inode *i)
 {
     return i && ((i->open && vfs_open_file_unclean(i->open)) || vfs_now(v) < i->attr_until_ns);

@@ -254,7 +254,8 @@ uint32_t vfs_posix_type_locked(struct vfs *v, const struct inode *dir, const str
                                            dir->posix == KNOWN_NO && vfs_mark_known_locked(v, dir));
     if (listed)
         return S_IFREG;
-    const struct inode *i = inode_child(&v->inodes, dir, dir_entry_component(e), dir_entry_kind(e));
+    const struct inode *i =
+        inode_child_awake(&v->inodes, dir, dir_entry_component(e), dir_entry_kind(e));
     if (!i || !i->attr.posix_known || vfs_now(v) >= i->attr_until_ns)
         return 0;
     return i->attr.mode & S_IFMT;

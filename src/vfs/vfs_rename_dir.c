@@ -113,6 +113,7 @@ int vfs_move_follow_locked(struct vfs *v, struct inode *dir, const struct vfs_mo
 void vfs_expire_below_locked(struct vfs *v, struct inode *dir)
 {
     vfs_listing_drop_below_locked(v, dir);
+    inode_stubs_expire(&v->inodes, dir);
     for (size_t b = 0; b < v->inodes.n_buckets; b++) {
         for (struct inode *i = v->inodes.by_ino[b]; i; i = i->next_by_ino) {
             if (i == dir || !inode_is_under(i, dir))

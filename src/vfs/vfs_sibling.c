@@ -111,7 +111,7 @@ static bool is_wanted_locked(struct vfs *v, struct inode *dir, const struct dir_
         e->size > SIZE_MAX_ONE)
         return false;
     /* Open already, or changed here. */
-    const struct inode *i = inode_child(&v->inodes, dir, dir_entry_component(e), NODE_FILE);
+    const struct inode *i = inode_child_awake(&v->inodes, dir, dir_entry_component(e), NODE_FILE);
     return !i || (!i->readers && !i->open);
 }
 

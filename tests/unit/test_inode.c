@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alloc_fail.h"
 #include "meta/inode.h"
 
 static struct inode *get(struct inode_table *t, struct inode *parent, const char *name,
@@ -183,6 +184,157 @@ static void test_deep(void **state)
     inode_table_done(&t);
 }
 
+/* ---- stubs ---- */
+
+static struct dir *listing(const char *name, const char *etag)
+{
+    struct dir *d;
+    assert_int_equal(dir_new(0, &d), 0);
+    assert_int_equal(dir_put(d, name, NODE_FILE, 7, 1000, etag), 0);
+    return d;
+}
+
+static unsigned n_woken;
+static void woken(void *ctx, struct inode *i, const struct dir_entry *e, uint64_t until_ns)
+{
+    assert_ptr_equal(ctx, &n_woken);
+    assert_string_equal(i->name, dir_entry_component(e));
+    i->attr.size = e->size;
+    i->attr_until_ns = until_ns;
+    n_woken++;
+}
+
+static void stub_table(struct inode_table *t)
+{
+    assert_int_equal(inode_table_init(t), 0);
+    t->woken = woken;
+    t->ctx = &n_woken;
+    n_woken = 0;
+}
+
+static void test_stub_becomes_an_inode(void **state)
+{
+    struct inode_table t;
+    uint64_t ino, again;
+    stub_table(&t);
+    struct inode *d = get(&t, t.root, "d", NODE_DIR);
+    struct dir *l = listing("f", "\"1\"");
+    struct dir_entry *e = dir_find(l, "f", NODE_FILE);
+    assert_int_equal(inode_stub_put(&t, d, e, 50, &ino), 0);
+    assert_int_equal(inode_stub_put(&t, d, e, 60, &again), 0);
+    assert_int_equal(ino, again);
+    assert_int_equal(t.n, 2);
+    assert_int_equal(t.stubs.n, 1);
+    assert_int_equal(inode_number(&t, d, "f", 1, NODE_FILE), ino);
+    assert_null(inode_child_awake(&t, d, "f", NODE_FILE));
+    assert_null(inode_child(&t, d, "f", NODE_DIR));
+    /* The listing goes first. */
+    dir_unref(l);
+    inode_unref(&t, d);
+    assert_int_equal(t.n, 2); /* kept by the stub */
+    struct inode *f = inode_find(&t, ino);
+    assert_non_null(f);
+    assert_int_equal(n_woken, 1);
+    assert_int_equal(t.stubs.n, 0);
+    assert_int_equal(f->lookups, 2);
+    assert_int_equal(f->attr.size, 7);
+    assert_int_equal(f->attr_until_ns, 60);
+    assert_ptr_equal(inode_child(&t, d, "f", NODE_FILE), f);
+    l = listing("f", "\"1\"");
+    assert_int_equal(inode_stub_put(&t, d, dir_find(l, "f", NODE_FILE), 50, &ino), -EEXIST);
+    dir_unref(l);
+    inode_forget(&t, f, 2);
+    assert_int_equal(t.n, 1);
+    inode_table_done(&t);
+}
+
+static void test_stub_is_forgotten(void **state)
+{
+    struct inode_table t;
+    uint64_t ino, again;
+    stub_table(&t);
+    struct dir *l = listing("f", "\"1\""), *newer = listing("f", "\"1\""),
+               *other = listing("f", "\"2\"");
+    assert_int_equal(inode_stub_put(&t, t.root, dir_find(l, "f", NODE_FILE), 1, &ino), 0);
+    assert_int_equal(inode_stub_put(&t, t.root, dir_find(newer, "f", NODE_FILE), 2, &again), 0);
+    assert_int_equal(ino, again);
+    assert_int_equal(inode_stub_put(&t, t.root, dir_find(other, "f", NODE_FILE), 3, &again),
+                     -EEXIST);
+    dir_unref(l);
+    /* A new version in the listing's entry: the stub has the old one for itself. */
+    assert_int_equal(dir_put(newer, "f", NODE_FILE, 8, 2000, "\"3\""), 0);
+    assert_false(inode_stub_forget(&t, ino + 1, 1));
+    assert_true(inode_stub_forget(&t, ino, 1));
+    assert_int_equal(t.stubs.n, 1);
+    inode_stubs_expire(&t, t.root);
+    assert_int_equal(stubs_find(&t.stubs, ino)->until_ns, 0);
+    assert_true(inode_stub_forget(&t, ino, 5));
+    assert_int_equal(t.stubs.n, 0);
+    assert_null(inode_find(&t, ino));
+    dir_unref(newer);
+    dir_unref(other);
+    inode_table_done(&t);
+}
+
+static void test_many_stubs(void **state)
+{
+    enum { N = 5000 };
+    struct inode_table t;
+    char name[32];
+    uint64_t ino[N];
+    struct dir *l;
+    stub_table(&t);
+    assert_int_equal(dir_new(0, &l), 0);
+    for (int i = 0; i < N; i++) {
+        snprintf(name, sizeof(name), "f%d", i);
+        assert_int_equal(dir_put(l, name, NODE_FILE, 7, 0, "\"1\""), 0);
+        assert_int_equal(inode_stub_put(&t, t.root, dir_find(l, name, NODE_FILE), 1, &ino[i]), 0);
+    }
+    for (int i = 0; i < N; i += 2)
+        assert_non_null(inode_find(&t, ino[i]));
+    assert_int_equal(t.n, 1 + N / 2);
+    assert_int_equal(t.stubs.n, N / 2);
+    for (int i = 0; i < N; i += 3)
+        if (!inode_stub_forget(&t, ino[i], 1))
+            inode_forget(&t, inode_find(&t, ino[i]), 1);
+    for (int i = 0; i < N; i++) {
+        snprintf(name, sizeof(name), "f%d", i);
+        struct inode *f = inode_child(&t, t.root, name, NODE_FILE);
+        assert_int_equal(f != NULL, i % 3 != 0);
+        assert_true(!f || f->ino == ino[i]);
+    }
+    assert_int_equal(t.stubs.n, 0);
+    dir_unref(l);
+    inode_table_done(&t);
+}
+
+/* Without memory for an inode the stub stays, and no second one is made for the name. */
+static void test_stub_without_memory(void **state)
+{
+    struct inode_table t;
+    struct inode *i = NULL;
+    uint64_t ino = 0;
+    struct dir *l = listing("f", "\"1\"");
+    int r;
+    stub_table(&t);
+    for (long n = 0;
+         alloc_fail_begin(n), r = inode_stub_put(&t, t.root, dir_find(l, "f", NODE_FILE), 1, &ino),
+              alloc_fail_end();
+         n++)
+        assert_int_equal(r, -ENOMEM);
+    assert_int_equal(r, 0);
+    for (long n = 0; alloc_fail_begin(n), i = inode_find(&t, ino), alloc_fail_end() && !i; n++) {
+        alloc_fail_begin(0);
+        r = inode_get(&t, t.root, "f", NODE_FILE, &i);
+        assert_true(alloc_fail_end());
+        assert_int_equal(r, -ENOMEM);
+        assert_int_equal(t.stubs.n, 1);
+    }
+    assert_non_null(i);
+    dir_unref(l);
+    inode_table_done(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +344,10 @@ int main(void)
         cmocka_unit_test(test_move_carries_the_children),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_deep),
+        cmocka_unit_test(test_stub_becomes_an_inode),
+        cmocka_unit_test(test_stub_is_forgotten),
+        cmocka_unit_test(test_many_stubs),
+        cmocka_unit_test(test_stub_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
