@@ -11,7 +11,8 @@
 #include "base/log.h"
 #include "writeback/writeback_impl.h"
 
-#define NAME_SIZE 24u
+#define NAME_SIZE  24u
+#define PIECE_SIZE (1 * MIB)
 
 static const char *file_name(uint64_t number, char name[NAME_SIZE])
 {
@@ -73,6 +74,14 @@ int wb_etag_of(const struct iovec *iov, int n_iov, char etag[STORE_ETAG_SIZE])
     return r;
 }
 
+int wb_data_check(const void *data, uint64_t size, const char *etag)
+{
+    char is[STORE_ETAG_SIZE];
+    struct iovec iov = {(void *)(uintptr_t)data, size};
+    int r = wb_etag_of(&iov, 1, is);
+    return r < 0 ? r : strcmp(is, etag) != 0 ? -EBADMSG : 0;
+}
+
 static int write_all(int fd, const void *data, size_t len)
 {
     const char *p = data;
@@ -116,11 +125,11 @@ int wb_body_open(struct writeback *wb, const struct wb_body *b)
     return fd < 0 ? -errno : fd;
 }
 
-static int read_all(int fd, void *buf, size_t len)
+static int read_all(int fd, void *buf, size_t len, uint64_t offset)
 {
     size_t at = 0;
     while (at < len) {
-        ssize_t n = pread(fd, (char *)buf + at, len - at, (off_t)at);
+        ssize_t n = pread(fd, (char *)buf + at, len - at, (off_t)(offset + at));
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -129,6 +138,43 @@ static int read_all(int fd, void *buf, size_t len)
             return -EBADMSG; /* shorter than it was */
         at += (size_t)n;
     }
+    return 0;
+}
+
+static int digest_file(struct digest *d, int fd, uint64_t size)
+{
+    CLEANUP_FREE char *piece = malloc(PIECE_SIZE);
+    int r = piece ? 0 : -ENOMEM;
+    for (uint64_t at = 0; at < size && r == 0;) {
+        size_t n = MIN(size - at, PIECE_SIZE);
+        r = read_all(fd, piece, n, at);
+        if (r == 0)
+            r = digest_update(d, piece, n);
+        at += n;
+    }
+    return r;
+}
+
+int wb_file_check(struct wb_body *b, int fd, const char *etag)
+{
+    char is[STORE_ETAG_SIZE];
+    uint8_t md5[DIGEST_MD5_SIZE];
+    struct digest *d;
+    if (atomic_load(&b->verified))
+        return 0;
+    int r = digest_new(DIGEST_MD5, &d);
+    if (r < 0)
+        return r;
+    r = digest_file(d, fd, b->size);
+    if (r == 0)
+        r = digest_final(d, md5);
+    digest_free(d);
+    if (r < 0)
+        return r;
+    etag_from_md5(md5, is);
+    if (strcmp(is, etag) != 0)
+        return -EBADMSG;
+    atomic_store(&b->verified, true);
     return 0;
 }
 
@@ -144,7 +190,7 @@ int wb_body_load(struct writeback *wb, const struct wb_body *b, uint64_t seq, vo
         r = b->size ? wb->journal->ops->body(wb->journal, seq, data, b->size) : 0;
     } else {
         CLEANUP_FD int fd = wb_body_open(wb, b);
-        r = fd < 0 ? fd : read_all(fd, data, b->size);
+        r = fd < 0 ? fd : read_all(fd, data, b->size, 0);
     }
     if (r == 0)
         *ret = TAKE_PTR(data);

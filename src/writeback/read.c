@@ -198,6 +198,7 @@ struct get_body {
     struct wb_call *call;
     struct wb_body *body;
     uint64_t seq;
+    char etag[STORE_ETAG_SIZE]; /* of the content */
     struct store_object o;
     uint64_t offset, length;
 };
@@ -264,10 +265,12 @@ static void serve(void *arg)
     int disk = 0, r = 0;
     if (!data && g->body->file) {
         fd = wb_body_open(wb, g->body);
-        disk = fd < 0 ? fd : 0;
+        disk = fd < 0 ? fd : wb_file_check(g->body, fd, g->etag);
     } else if (!data) {
         disk = wb_body_load(wb, g->body, g->seq, &loaded);
         data = loaded;
+        if (disk == 0) /* what the disk has altered is not shown */
+            disk = wb_data_check(data, g->body->size, g->etag);
         if (disk == -ENOENT && ++c->tries < TRIES_MAX) { /* the row went: the store has it */
             pthread_mutex_lock(&wb->lock);
             wb_body_unref_locked(wb, g->body);
@@ -306,6 +309,7 @@ static struct get_body *new_body_locked(struct wb_call *c, struct wb_op *v)
     g->call = c;
     g->seq = origin->seq;
     g->body = origin->body;
+    (void)snprintf(g->etag, sizeof(g->etag), "%s", origin->etag);
     g->body->refs++;
     g->offset = in->length ? in->offset : 0;
     g->length = in->length ? MIN(in->length, v->size - in->offset) : v->size;

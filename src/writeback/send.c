@@ -183,7 +183,6 @@ static int prepare_locked(struct wb_send *s)
 static int load(struct wb_send *s)
 {
     struct wb_op *op = s->op;
-    char etag[STORE_ETAG_SIZE];
     if (op->direct && op->call->op == STORE_PUT) {
         const struct store_put_in *in = op->call->in;
         s->in.put.body = in->body;
@@ -195,8 +194,7 @@ static int load(struct wb_send *s)
         return r;
     s->iov = (struct iovec){s->data, op->size};
     s->in.put.body = &s->iov;
-    r = wb_etag_of(&s->iov, 1, etag);
-    return r < 0 ? r : strcmp(etag, op->etag) != 0 ? -EBADMSG : 0;
+    return wb_data_check(s->data, op->size, op->etag);
 }
 
 static void not_loaded(struct wb_send *s, int result)

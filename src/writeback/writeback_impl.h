@@ -20,6 +20,7 @@
 #define PAILFS_WRITEBACK_WRITEBACK_IMPL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/queue.h>
 
 #include "base/attr.h"
@@ -56,9 +57,10 @@ struct wb_calls {
 struct wb_body {
     unsigned refs; /* protected by wb->lock */
     uint64_t size;
-    uint64_t file; /* number in the folder; 0 = in the row of each change */
-    void *data;    /* a copy in memory, or NULL: constant once a change is acknowledged */
-    bool counted;  /* in wb->cached */
+    uint64_t file;        /* number in the folder; 0 = in the row of each change */
+    void *data;           /* a copy in memory, or NULL: constant once a change is acknowledged */
+    bool counted;         /* in wb->cached */
+    atomic_bool verified; /* the file had the content that was announced, when it was looked at */
     struct wb_body *next_dead;
 };
 
@@ -286,6 +288,10 @@ int wb_body_write(struct writeback *wb, uint64_t number, const struct iovec *iov
 int wb_body_open(struct writeback *wb, const struct wb_body *b);
 /* All of it into memory of the caller's (free()). op must not end meanwhile. */
 int wb_body_load(struct writeback *wb, const struct wb_body *b, uint64_t seq, void **ret);
+/* The content of a row, or that of a file, is the announced one; a file is gone through once. 0,
+ * -EBADMSG or why it cannot be told. */
+int wb_data_check(const void *data, uint64_t size, const char *etag);
+int wb_file_check(struct wb_body *b, int fd, const char *etag);
 int wb_etag_of(const struct iovec *iov, int n_iov, char etag[STORE_ETAG_SIZE]);
 void wb_bodies_remove(struct writeback *wb, struct wb_body *dead);
 

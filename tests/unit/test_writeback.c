@@ -376,6 +376,41 @@ static void reopen_over_an_empty_store(struct bed *b)
     open_wb(b);
 }
 
+/* What a row and a file hold was altered by the disk while it waited. */
+static void damaged_content_is_never_shown(void **state)
+{
+    struct bed b;
+    static char large[100000];
+    char command[300];
+    open_bed(&b, 2);
+    memset(large, 'l', sizeof(large) - 1);
+    assert_int_equal(put(b.wb, "large", large, NULL, false, NULL), 0);
+    assert_int_equal(put(b.wb, "small", "good", NULL, false, NULL), 0);
+    store_free(b.wb);
+    snprintf(command, sizeof(command),
+             "printf x | dd of=\"$(echo %s/[0-9]*)\" bs=1 seek=99000 conv=notrunc status=none",
+             b.dir);
+    reopen_over_an_empty_store(&b);
+    char tail[2] = "";
+    struct store_sink sink = {NULL, take, tail};
+    struct store_get_in in = {.key = "large", .offset = 99998, .length = 1, .sink = &sink};
+    struct s3_error err = {0};
+    assert_int_equal(store_get(b.wb, &in, NULL, &err), 0);
+    assert_string_equal(tail, "l");
+    store_free(b.wb);
+    assert_int_equal(system(command), 0);
+    journal_disk_damage_body(b.disk);
+    reopen_over_an_empty_store(&b);
+    assert_int_equal(store_get(b.wb, &in, NULL, &err), -EIO);
+    assert_int_equal(err.kind, S3_ERROR_BAD_RESPONSE);
+    assert_null(get(b.wb, "small"));
+    drain(&b);
+    assert_null(get(b.memory, "large"));
+    assert_null(get(b.memory, "small"));
+    assert_int_equal(kept(&b), 2);
+    close_bed(&b);
+}
+
 /* Its key and condition cannot be trusted: the content is kept, under no name. */
 static void content_of_a_damaged_row_is_kept(void **state)
 {
@@ -719,6 +754,7 @@ int main(void)
         cmocka_unit_test(one_404_is_no_conflict),
         cmocka_unit_test(a_crash_loses_nothing),
         cmocka_unit_test(damaged_content_is_never_stored),
+        cmocka_unit_test(damaged_content_is_never_shown),
         cmocka_unit_test(content_of_a_damaged_row_is_kept),
         cmocka_unit_test(content_without_a_row_is_kept_when_rows_are_missing),
         cmocka_unit_test(a_full_disk_is_passed_by),
