@@ -9,7 +9,7 @@ DEPS_RUN=(fuse3 ca-certificates)
 DEPS_S3D=(libmicrohttpd-dev)
 DEPS_TEST=(libcmocka-dev openssl python3 python3-boto3 ceph-mon ceph-osd radosgw ceph-common python3-rados
     clang-format shellcheck codespell git curl procps rsync attr file fio libasan8 libubsan1
-    debhelper dpkg-dev lintian
+    build-essential debhelper dpkg-dev lintian
     # the programs that tests/real/ runs on a mount
     restic borgbackup duplicity rdiff-backup sqlite3 vim-tiny patch zip unzip cpio xz-utils logrotate
     postgresql)

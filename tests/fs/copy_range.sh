@@ -33,6 +33,7 @@ fi
 check "cp -a over a file is the same" cmp "$SCRATCH/big" "$MNT/copy"
 check "cp --sparse=always" cp --sparse=always "$MNT/small.txt" "$MNT/sparse"
 check "cp --sparse=always is the same" cmp "$SCRATCH/small" "$MNT/sparse"
+check "attributes that wait are stored" sync "$MNT"/*
 
 s3d_cost() { # TITLE EXPECTED command...
     local title=$1 want=$2

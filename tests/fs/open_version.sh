@@ -44,7 +44,8 @@ put("one")
 got, stale = read_all(fd)
 same = [v for v in (one, two) if all(d == v[at:at + 5000] for at, d in got.items())]
 assert same, "a mix of two versions"
-assert not stale or same == [two], "ESTALE before the first byte of the new version"
+# Pages of "two" were in the kernel's cache: without them, as without any answer, it is ESTALE too.
+assert not stale or two in same, "ESTALE after bytes of the new version"
 os.close(fd)
 P
 check "and whole again" cmp "$SCRATCH/one" "$MNT/f"
