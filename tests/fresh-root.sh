@@ -23,20 +23,21 @@ cache=${XDG_CACHE_HOME:-/var/cache}/pailfs-tests
 mkdir -p "$cache"
 root=$(mktemp -d /var/tmp/pailfs-root.XXXXXX)
 
+holder=""
 cleanup() {
-    local rc=$? p
+    local rc=$? p ns
     trap - EXIT
-    # Only processes that live in this root, then its mounts, deepest first.
-    for p in /proc/[0-9]*; do
-        [ "$(readlink "$p/root" 2>/dev/null)" = "$root" ] && kill -9 "${p#/proc/}" 2>/dev/null
-    done
-    awk -v r="$root/" 'index($2, r) == 1 {print $2}' /proc/self/mounts | sort -r | while read -r m; do
-        umount -l "$m" || true
-    done
-    ! mountpoint -q "$root" || umount -l "$root" || true
+    # Only processes of the root's own mount namespace, which ends with them, and its mounts.
+    if [ -n "$holder" ]; then
+        ns=$(readlink "/proc/$holder/ns/mnt")
+        for p in /proc/[0-9]*; do
+            [ -n "$ns" ] && [ "$(readlink "$p/ns/mnt" 2>/dev/null)" = "$ns" ] && kill -9 "${p#/proc/}" 2>/dev/null
+        done
+        while kill -0 "$holder" 2>/dev/null; do sleep 0.1; done
+    fi
     if [ $keep = 1 ]; then
         echo "kept: $root"
-    elif ! grep -q " ${root}[/ ]" /proc/self/mounts; then
+    else
         rm -rf --one-file-system "$root"
     fi
     exit $rc
@@ -65,17 +66,31 @@ cp -L /etc/resolv.conf /etc/hosts "$root/etc/" 2>/dev/null || true
 [ ! -d /usr/local/share/ca-certificates ] || { mkdir -p "$root/usr/local/share/ca-certificates" && cp -a /usr/local/share/ca-certificates/. "$root/usr/local/share/ca-certificates/"; }
 # mktemp made the root folder private; to every user but root nothing would be reachable below it.
 chmod 755 "$root"
-# A mount of its own, as every root is: tests make mount namespaces in it.
-mount --bind "$root" "$root"
-mount --make-private "$root"
-mount -t proc proc "$root/proc"
-mount -t sysfs -o ro sys "$root/sys"
-mount --rbind /dev "$root/dev"
-mount --make-rslave "$root/dev"
+# As the first boot of a machine does, and any container's start.
+ln -sf ../proc/self/mounts "$root/etc/mtab"
 git clone -q --no-hardlinks . "$root/root/pailfs"
 
+# A mount namespace with that as its root, as a machine has it. In a chroot alone, tests that enter
+# a namespace would come out at the root of this machine.
+# shellcheck disable=SC2016
+unshare -m --propagation private bash -c 'set -e
+    mount --bind "$1" "$1" && cd "$1"
+    mount -t proc proc proc
+    mount -t sysfs -o ro sys sys
+    mount --rbind /dev dev && mount --make-rslave dev
+    mkdir -p .outside && pivot_root . .outside
+    umount -l /.outside && rmdir /.outside
+    exec chroot / sleep infinity' enter "$root" &
+holder=$!
+disown "$holder"
+for _ in $(seq 100); do
+    [ "$(cat /proc/$holder/comm)" != sleep ] || break
+    sleep 0.1
+done
+[ "$(cat /proc/$holder/comm)" = sleep ] || { echo "fresh-root.sh: no mount namespace for the root"; exit 1; }
+
 inside() { # with the bare environment that a first login has
-    chroot "$root" /usr/bin/env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    nsenter -t "$holder" -m -r -w /usr/bin/env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
         LANG=C.UTF-8 ${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} \
         sh -c "cd /root/pailfs && $1"
 }
