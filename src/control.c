@@ -76,6 +76,27 @@ static void append_remembered(const struct control *c, struct strbuf *out)
     (void)strbuf_appendf(out, "remembered_asked: %" PRIu64 "\n", f.asked);
 }
 
+/* File content on the local disk. */
+static void append_cache(const struct data_stats *d, struct strbuf *out)
+{
+    const struct block_cache_stats *b = &d->cache;
+
+    if (!b->limit)
+        return;
+    (void)strbuf_appendf(out, "cache_size: %" PRIu64 "\n", b->limit);
+    (void)strbuf_appendf(out, "cache_used: %" PRIu64 "\n", b->used);
+    (void)strbuf_appendf(out, "cache_blocks: %" PRIu64 "\n", b->blocks);
+    (void)strbuf_appendf(out, "cache_hits: %" PRIu64 "\n", b->hits);
+    (void)strbuf_appendf(out, "cache_hit_bytes: %" PRIu64 "\n", b->hit_bytes);
+    (void)strbuf_appendf(out, "cache_misses: %" PRIu64 "\n", b->misses);
+    (void)strbuf_appendf(out, "cache_miss_bytes: %" PRIu64 "\n", b->miss_bytes);
+    (void)strbuf_appendf(out, "cache_stored: %" PRIu64 "\n", b->stored);
+    (void)strbuf_appendf(out, "cache_waiting: %" PRIu64 "\n", b->waiting);
+    (void)strbuf_appendf(out, "cache_left_out: %" PRIu64 "\n", b->left_out);
+    (void)strbuf_appendf(out, "cache_damaged: %" PRIu64 "\n", b->damaged);
+    (void)strbuf_appendf(out, "cache_ready: %s\n", b->ready ? "yes" : "no");
+}
+
 static int verb_status(void *ctx, const char *args, struct strbuf *out, struct s3_error *reterr)
 {
     const struct control *c = ctx;
@@ -99,6 +120,7 @@ static int verb_status(void *ctx, const char *args, struct strbuf *out, struct s
     (void)strbuf_appendf(out, "memory_used: %" PRIu64 "\n", d.memory_used);
     (void)strbuf_appendf(out, "memory_peak: %" PRIu64 "\n", d.memory_peak);
     (void)strbuf_appendf(out, "memory_limit: %" PRIu64 "\n", d.memory_limit);
+    append_cache(&d, out);
     append_state(c, out);
     append_writeback(c, out);
     append_remembered(c, out);

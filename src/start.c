@@ -502,7 +502,8 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
                                         .write_part_size = o->write_part_size,
                                         .read_part_size = o->read_part_size,
                                         .parallel = o->parallel,
-                                        .dirty_limit = o->dirty_limit};
+                                        .dirty_limit = o->dirty_limit,
+                                        .cache_limit = o->cache_size};
     struct vfs_options vfs_options = {
         .uid = o->uid,
         .gid = o->gid,
@@ -553,6 +554,7 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
         return r;
     data_options.store = s->store;
     data_options.dirty_dir = s->state_dir ? s->state_dir->dirty : NULL;
+    data_options.cache_dir = s->state_dir ? s->state_dir->blocks : NULL;
     r = data_new(&data_options, &s->data);
     if (r == 0) {
         vfs_options.store = s->store;

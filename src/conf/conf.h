@@ -78,6 +78,7 @@ struct conf_options {
     uint64_t negative_ttl;
     char *cache_dir;
     char *state_dir;
+    uint64_t cache_size; /* 0 = no file content is kept on the disk */
     uint64_t memory_limit;
     uint64_t dirty_limit; /* 0 = what the disk has */
     bool writeback;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "data/data_impl.h"
 #include "data/dirty.h"
 #include "data/upload.h"
@@ -19,6 +20,8 @@
 #define IDLE_NS_DEFAULT      (5 * NS_PER_S)
 /* A part waits for its answer in memory, so one may take this share of the limit. */
 #define PART_MEMORY_SHARE 4u
+/* What waits for the disk cache has been read, and stays in memory until it is written. */
+#define CACHE_MEMORY_SHARE 8u
 /* Freed blocks kept for the next request: page faults would cost a tenth of the throughput. */
 #define FREE_BLOCKS_MAX (64 * MIB / DATA_BLOCK_SIZE)
 
@@ -301,7 +304,7 @@ void data_count_dirty(struct data *d, int64_t bytes, int uploads)
 
 void data_stats(struct data *d, struct data_stats *ret)
 {
-    SCOPE_LOCK(&d->lock);
+    pthread_mutex_lock(&d->lock);
     *ret = (struct data_stats){
         .memory_used = d->used,
         .memory_limit = d->memory_limit,
@@ -313,6 +316,25 @@ void data_stats(struct data *d, struct data_stats *ret)
         .uploads = d->uploads,
         .disk_bytes = dirty_used(d->dirty),
     };
+    pthread_mutex_unlock(&d->lock);
+    if (d->blocks)
+        block_cache_stats(d->blocks, &ret->cache);
+}
+
+/* The mount works without it. */
+static void cache_init(struct data *d, const struct data_options *opts)
+{
+    struct block_cache_options o = {
+        .dir = opts->cache_dir,
+        .limit = opts->cache_limit,
+        .queue_max = d->memory_limit / CACHE_MEMORY_SHARE,
+        .clock = d->clock,
+    };
+    if (!o.dir)
+        return;
+    int result = block_cache_new(&o, &d->blocks);
+    if (result && o.limit)
+        log_warn("'%s': %s: file content will not be cached", o.dir, strerror(-result));
 }
 
 int data_new(const struct data_options *opts, struct data **ret)
@@ -352,6 +374,7 @@ int data_new(const struct data_options *opts, struct data **ret)
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->unpinned, NULL);
     data_idle_init(d);
+    cache_init(d, opts);
     *ret = d;
     return 0;
 }
@@ -360,11 +383,13 @@ void data_free(struct data *d)
 {
     if (!d)
         return;
+    block_cache_stop(d->blocks); /* what waits there has pins */
     pthread_mutex_lock(&d->lock);
     while (d->pins)
         pthread_cond_wait(&d->unpinned, &d->lock);
     pthread_mutex_unlock(&d->lock);
 
+    block_cache_free(d->blocks);
     data_idle_done(d);
     data_blocks_free(d->free_blocks);
     pthread_cond_destroy(&d->unpinned);

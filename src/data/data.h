@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "data/block_cache.h"
 #include "store/store.h"
 
 struct data;
@@ -29,6 +30,9 @@ struct data_options {
      * are held in memory, up to a quarter of memory_limit. */
     const char *dirty_dir;
     uint64_t dirty_limit; /* bytes of them; 0 = what the disk has */
+    /* Folder for content that was read, see block_cache.h; copied. NULL: none is kept. */
+    const char *cache_dir;
+    uint64_t cache_limit; /* bytes of it; 0 = none, and what is there is removed */
 };
 
 int data_new(const struct data_options *opts, struct data **ret);
@@ -44,6 +48,7 @@ struct data_stats {
     uint64_t dirty_bytes; /* accepted, not yet in the store */
     uint64_t disk_bytes;  /* of the local disk in use for changes */
     unsigned uploads;     /* requests with data under way */
+    struct block_cache_stats cache;
 };
 void data_stats(struct data *d, struct data_stats *ret);
 

@@ -41,6 +41,7 @@ struct data {
     uint64_t reclaimed_ns;       /* when readers_give_back last looked */
 
     struct dirty *dirty;
+    struct block_cache *blocks; /* NULL = nothing that was read is kept */
     pthread_mutex_t writers_lock;
     struct writer *first_writer; /* of those with a stage; protected by writers_lock */
 

@@ -167,6 +167,18 @@ void range_drop_idle_locked(struct reader *r)
     }
 }
 
+void range_drop_closed_locked(struct reader *r)
+{
+    bool keep = r->blocks.usable && r->in_flight;
+    struct range *g = r->ranges;
+    while (g) {
+        struct range *next = g->next;
+        if (!keep || !g->done)
+            range_cut_locked(g);
+        g = next;
+    }
+}
+
 /* ---- the request; these run on an I/O thread and do not block ---- */
 
 /* -errno ends the transfer. */
@@ -265,8 +277,24 @@ static void finish_locked(struct range *g, int result, const struct s3_error *er
         if (g->listed)
             unlist_locked(g);
     }
+    if (!result)
+        reader_blocks_offer_locked(r, g);
+    if (r->closed && !r->in_flight)
+        range_drop_closed_locked(r);
     wake_locked(g);
     pthread_cond_broadcast(&r->cond);
+    free_if_unused_locked(g);
+}
+
+void range_end_locked(struct range *g, int result)
+{
+    g->result = result;
+    if (!result)
+        g->filled = g->length;
+    g->done = true;
+    if (result && g->listed)
+        unlist_locked(g);
+    wake_locked(g);
     free_if_unused_locked(g);
 }
 
@@ -301,6 +329,8 @@ void range_submit(struct range *g)
     }
     r->refs++;
     r->in_flight++;
+    if (r->blocks.usable)
+        block_cache_note_miss(r->d->blocks, g->length);
     pthread_mutex_unlock(&r->lock);
 
     int result = store_submit(r->d->store, STORE_GET, &g->in, &g->out, range_done, g);

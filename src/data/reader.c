@@ -38,6 +38,7 @@ int reader_new(struct data *d, const struct reader_options *opts, struct reader 
     r->ctx = opts->ctx;
     data_share_init(&r->share, d, 0);
     prefetch_init(&r->prefetch, d->read_part_size, d->parallel);
+    reader_blocks_init(r, opts->believed);
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->cond, NULL);
     r->refs = opts->start ? 2 : 1;
@@ -102,8 +103,7 @@ void reader_free(struct reader *r)
     data_count(r->d, -1, 0);
     pthread_mutex_lock(&r->lock);
     r->closed = true;
-    while (r->ranges)
-        range_cut_locked(r->ranges);
+    range_drop_closed_locked(r);
     pthread_mutex_unlock(&r->lock);
     reader_unref(r);
 }
@@ -117,6 +117,8 @@ void reader_set_version_locked(struct reader *r, const struct store_object *o)
     snprintf(r->etag, sizeof(r->etag), "%s", o->etag);
     if (strcmp(r->etag, r->hint_etag) != 0)
         r->hint_wrong = true;
+    if (strcmp(r->etag, r->hint_etag) != 0 || r->size != r->hint_size)
+        reader_blocks_version_locked(r);
     if (strcmp(r->etag, r->hint_etag) != 0) {
         /* Without the memory for the copy the caller keeps attributes that are merely old. */
         r->has_changed = store_object_copy(o, &r->changed) == 0;
@@ -266,8 +268,8 @@ int reader_learn_version(struct reader *r, const struct prefetch_run *run, uint6
     r->adopted = false;
     /* A read within what the hint tells need not wait: it goes by the hint's version. */
     bool guess = r->hint_etag[0] && r->hint_size > READER_WHOLE_MAX;
-    while (r->state == READER_ASKING &&
-           (!guess || r->hint_wrong || offset >= r->hint_size || len > r->hint_size - offset))
+    while (r->state == READER_ASKING && (!guess || r->blocks.looking || r->hint_wrong ||
+                                         offset >= r->hint_size || len > r->hint_size - offset))
         pthread_cond_wait(&r->cond, &r->lock);
     bool ask = r->state == READER_UNKNOWN;
     if (ask)
@@ -281,7 +283,15 @@ int reader_learn_version(struct reader *r, const struct prefetch_run *run, uint6
         return 0;
     }
 
-    int result = ask_version(r, run, offset, len, ret_first, reterr);
+    enum reader_ask how = reader_blocks_begin(r, offset, len);
+    int result = how == READER_ASK_GET    ? ask_version(r, run, offset, len, ret_first, reterr)
+                 : how == READER_ASK_HEAD ? ask_by_head(r, reterr)
+                                          : 0;
+    if (how == READER_ASK_HEAD) {
+        pthread_mutex_lock(&r->lock);
+        reader_blocks_begun_locked(r);
+        pthread_mutex_unlock(&r->lock);
+    }
     if (result) {
         pthread_mutex_lock(&r->lock);
         if (r->state == READER_ASKING)
@@ -299,8 +309,9 @@ int reader_learn_version(struct reader *r, const struct prefetch_run *run, uint6
 void reader_start(struct reader *r)
 {
     struct range *g = NULL;
+    bool has = reader_blocks_has_all(r);
     pthread_mutex_lock(&r->lock);
-    if (r->state == READER_UNKNOWN && !r->closed && r->hint_etag[0] &&
+    if (!has && r->state == READER_UNKNOWN && !r->closed && r->hint_etag[0] &&
         r->hint_size <= READER_WHOLE_MAX)
         g = range_new_locked(r, 0, r->hint_size, false);
     if (g) {

@@ -27,6 +27,8 @@ struct reader_options {
      * none was given): the caller refreshes its attributes. o is borrowed. May be NULL. */
     void (*version_changed)(void *ctx, const struct store_object *o);
     void *ctx;
+    /* Nobody need be asked whether the version above is the newest. */
+    bool believed;
     bool start; /* reader_start will be called, exactly once, perhaps after reader_free */
 };
 

@@ -42,6 +42,7 @@ struct range {
     bool started; /* by reader_start: nobody waits for its end */
     bool guess;   /* sent under the version that the hint tells, before an answer has told one */
     bool demand;  /* somebody waits for it from the start; else prefetched */
+    bool local;   /* from the disk cache, no request */
 
     /* Protected by the reader's lock: */
     uint64_t length;
@@ -59,6 +60,15 @@ struct range {
     struct store_get_in in;
     struct store_sink sink;
     struct store_object out;
+};
+
+/* What the disk cache has for a reader. */
+struct reader_blocks {
+    struct block_object object; /* of the version that the hint tells, then of the one it is */
+    bool usable;                /* object is set */
+    bool believed;
+    bool looking; /* it is not decided whether the cache or the store tells the version */
+    bool all;     /* the whole object is there, as far as is known */
 };
 
 struct reader {
@@ -84,6 +94,7 @@ struct reader {
     struct store_object changed; /* for version_changed, until it was called */
     bool has_changed;
     struct prefetch prefetch;
+    struct reader_blocks blocks;
     struct range *ranges;
     unsigned in_flight;
     uint64_t tick;
@@ -110,6 +121,32 @@ unsigned reader_plan_ahead_locked(struct reader *r, const struct prefetch_run *r
 int reader_stale(const struct reader *r, struct s3_error *reterr);
 int reader_no_memory(struct s3_error *reterr);
 
+/* ---- reader_blocks.c ---- */
+
+void reader_blocks_init(struct reader *r, bool believed);
+/* The version is known; it is not the hint's. */
+void reader_blocks_version_locked(struct reader *r);
+/* How the version is found out. KNOWN: it is, without a request, and the bytes at offset are there.
+ * Not locked. */
+enum reader_ask { READER_ASK_GET, READER_ASK_HEAD, READER_ASK_NONE };
+enum reader_ask reader_blocks_begin(struct reader *r, uint64_t offset, size_t len);
+/* The cache decided nothing more: who waits for that goes on. */
+void reader_blocks_begun_locked(struct reader *r);
+/* Whether the cache has the whole version that the hint tells. Not locked. */
+bool reader_blocks_has_all(struct reader *r);
+/* Whether it has the byte at pos, of the version that is known; never before that. */
+bool reader_blocks_has_locked(struct reader *r, uint64_t pos);
+/* End of what it has from pos on, a block at least; pos when it has nothing there. As far as the
+ * hint tells while the version is not known, as the next one: for planning. */
+uint64_t reader_blocks_end_locked(struct reader *r, uint64_t pos);
+/* The first byte in [pos, end) that it has, or end. */
+uint64_t reader_blocks_next_locked(struct reader *r, uint64_t pos, uint64_t end);
+/* Reads pos, and what of [pos, end) is in the same block, into a range. False: it is not there. The
+ * lock is given up meanwhile. */
+bool reader_blocks_load_locked(struct reader *r, uint64_t pos, uint64_t end);
+/* The range has brought all its bytes: blocks that are complete by that go to the cache. */
+void reader_blocks_offer_locked(struct reader *r, struct range *g);
+
 /* ---- range.c ---- */
 
 /* Allocates a range within the budget and lists it; NULL when refused or out of memory. */
@@ -128,8 +165,13 @@ void range_cut_locked(struct range *g);
 uint64_t range_available_locked(const struct range *g, uint64_t pos);
 /* Waits until the first `until` bytes are valid, or it is done. It may be in the list or not. */
 void range_wait_locked(struct range *g, uint64_t until);
+/* A range that was filled otherwise than by a request has ended. It may be gone after that. */
+void range_end_locked(struct range *g, int result);
 /* Gives up what no run is about to read, oldest first. */
 void range_trim_locked(struct reader *r);
+/* The reader is closed. What has come stays while something is under way that makes a block of the
+ * disk cache with it. */
+void range_drop_closed_locked(struct reader *r);
 /* Gives up all that nobody waits for. */
 void range_drop_idle_locked(struct reader *r);
 

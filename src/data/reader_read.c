@@ -22,8 +22,14 @@ unsigned reader_plan_ahead_locked(struct reader *r, const struct prefetch_run *r
             pos = have->offset + have->length;
             continue;
         }
+        uint64_t there = reader_blocks_end_locked(r, pos);
+        if (there > pos) {
+            pos = there;
+            continue;
+        }
         uint64_t end = MIN(prefetch_request_end(&r->prefetch, run, pos, r->size),
                            range_start_after_locked(r, pos));
+        end = reader_blocks_next_locked(r, pos, end);
         struct range *g = range_new_locked(r, pos, end - pos, false);
         if (!g) {
             *ret_refused = true;
@@ -49,6 +55,7 @@ static struct range *demand_locked(struct reader *r, const struct prefetch_run *
     }
     if (run->window) {
         uint64_t request_end = MIN(prefetch_request_end(&r->prefetch, run, pos, r->size), next);
+        request_end = reader_blocks_next_locked(r, pos, request_end);
         struct range *g = range_new_locked(r, pos, request_end - pos, false);
         if (g) {
             g->demand = true;
@@ -215,6 +222,8 @@ static int collect_locked(struct reader *r, const struct prefetch_run *run, stru
         } else {
             if (r->stale)
                 return reader_stale(r, reterr);
+            if (reader_blocks_load_locked(r, w->pos, w->end))
+                continue;
             g = demand_locked(r, run, w->pos, w->end);
             if (!g)
                 return reader_no_memory(reterr);
@@ -253,7 +262,8 @@ static int read_once(struct reader *r, uint64_t offset, size_t len, struct reade
     bool refused = false;
     r->last_read_ns = clock_monotonic_ns(r->d->clock);
     /* Its own bytes first, when nothing under way brings them. */
-    bool missing = !range_find_locked(r, w.pos) && !r->stale && !w.mine;
+    bool missing =
+        !range_find_locked(r, w.pos) && !r->stale && !w.mine && !reader_blocks_has_locked(r, w.pos);
     if (w.pos < w.end && missing && (run.window || w.guess)) {
         struct range *g = demand_locked(r, &run, w.pos, w.end);
         if (g) {

@@ -64,6 +64,7 @@ static int reader_get_locked(struct vfs *v, struct vfs_file *file, struct file_r
         .key = key,
         .size = i->attr.size,
         .etag = i->attr.etag[0] ? i->attr.etag : NULL,
+        .believed = i->attr_until_ns > vfs_now(v),
         .version_changed = version_changed,
         .ctx = fr,
     };

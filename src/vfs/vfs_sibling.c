@@ -145,8 +145,9 @@ static int add_locked(struct vfs *v, struct inode *dir, const struct dir_entry *
     struct vfs_sibling *s = place_locked(v, ret_old);
     if (!s || v->siblings.bytes + e->size > SIZE_MAX_ALL)
         return -1;
+    /* The listing is believed. */
     struct reader_options o = {
-        .key = key, .size = e->size, .etag = dir_entry_etag(e), .start = true};
+        .key = key, .size = e->size, .etag = dir_entry_etag(e), .believed = true, .start = true};
     char *own = strdup(key);
     if (!own || reader_new(v->opts.data, &o, &s->reader) < 0) {
         free(own);

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "data/block_cache.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "data/block_cache_impl.h"
+
+/* Blocks of one object that are asked for on the disk, while the thread is still finding out. */
+#define LOOK_MAX 4096u
+/* A use is noted on the disk no more often: it is for the order after the next mount. */
+#define NOTE_USE_S 60u
+
+int block_cache_new(const struct block_cache_options *opts, struct block_cache **ret)
+{
+    struct block_cache *c = calloc(1, sizeof(*c));
+    if (!c)
+        return -ENOMEM;
+    int result = block_folder_open(&c->folder, opts->dir);
+    if (result) {
+        free(c);
+        return result;
+    }
+    c->limit = opts->limit;
+    c->queue_max = opts->queue_max;
+    c->clock = opts->clock;
+    c->last = &c->first;
+    block_index_init(&c->index);
+    block_index_init(&c->gone);
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&c->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&c->settled, NULL);
+    c->running = true;
+    result = -pthread_create(&c->thread, NULL, block_cache_main, c);
+    if (result) {
+        c->running = false;
+        block_cache_free(c);
+        return result;
+    }
+    *ret = c;
+    return 0;
+}
+
+void block_cache_stop(struct block_cache *c)
+{
+    if (!c || !c->running)
+        return;
+    pthread_mutex_lock(&c->lock);
+    c->stop = true;
+    pthread_cond_signal(&c->wake);
+    pthread_mutex_unlock(&c->lock);
+    pthread_join(c->thread, NULL);
+    c->running = false;
+}
+
+void block_cache_free(struct block_cache *c)
+{
+    if (!c)
+        return;
+    block_cache_stop(c);
+    block_index_done(&c->index);
+    block_index_done(&c->gone);
+    block_folder_close(&c->folder);
+    pthread_cond_destroy(&c->settled);
+    pthread_cond_destroy(&c->wake);
+    pthread_mutex_destroy(&c->lock);
+    free(c);
+}
+
+bool block_cache_is_on(const struct block_cache *c)
+{
+    return c && c->limit;
+}
+
+/* ---- what is there ---- */
+
+/* Asks the disk for a block that the index does not have yet. */
+static bool look_at(struct block_cache *c, const struct block_object *o, uint32_t block)
+{
+    struct block_found b;
+    if (block_folder_look(&c->folder, o->id, block, &b) < 0)
+        return false;
+    SCOPE_LOCK(&c->lock);
+    return block_index_find(&c->index, o->id, block) != BLOCK_INDEX_NONE ||
+           block_index_add(&c->index, o->id, block, b.bytes, b.used_s, false) == 0;
+}
+
+enum block_cache_found block_cache_look(struct block_cache *c, const struct block_object *o)
+{
+    uint32_t count = block_object_count(o);
+    bool some = false, missing = false;
+    for (uint32_t b = 0; b < count; b++) {
+        pthread_mutex_lock(&c->lock);
+        bool ready = c->ready;
+        bool has = block_index_find(&c->index, o->id, b) != BLOCK_INDEX_NONE;
+        pthread_mutex_unlock(&c->lock);
+        if (!has && !ready && b < LOOK_MAX)
+            has = look_at(c, o, b);
+        some |= has;
+        missing |= !has;
+        /* Of an object so large there may be something further on. */
+        if (missing && b >= LOOK_MAX)
+            return BLOCK_CACHE_SOME;
+        if (some && missing && ready)
+            return BLOCK_CACHE_SOME;
+    }
+    return missing ? some ? BLOCK_CACHE_SOME : BLOCK_CACHE_NONE : BLOCK_CACHE_ALL;
+}
+
+bool block_cache_has(struct block_cache *c, const struct block_object *o, uint32_t block)
+{
+    SCOPE_LOCK(&c->lock);
+    return block_index_find(&c->index, o->id, block) != BLOCK_INDEX_NONE;
+}
+
+/* ---- reading ---- */
+
+static void note_hit(struct block_cache *c, const struct block_object *o, uint32_t block, int fd,
+                     uint64_t bytes)
+{
+    uint32_t now_s = (uint32_t)(clock_realtime_ns(c->clock) / NS_PER_S);
+    bool note = false;
+    pthread_mutex_lock(&c->lock);
+    uint32_t entry = block_index_find(&c->index, o->id, block);
+    if (entry != BLOCK_INDEX_NONE) {
+        struct block_entry *e = &c->index.entries[entry];
+        note = now_s < e->used_s || now_s - e->used_s >= NOTE_USE_S;
+        if (note)
+            e->used_s = now_s;
+        block_index_use(&c->index, entry);
+    }
+    c->stats.hits++;
+    c->stats.hit_bytes += bytes;
+    pthread_mutex_unlock(&c->lock);
+    if (note)
+        block_folder_note_use(fd);
+}
+
+/* Whether the block is not to blame. */
+static bool is_passing(int result)
+{
+    return result == -EMFILE || result == -ENFILE || result == -ENOMEM || result == -EINVAL;
+}
+
+int block_cache_read(struct block_cache *c, const struct block_object *o, uint32_t block,
+                     size_t offset, const struct iovec *iov, int n_iov)
+{
+    CLEANUP_FD int fd = -1;
+    int result = block_folder_find(&c->folder, o->id, block, &fd);
+    if (!result)
+        result = block_file_read(fd, o, block, offset, iov, n_iov);
+    if (!result) {
+        uint64_t bytes = 0;
+        for (int i = 0; i < n_iov; i++)
+            bytes += iov[i].iov_len;
+        note_hit(c, o, block, fd, bytes);
+        return 0;
+    }
+    if (is_passing(result))
+        return result;
+    pthread_mutex_lock(&c->lock);
+    uint32_t entry = block_index_find(&c->index, o->id, block);
+    if (entry != BLOCK_INDEX_NONE) {
+        if (result != -ENOENT) {
+            c->stats.damaged++;
+            log_debug("a block of the cache does not hold: %s", strerror(-result));
+        }
+        block_cache_remove_locked(c, entry);
+    }
+    pthread_mutex_unlock(&c->lock);
+    return result;
+}
+
+/* ---- writing ---- */
+
+static bool takes_locked(struct block_cache *c, size_t length)
+{
+    return c->limit && !c->stop && c->queued + length <= c->queue_max &&
+           (!c->paused_until || clock_monotonic_ns(c->clock) >= c->paused_until);
+}
+
+bool block_cache_wants(struct block_cache *c, const struct block_object *o, uint32_t block)
+{
+    SCOPE_LOCK(&c->lock);
+    if (block_index_find(&c->index, o->id, block) != BLOCK_INDEX_NONE)
+        return false;
+    if (takes_locked(c, block_object_length(o, block)))
+        return true;
+    c->stats.left_out++;
+    return false;
+}
+
+bool block_cache_put(struct block_cache *c, struct block_job *job)
+{
+    size_t length = block_object_length(&job->object, job->block);
+    SCOPE_LOCK(&c->lock);
+    if (!takes_locked(c, length)) {
+        c->stats.left_out++;
+        return false;
+    }
+    job->next = NULL;
+    *c->last = job;
+    c->last = &job->next;
+    c->queued += length;
+    pthread_cond_signal(&c->wake);
+    return true;
+}
+
+/* ---- figures ---- */
+
+void block_cache_note_miss(struct block_cache *c, uint64_t bytes)
+{
+    SCOPE_LOCK(&c->lock);
+    c->stats.misses++;
+    c->stats.miss_bytes += bytes;
+}
+
+void block_cache_stats(struct block_cache *c, struct block_cache_stats *ret)
+{
+    SCOPE_LOCK(&c->lock);
+    *ret = c->stats;
+    ret->limit = c->limit;
+    ret->used = block_index_bytes(&c->index);
+    ret->blocks = c->index.n;
+    ret->waiting = c->queued;
+    ret->ready = c->ready;
+}
+
+void block_cache_settle(struct block_cache *c)
+{
+    SCOPE_LOCK(&c->lock);
+    while (!c->ready || c->first || c->busy)
+        pthread_cond_wait(&c->settled, &c->lock);
+}

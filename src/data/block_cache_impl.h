@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside of the disk cache. Locks: the cache's lock is taken last, and never held over the disk. */
+#ifndef PAILFS_DATA_BLOCK_CACHE_IMPL_H
+#define PAILFS_DATA_BLOCK_CACHE_IMPL_H
+
+#include <pthread.h>
+
+#include "data/block_cache.h"
+#include "data/block_folder.h"
+#include "data/block_index.h"
+
+struct block_cache {
+    struct block_folder folder;
+    uint64_t limit;
+    uint64_t queue_max;
+    struct clock *clock;
+    pthread_t thread;
+    bool running; /* the thread; set before others come, cleared by block_cache_stop */
+
+    pthread_mutex_t lock;
+    pthread_cond_t wake;      /* on the monotonic clock */
+    pthread_cond_t settled;   /* nothing waits */
+    struct block_index index; /* protected by lock, as all below */
+    struct block_index gone;  /* removed before it is ready: found all the same, perhaps */
+    bool ready;               /* the index has all that is on the disk */
+    bool stop;
+    bool busy; /* the thread writes */
+    struct block_job *first, **last;
+    uint64_t queued;       /* bytes */
+    uint64_t paused_until; /* monotonic: nothing is taken while the disk takes nothing */
+    bool told;             /* that the disk takes nothing */
+    struct block_cache_stats stats;
+};
+
+/* block_cache_thread.c */
+void *block_cache_main(void *arg);
+/* Takes the entry out of the index, and the file off the disk. The lock is given up meanwhile. */
+void block_cache_remove_locked(struct block_cache *c, uint32_t entry);
+
+#endif
