@@ -8,6 +8,7 @@
 
 #include "base/digest.h"
 #include "base/log.h"
+#include "data/parts_refresh.h"
 #include "store/store_limits.h"
 
 /* All uploads together retain this share of the memory, one at most so much. */
@@ -28,6 +29,7 @@ struct upload {
     unsigned in_flight;
     bool completed;
     bool kept;        /* is not aborted */
+    bool reused;      /* a number may have stood for other bytes */
     bool uncertain;   /* a completion was sent whose effect is not known */
     int result;       /* of the first failed part */
     bool copy_failed; /* which was a copy */
@@ -624,6 +626,7 @@ void upload_drop_last(struct upload *u)
     SCOPE_LOCK(&u->lock);
     if (u->n_parts)
         u->n_parts--;
+    u->reused = true;
 }
 
 /* ---- completion ---- */
@@ -697,6 +700,11 @@ int upload_complete(struct upload *u, const char *if_match, bool if_absent,
                                           .if_absent = if_absent};
     struct s3_error err = {0};
     int r = store_call(u->d->store, STORE_UPLOAD_COMPLETE, &in, ret, &err);
+    if (r && strcmp(err.code, "InvalidPart") == 0 &&
+        parts_refresh(u->d->store, u->key, u->id.id, !u->reused, u->parts, u->n_parts)) {
+        err = (struct s3_error){0};
+        r = store_call(u->d->store, STORE_UPLOAD_COMPLETE, &in, ret, &err);
+    }
     if (r && (u->uncertain || upload_error_is_uncertain(&err)) && is_stored(u, ret))
         r = 0;
     if (r) {
