@@ -5,7 +5,7 @@
 # An upload that fails is reported by close or fsync, and the old object stays whole.
 . "$SOURCE_DIR/tests/lib/common.sh"
 server_start
-mount_fs -o retries=2
+mount_fs -o retries=2,log_level=debug
 echo old >"$MNT/f" || fail "first write"
 attempt() { # attempt TITLE BYTES: writes and closes; must fail with an errno, never succeed
     /usr/bin/python3 - "$MNT/f" "$2" <<'P' || fail "$1: the error was not reported"
@@ -53,5 +53,14 @@ echo new >"$MNT/f" || fail "a passing 503 must be retried"
 s3d_faults_clear
 equal "retried content" new "$(cat "$MNT/f")"
 check "retried large content" cmp "$SCRATCH/big" "$MNT/big"
+# Who is asked to slow down has fewer requests under way, and sends nothing but what was refused again.
+s3d_fault "op=UploadPart key=slow count=2 action=status:503:SlowDown"
+s3d_reset
+fewer=$(grep -c 'asks for fewer requests' "$LOG")
+check "a file that is refused twice" cp "$SCRATCH/big" "$MNT/slow"
+equal "UploadPart" 5 "$(s3d_count UploadPart)"
+check "fewer requests at a time" test "$(grep -c 'asks for fewer requests' "$LOG")" -gt "$fewer"
+check "content" cmp "$SCRATCH/big" "$MNT/slow"
+s3d_faults_clear
 unmount_fs
 equal "no unfinished uploads" "" "$(s3 uploads)"
