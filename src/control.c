@@ -74,6 +74,8 @@ static void append_remembered(const struct control *c, struct strbuf *out)
     (void)strbuf_appendf(out, "remembered_rows: %" PRIu64 "\n", f.rows);
     (void)strbuf_appendf(out, "remembered_found: %" PRIu64 "\n", f.found);
     (void)strbuf_appendf(out, "remembered_asked: %" PRIu64 "\n", f.asked);
+    (void)strbuf_appendf(out, "remembered_own: %" PRIu64 "\n", f.own);
+    (void)strbuf_appendf(out, "remembered_waiting: %" PRIu64 "\n", f.waiting);
 }
 
 /* File content on the local disk. */

@@ -472,13 +472,15 @@ static bool remembers(void *ctx)
 /* A cache: the mount works without. */
 static void open_remember(struct start *s, const struct conf_options *o)
 {
-    struct metadata_db_options opts = {
-        .endpoint = where(s), .bucket = o->bucket, .prefix = o->prefix};
+    struct store_remember_options opts = {
+        .db = {.endpoint = where(s), .bucket = o->bucket, .prefix = o->prefix},
+        .own_after_ns = o->remember_own,
+        .every = o->posix == CONF_POSIX_ON};
     int r;
 
     if (!s->state_dir || o->posix == CONF_POSIX_OFF)
         return;
-    opts.folder = s->state_dir->path;
+    opts.db.folder = s->state_dir->path;
     r = store_remember_new(s->store, &opts, &s->remember);
     if (r < 0)
         log_warn("attributes will not be remembered: %s", strerror(-r));

@@ -26,5 +26,6 @@
 #define LIMIT_METADATA_BYTES (256u << 20) /* the file */
 #define LIMIT_METADATA_ROW   (32u << 10)  /* attributes of one object, bytes; S3 takes 2 KiB */
 #define LIMIT_METADATA_QUEUE 4096u        /* rows that wait to be written; more are dropped */
+#define LIMIT_METADATA_OWN   100000u      /* own changes that wait to be read back */
 
 #endif

@@ -75,6 +75,7 @@ struct conf_options {
 
     /* caches */
     uint64_t metadata_ttl;
+    uint64_t remember_own;
     uint64_t negative_ttl;
     char *cache_dir;
     char *state_dir;

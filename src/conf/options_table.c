@@ -177,6 +177,9 @@ const struct conf_row conf_rows[] = {
     {.name = "negative_ttl", .aliases = "negative_metadata_ttl negative_timeout", .type = CONF_DURATION,
      CACHE, FIELD(negative_ttl), .value = "5s", .max = YEAR, .ttl_words = true,
      .help = "how long a name that was not there is believed to be absent; metadata_ttl at most"},
+    {.name = "remember_own", .type = CONF_DURATION, CACHE, FIELD(remember_own), .value = "10s", .max = YEAR,
+     .help = "after so long without a request attributes of files changed here are read back, so that the "
+             "next mount knows them; 0 = never"},
     {.name = "disable_negative_cache", .aliases = "disable_noobj_cache", .type = CONF_PRESET, CACHE, .value = "negative_ttl=0",
      .help = "same as negative_ttl=0"},
     {.name = "cache_dir", .aliases = "use_cache cache", .type = CONF_PATH, CACHE, FIELD(cache_dir),

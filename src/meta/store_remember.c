@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,11 +15,17 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "meta/attrs.h"
+#include "meta/remember_own.h"
 
 /* Rows of one transaction: a lookup may have to wait for it. */
 #define GROUP_ROWS 256u
 /* Rows wait that long for others, in the system's time: nobody waits for them. */
 #define LINGER_NS (100 * NS_PER_MS)
+/* Own changes that are asked for at a time: nobody waits for them. */
+#define OWN_PARALLEL 16u
+/* What was too young is asked for once more after that. */
+#define OWN_AGAIN_NS (METADATA_RACY_NS + 2 * NS_PER_S)
 
 /* A HEAD on its way: in the queue of lookups, then with the store. */
 struct lookup {
@@ -29,6 +36,25 @@ struct lookup {
     void *ctx;
     uint64_t sent_ns; /* monotonic */
     STAILQ_ENTRY(lookup) link;
+};
+
+/* A change on its way. */
+struct change {
+    struct store_remember *m;
+    enum store_op op;
+    const void *in;
+    store_done_fn done;
+    void *ctx;
+};
+
+/* A HEAD of an own change. */
+struct own_head {
+    struct store_remember *m;
+    char *key;
+    bool again;
+    uint64_t sent_ns;
+    struct store_head_in in;
+    struct store_object out;
 };
 
 struct pending_row {
@@ -45,6 +71,8 @@ struct store_remember {
     struct store store; /* first */
     struct store *inner;
     struct metadata_db_options opts; /* owns its strings */
+    uint64_t own_after_ns;
+    atomic_uint_fast64_t used_ns; /* monotonic: the last request from above */
     struct clock *clock;
     struct metadata_db *db; /* the thread's */
     pthread_t thread;
@@ -57,9 +85,11 @@ struct store_remember {
     STAILQ_HEAD(, gone_key) gone;
     size_t n_rows;
     size_t n_gone;
-    bool ready; /* the database is open, or will not be */
-    bool old;   /* there was one: until it is open it is taken for one with rows */
-    bool busy;  /* the thread is at work */
+    struct remember_own *own; /* NULL: own changes are not asked for */
+    unsigned n_own;           /* HEADs of those under way */
+    bool ready;               /* the database is open, or will not be */
+    bool old;                 /* there was one: until it is open it is taken for one with rows */
+    bool busy;                /* the thread is at work */
     bool hurry;
     bool stop;
     struct store_remember_figures figures;
@@ -93,15 +123,17 @@ static struct pending_row *row_new(const char *key, const struct store_object *o
 
 /* The server's clock at the time of the request, or earlier: the answer may have been made at its
  * beginning and stamped at its end. */
-static int64_t observed_at(const struct lookup *l, const struct store_object *o)
+static int64_t observed_at(const struct store_remember *m, uint64_t sent_ns,
+                           const struct store_object *o)
 {
-    return o->date_ns - (int64_t)(clock_monotonic_ns(l->m->clock) - l->sent_ns);
+    return o->date_ns - (int64_t)(clock_monotonic_ns(m->clock) - sent_ns);
 }
 
-static void remember(const struct lookup *l, const struct store_object *o)
+/* What a HEAD of that time has told. */
+static void remember(struct store_remember *m, const char *key, uint64_t sent_ns,
+                     const struct store_object *o)
 {
-    struct store_remember *m = l->m;
-    int64_t observed = observed_at(l, o);
+    int64_t observed = observed_at(m, sent_ns, o);
 
     /* This host's clock would not do for the server's: it may be minutes ahead. */
     if (!o->etag[0] || !o->date_ns || !metadata_is_settled(o->mtime_ns, observed))
@@ -113,7 +145,7 @@ static void remember(const struct lookup *l, const struct store_object *o)
             return;
         }
     }
-    struct pending_row *p = row_new(l->in->key, o, observed);
+    struct pending_row *p = row_new(key, o, observed);
     if (!p)
         return;
     SCOPE_LOCK(&m->lock);
@@ -151,6 +183,139 @@ static void forget_changed(struct store_remember *m, enum store_op op, const voi
     if (op == STORE_DELETE_MANY)
         for (size_t i = 0; i < many->n_keys; i++)
             forget(m, many->keys[i]);
+    if (!m->own_after_ns || (op != STORE_DELETE && op != STORE_DELETE_MANY))
+        return;
+    SCOPE_LOCK(&m->lock);
+    if (m->own && op == STORE_DELETE)
+        remember_own_gone(m->own, store_in_key(op, in));
+    for (size_t i = 0; m->own && op == STORE_DELETE_MANY && i < many->n_keys; i++)
+        remember_own_gone(m->own, many->keys[i]);
+}
+
+/* ---- own changes ---- */
+
+static void see_mark(struct store_remember *m, const char *key, const struct store_object *o)
+{
+    if (!m->own_after_ns || !attrs_directory_flag(o->attrs.metadata, o->attrs.n_metadata))
+        return;
+    SCOPE_LOCK(&m->lock);
+    if (m->own)
+        remember_own_marked(m->own, key);
+}
+
+static void note_own(struct store_remember *m, enum store_op op, const void *in)
+{
+    uint64_t due_ns = clock_monotonic_ns(m->clock) + m->own_after_ns;
+    const char *key = store_in_key(op, in);
+    const struct store_copy_in *copy = op == STORE_COPY ? in : NULL;
+    const struct store_attrs *attrs = copy && copy->replace_attrs ? &copy->attrs : NULL;
+    bool metadata = op == STORE_UPLOAD_COMPLETE; /* told when it was begun */
+
+    if (op == STORE_PUT)
+        attrs = &((const struct store_put_in *)in)->attrs;
+    SCOPE_LOCK(&m->lock);
+    if (!m->own)
+        return;
+    if (attrs ? attrs_directory_flag(attrs->metadata, attrs->n_metadata)
+              : copy && remember_own_is_marked(m->own, copy->source_key))
+        remember_own_marked(m->own, key);
+    metadata |= attrs && attrs->n_metadata > 0;
+    bool first = remember_own_count(m->own) == 0;
+    remember_own_changed(m->own, key, metadata, due_ns);
+    if (first)
+        pthread_cond_signal(&m->wake);
+}
+
+static void changed(void *ctx, int result, const struct s3_error *err)
+{
+    struct change *c = ctx;
+
+    if (result == 0)
+        note_own(c->m, c->op, c->in);
+    c->done(c->ctx, result, err);
+    free(c);
+}
+
+static int submit_change(struct store_remember *m, enum store_op op, const void *in, void *out,
+                         store_done_fn done, void *ctx)
+{
+    struct change *c = malloc(sizeof(*c));
+    int r;
+
+    if (!c) /* then it is not noted */
+        return store_submit(m->inner, op, in, out, done, ctx);
+    *c = (struct change){.m = m, .op = op, .in = in, .done = done, .ctx = ctx};
+    r = store_submit(m->inner, op, in, out, changed, c);
+    if (r < 0)
+        free(c);
+    return r;
+}
+
+static void own_head_free(struct own_head *h)
+{
+    free(h->key);
+    free(h);
+}
+
+static void own_headed(void *ctx, int result, const struct s3_error *err)
+{
+    struct own_head *h = ctx;
+    struct store_remember *m = h->m;
+    bool young = false;
+
+    (void)err; /* it will be asked for when somebody wants it */
+    if (result == 0) {
+        young = h->out.date_ns &&
+                !metadata_is_settled(h->out.mtime_ns, observed_at(m, h->sent_ns, &h->out));
+        remember(m, h->key, h->sent_ns, &h->out);
+        store_object_done(&h->out);
+    }
+    pthread_mutex_lock(&m->lock);
+    if (young && !h->again && m->own)
+        remember_own_again(m->own, h->key, clock_monotonic_ns(m->clock) + OWN_AGAIN_NS);
+    m->n_own--;
+    pthread_cond_signal(&m->wake);
+    pthread_mutex_unlock(&m->lock);
+    own_head_free(h);
+}
+
+/* Until that may be asked for, in the clock's time; 0: now, UINT64_MAX: there is none. */
+static uint64_t own_wait_ns_locked(const struct store_remember *m)
+{
+    uint64_t due_ns, now_ns, used_ns = atomic_load(&m->used_ns);
+
+    if (!m->own || m->n_own >= OWN_PARALLEL || (due_ns = remember_own_due_ns(m->own)) == UINT64_MAX)
+        return UINT64_MAX;
+    due_ns = MAX(due_ns, used_ns + m->own_after_ns);
+    now_ns = clock_monotonic_ns(m->clock);
+    return due_ns > now_ns ? due_ns - now_ns : 0;
+}
+
+static void ask_own(struct store_remember *m)
+{
+    struct own_head *h = calloc(1, sizeof(*h));
+    int r = -ENOMEM;
+
+    pthread_mutex_lock(&m->lock);
+    char *key = m->own
+                    ? remember_own_take(m->own, clock_monotonic_ns(m->clock), h ? &h->again : NULL)
+                    : NULL;
+    m->n_own += h && key;
+    m->figures.own += h && key;
+    pthread_mutex_unlock(&m->lock);
+    if (h && key) {
+        h->m = m;
+        h->key = key;
+        h->in.key = key;
+        h->sent_ns = clock_monotonic_ns(m->clock);
+        r = store_submit(m->inner, STORE_HEAD, &h->in, &h->out, own_headed, h);
+        if (r == 0)
+            return;
+        SCOPE_LOCK(&m->lock);
+        m->n_own--;
+    }
+    free(key);
+    free(h);
 }
 
 /* ---- a HEAD ---- */
@@ -159,8 +324,10 @@ static void headed(void *ctx, int result, const struct s3_error *err)
 {
     struct lookup *l = ctx;
 
-    if (result == 0 && l->out)
-        remember(l, l->out);
+    if (result == 0 && l->out) {
+        remember(l->m, l->in->key, l->sent_ns, l->out);
+        see_mark(l->m, l->in->key, l->out);
+    }
     l->done(l->ctx, result, err);
     free(l);
 }
@@ -204,9 +371,13 @@ static int remember_submit(struct store *s, enum store_op op, const void *in, vo
     struct store_remember *m = CONTAINER_OF(s, struct store_remember, store);
     const struct store_head_in *head = in;
 
+    if (m->own_after_ns)
+        atomic_store(&m->used_ns, clock_monotonic_ns(m->clock));
     if (op == STORE_HEAD && out)
         return submit_head(m, head, out, done, ctx);
     forget_changed(m, op, in);
+    if (m->own_after_ns && (op == STORE_PUT || op == STORE_COPY || op == STORE_UPLOAD_COMPLETE))
+        return submit_change(m, op, in, out, done, ctx);
     return store_submit(m->inner, op, in, out, done, ctx);
 }
 
@@ -221,6 +392,8 @@ static void turn_off(struct store_remember *m, int why)
     SCOPE_LOCK(&m->lock);
     m->figures.off = true;
     m->figures.rows = 0;
+    remember_own_free(m->own);
+    m->own = NULL;
 }
 
 static void look_up(struct store_remember *m, struct lookup *l)
@@ -234,6 +407,7 @@ static void look_up(struct store_remember *m, struct lookup *l)
         m->figures.found += r > 0;
     }
     if (r > 0) {
+        see_mark(m, l->in->key, l->out);
         l->done(l->ctx, 0, NULL);
         free(l);
         return;
@@ -286,12 +460,13 @@ static void write_group(struct store_remember *m)
     }
 }
 
-static struct timespec after(int64_t ns)
+static struct timespec after(uint64_t ns)
 {
     struct timespec t;
 
     (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_nsec += ns;
+    t.tv_sec += (time_t)(ns / (uint64_t)NS_PER_S);
+    t.tv_nsec += (long)(ns % (uint64_t)NS_PER_S);
     if (t.tv_nsec >= NS_PER_S) {
         t.tv_nsec -= NS_PER_S;
         t.tv_sec++;
@@ -299,27 +474,33 @@ static struct timespec after(int64_t ns)
     return t;
 }
 
-/* Until there is something to look up, a group to write, or the end. */
+/* Until there is something to look up, a group to write, an own change to ask for, or the end. */
 static void wait_for_work_locked(struct store_remember *m)
 {
-    struct timespec until = {0};
+    struct timespec group = {0};
+    bool lingered = false;
 
     m->busy = false;
     while (STAILQ_EMPTY(&m->lookups) && !m->stop) {
         size_t n = m->n_rows + m->n_gone;
+        uint64_t own_ns = own_wait_ns_locked(m);
 
-        if (n == 0) {
-            pthread_cond_broadcast(&m->idle);
-            pthread_cond_wait(&m->wake, &m->lock);
-            until.tv_sec = 0;
+        if (n >= GROUP_ROWS || (n > 0 && (m->hurry || lingered)) || own_ns == 0)
+            break;
+        if (n > 0) {
+            if (!group.tv_sec)
+                group = after(LINGER_NS);
+            lingered = pthread_cond_timedwait(&m->wake, &m->lock, &group) == ETIMEDOUT;
             continue;
         }
-        if (n >= GROUP_ROWS || m->hurry)
-            break;
-        if (!until.tv_sec)
-            until = after(LINGER_NS);
-        if (pthread_cond_timedwait(&m->wake, &m->lock, &until) == ETIMEDOUT)
-            break;
+        group.tv_sec = 0;
+        pthread_cond_broadcast(&m->idle);
+        if (own_ns == UINT64_MAX) {
+            pthread_cond_wait(&m->wake, &m->lock);
+        } else {
+            struct timespec own = after(own_ns);
+            (void)pthread_cond_timedwait(&m->wake, &m->lock, &own);
+        }
     }
     m->busy = true;
 }
@@ -343,11 +524,14 @@ static void *run(void *arg)
             STAILQ_REMOVE_HEAD(&m->lookups, link);
         else if (m->stop && m->n_rows + m->n_gone == 0)
             break;
+        bool group = m->n_rows + m->n_gone > 0 && (m->stop || own_wait_ns_locked(m) > 0);
         pthread_mutex_unlock(&m->lock);
         if (l)
             look_up(m, l);
-        else
+        else if (group)
             write_group(m);
+        else
+            ask_own(m);
         pthread_mutex_lock(&m->lock);
     }
     pthread_mutex_unlock(&m->lock);
@@ -381,6 +565,7 @@ static void free_all(struct store_remember *m)
     pthread_cond_destroy(&m->idle);
     pthread_mutex_destroy(&m->lock);
     done_opts(&m->opts);
+    remember_own_free(m->own);
     free(m);
 }
 
@@ -407,9 +592,10 @@ static bool is_there(const char *folder)
 
 static const struct store_ops REMEMBER_OPS = {.submit = remember_submit, .free = remember_free};
 
-int store_remember_new(struct store *inner, const struct metadata_db_options *opts,
+int store_remember_new(struct store *inner, const struct store_remember_options *options,
                        struct store **ret)
 {
+    const struct metadata_db_options *opts = &options->db;
     struct store_remember *m = calloc(1, sizeof(*m));
     pthread_condattr_t monotonic;
     int r;
@@ -435,6 +621,10 @@ int store_remember_new(struct store *inner, const struct metadata_db_options *op
     pthread_cond_init(&m->idle, NULL);
     r = m->opts.folder && m->opts.endpoint && m->opts.bucket && m->opts.prefix ? 0 : -ENOMEM;
     m->old = is_there(opts->folder);
+    m->own_after_ns = options->own_after_ns;
+    atomic_init(&m->used_ns, clock_monotonic_ns(m->clock));
+    if (m->own_after_ns && !(m->own = remember_own_new(options->every)))
+        r = -ENOMEM;
     m->busy = true; /* it opens the database */
     if (r == 0)
         r = -pthread_create(&m->thread, NULL, run, m);
@@ -460,6 +650,7 @@ void store_remember_get(struct store *s, struct store_remember_figures *ret)
 
     SCOPE_LOCK(&m->lock);
     *ret = m->figures;
+    ret->waiting = m->own ? remember_own_count(m->own) : 0;
 }
 
 void store_remember_settle(struct store *s)
@@ -469,7 +660,8 @@ void store_remember_settle(struct store *s)
     SCOPE_LOCK(&m->lock);
     m->hurry = true;
     pthread_cond_signal(&m->wake);
-    while (m->busy || m->n_rows + m->n_gone > 0 || !STAILQ_EMPTY(&m->lookups))
+    while (m->busy || m->n_rows + m->n_gone > 0 || m->n_own > 0 || own_wait_ns_locked(m) == 0 ||
+           !STAILQ_EMPTY(&m->lookups))
         pthread_cond_wait(&m->idle, &m->lock);
     m->hurry = false;
 }

@@ -18,7 +18,10 @@
 
 #include "base/attr.h"
 #include "base/cleanup.h"
+#include "base/limits.h"
 #include "base/log.h"
+#include "meta/attrs.h"
+#include "meta/remember_own.h"
 #include "meta/store_remember.h"
 #include "store/store_count.h"
 #include "store/store_memory.h"
@@ -33,6 +36,7 @@ struct bed {
     const char *bucket;
     uint64_t max_rows;
     uint64_t max_bytes;
+    uint64_t own_after_ns;
 };
 
 /* The objects outlive the mount. */
@@ -62,11 +66,12 @@ static void begin(struct bed *b)
                                        .max_rows = b->max_rows,
                                        .max_bytes = b->max_bytes};
 
+    struct store_remember_options all = {.db = opts, .own_after_ns = b->own_after_ns};
     assert_non_null(k);
     k->store.ops = &KEEP_OPS;
     k->inner = b->memory;
     assert_int_equal(store_count_new(&k->store, NULL, &b->count), 0);
-    assert_int_equal(store_remember_new(b->count, &opts, &b->store), 0);
+    assert_int_equal(store_remember_new(b->count, &all, &b->store), 0);
 }
 
 static void end(struct bed *b)
@@ -526,6 +531,197 @@ static void test_others_pass(void **state)
     assert_int_equal(rows(b), 1);
 }
 
+/* ---- own changes ---- */
+
+static void put_own(struct bed *b, const char *key, const struct store_attrs *attrs)
+{
+    struct iovec iov = {(void *)(uintptr_t) "body", 4};
+    struct store_put_in in = {.key = key, .body = &iov, .n_body = 1};
+    struct store_version version;
+
+    if (attrs)
+        in.attrs = *attrs;
+    assert_int_equal(store_put(b->store, &in, &version, NULL), 0);
+}
+
+static const struct store_metadata MODE[] = {{"mode", "33188"}, {"empty", ""}};
+static const struct store_attrs WITH_MODE = {.content_type = "text/plain",
+                                             .cache_control = "no-store",
+                                             .metadata = MODE,
+                                             .n_metadata = ARRAY_SIZE(MODE)};
+static const struct store_metadata MARK[] = {{ATTRS_DIRECTORY_FLAG, "1"}};
+static const struct store_attrs WITH_MARK = {.metadata = MARK, .n_metadata = ARRAY_SIZE(MARK)};
+
+static struct store_remember_figures figures(struct bed *b)
+{
+    struct store_remember_figures f;
+
+    store_remember_settle(b->store);
+    store_remember_get(b->store, &f);
+    return f;
+}
+
+static void own_begin(struct bed *b)
+{
+    b->own_after_ns = 10 * (uint64_t)NS_PER_S;
+    remount(b);
+}
+
+static void test_own_are_asked_for_in_quiet(void **state)
+{
+    struct bed *b = *state;
+
+    own_begin(b);
+    put_own(b, "a", &WITH_MODE);
+    put_own(b, "b", &WITH_MODE);
+    later(b, 9);
+    assert_int_equal(figures(b).own, 0);
+    assert_int_equal(store_delete(b->store, "none", NULL, NULL), 0); /* somebody is at work */
+    later(b, 9);
+    assert_int_equal(figures(b).own, 0);
+    assert_int_equal(figures(b).waiting, 2);
+    later(b, 1);
+    assert_int_equal(figures(b).own, 2);
+    assert_int_equal(figures(b).rows, 2);
+    assert_int_equal(heads(b), 2);
+    remount(b);
+    assert_string_equal(mode_of(b, "a"), "33188");
+    assert_string_equal(mode_of(b, "b"), "33188");
+    assert_int_equal(heads(b), 0);
+    later(b, 100);
+    assert_int_equal(figures(b).own, 0);
+}
+
+/* Another host's change within the second of ours: what is remembered is what is there. */
+static void test_own_and_another_hosts(void **state)
+{
+    struct bed *b = *state;
+
+    own_begin(b);
+    put_own(b, "a", &WITH_MODE);
+    put(b, "a", "body", "33152");
+    later(b, 10);
+    assert_int_equal(figures(b).rows, 1);
+    assert_int_equal(heads(b), 1);
+    remount(b);
+    assert_string_equal(mode_of(b, "a"), "33152");
+    assert_int_equal(heads(b), 0);
+}
+
+/* The last change counts, and what is gone is not asked for. */
+static void test_own_once(void **state)
+{
+    struct bed *b = *state;
+    const char *many[] = {"c", "d"};
+    struct store_delete_many_in in = {.keys = many, .n_keys = 2};
+    struct store_delete_many_out out = {0};
+
+    own_begin(b);
+    for (int i = 0; i < 30; i++) {
+        put_own(b, "a", &WITH_MODE);
+        later(b, 3);
+    }
+    put_own(b, "b", &WITH_MODE);
+    put_own(b, "c", &WITH_MODE);
+    put_own(b, "d", &WITH_MODE);
+    assert_int_equal(store_delete(b->store, "b", NULL, NULL), 0);
+    assert_int_equal(store_call(b->store, STORE_DELETE_MANY, &in, &out, NULL), 0);
+    store_delete_many_out_done(&out);
+    assert_int_equal(figures(b).waiting, 1);
+    later(b, 10);
+    assert_int_equal(figures(b).own, 1);
+}
+
+/* Of files without metadata only those that a walk would ask for. */
+static void test_own_without_metadata(void **state)
+{
+    struct bed *b = *state;
+    struct store_copy_in copy = {.source_key = "x/", .key = "y/"};
+    struct store_version version;
+
+    own_begin(b);
+    put_own(b, "plain/a", NULL);
+    put_own(b, "x/a", NULL);
+    put_own(b, "x/sub/", NULL);
+    put_own(b, "x/sub/a", NULL);
+    put_own(b, "top", NULL);
+    put_own(b, "x/", &WITH_MARK);
+    assert_int_equal(store_copy(b->store, &copy, &version, NULL), 0);
+    put_own(b, "y/a", NULL);
+    later(b, 10);
+    (void)figures(b);
+    /* "x/a", "x/sub/", "x/", "y/a"; "y/" itself is in the root, which is not marked. */
+    assert_int_equal(figures(b).own, 4);
+    put_own(b, ".root", &WITH_MARK);
+    put_own(b, "top", NULL);
+    later(b, 10);
+    assert_int_equal(figures(b).own, 6);
+    /* Of a directory that was marked before, a HEAD tells. */
+    remount(b);
+    struct store_object o = {0};
+    assert_int_equal(store_head(b->store, "x/", &o, NULL), 0);
+    store_object_done(&o);
+    put_own(b, "x/b", NULL);
+    put_own(b, "plain/b", NULL);
+    later(b, 10);
+    assert_int_equal(figures(b).own, 1);
+    assert_int_equal(figures(b).waiting, 0);
+}
+
+/* When it is too young for the server's clock it is asked for once more, and no more. */
+static void test_own_too_young(void **state)
+{
+    struct bed *b = *state;
+
+    b->own_after_ns = (uint64_t)NS_PER_S;
+    remount(b);
+    put_own(b, "a", &WITH_MODE);
+    later(b, 1);
+    assert_int_equal(figures(b).own, 1);
+    assert_int_equal(figures(b).rows, 0);
+    later(b, 3);
+    assert_int_equal(figures(b).own, 1);
+    later(b, 1);
+    assert_int_equal(figures(b).own, 2);
+    assert_int_equal(figures(b).rows, 1);
+    later(b, 100);
+    assert_int_equal(figures(b).own, 2);
+}
+
+/* Of more than there is room for, some are not asked for. */
+static void test_own_bounded(void **state)
+{
+    struct remember_own *o = remember_own_new(true);
+    char key[32], *taken;
+    size_t n = 0;
+
+    (void)state;
+    assert_non_null(o);
+    for (unsigned i = 0; i < LIMIT_METADATA_OWN + 10; i++) {
+        snprintf(key, sizeof(key), "key %u", i);
+        remember_own_changed(o, key, true, i);
+    }
+    assert_int_equal(remember_own_count(o), LIMIT_METADATA_OWN);
+    remember_own_free(o);
+    o = remember_own_new(true);
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(key, sizeof(key), "key %u", i % 10);
+        remember_own_changed(o, key, true, i);
+    }
+    assert_int_equal(remember_own_due_ns(o), 90);
+    while ((taken = remember_own_take(o, 95, NULL))) {
+        n++;
+        free(taken);
+    }
+    assert_int_equal(n, 6);
+    assert_int_equal(remember_own_due_ns(o), 96);
+    remember_own_gone(o, "key 6");
+    remember_own_gone(o, "none");
+    assert_int_equal(remember_own_due_ns(o), 97);
+    remember_own_free(o);
+    remember_own_free(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -543,6 +739,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_off, setup, teardown),
         cmocka_unit_test_setup_teardown(test_disk_full, setup, teardown),
         cmocka_unit_test_setup_teardown(test_others_pass, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_own_are_asked_for_in_quiet, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_own_and_another_hosts, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_own_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_own_without_metadata, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_own_too_young, setup, teardown),
+        cmocka_unit_test(test_own_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

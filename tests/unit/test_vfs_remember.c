@@ -27,6 +27,7 @@ struct bed {
     char *folder;
     struct store *remember;
     struct vfs_options opts;
+    uint64_t own_after_ns;
 };
 
 /* f.count outlives the mount. */
@@ -61,10 +62,12 @@ static void open_remember(struct bed *b)
                                        .prefix = "",
                                        .clock = &b->f.clock.clock};
 
+    struct store_remember_options all = {
+        .db = opts, .own_after_ns = b->own_after_ns, .every = b->opts.posix == VFS_POSIX_ON};
     assert_non_null(k);
     k->store.ops = &KEEP_OPS;
     k->inner = b->f.count;
-    assert_int_equal(store_remember_new(&k->store, &opts, &b->remember), 0);
+    assert_int_equal(store_remember_new(&k->store, &all, &b->remember), 0);
     store_remember_settle(b->remember);
     b->opts.store = b->remember;
 }
@@ -199,6 +202,45 @@ static void test_lists_only(void **state)
     }
 }
 
+/* What this mount has written itself is known to the first walk of the next one. */
+static void test_own_changes(void **state)
+{
+    static const char *const folders[] = {"a", "b", NULL};
+    struct bed b;
+
+    (void)state;
+    for (int posix = 0; posix < 2; posix++) {
+        struct vfs_options o = fixture_options();
+        o.posix = posix ? VFS_POSIX_ON : VFS_POSIX_AUTO;
+        begin(&b, &o);
+        b.own_after_ns = 10 * (uint64_t)NS_PER_S;
+        remount(&b);
+        for (const char *const *folder = folders; *folder; folder++)
+            make_folder(&b, *folder);
+        assert_int_equal(fixture_mkdir(&b.f, "plain", 0755), 0);
+        assert_int_equal(fixture_write(&b.f, "plain/file", "text"), 0);
+        /* Written before its folder is marked, and after. */
+        assert_int_equal(fixture_mkdir(&b.f, "late", 0755), 0);
+        assert_int_equal(fixture_write(&b.f, "late/file", "text"), 0);
+        assert_int_equal(fixture_write(&b.f, "late/other", "text"), 0);
+        assert_int_equal(fixture_chmod(&b.f, "late/other", 0600), 0);
+        assert_int_equal(fixture_write(&b.f, "late/third", "text"), 0);
+        assert_int_equal(fixture_rename(&b.f, "late/third", "late/fourth", 0), 0);
+        fixture_settle(&b.f);
+        later(&b, 10);
+        remount(&b);
+        walk(&b, folders);
+        (void)fixture_ls(&b.f, "plain", true);
+        (void)fixture_ls(&b.f, "late", true);
+        assert_int_equal(mode_of(&b, "plain"), 0755);
+        assert_int_equal(mode_of(&b, "plain/file"), 0644);
+        assert_int_equal(mode_of(&b, "late/other"), 0600);
+        assert_int_equal(mode_of(&b, "late/file"), 0644);
+        assert_int_equal(heads(&b), 0);
+        end(&b);
+    }
+}
+
 /* What is remembered of a listed version is no newer than the listing. */
 static void test_believed_as_long_as_its_listing(void **state)
 {
@@ -323,18 +365,16 @@ static void test_page_budget(void **state)
 
 /* Whatever this mount and others do and in whatever second, a mount that begins anew shows what the
  * store has. */
-static void test_never_wrong(void **state)
+static void never_wrong(unsigned seed, uint64_t own_after_ns)
 {
     static const unsigned modes[] = {0600, 0640, 0644, 0400};
     static const unsigned dir_modes[] = {0700, 0750, 0711, 0555};
-    const char *given = getenv("REMEMBER_SEED");
-    unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : 20251;
     uint64_t found = 0;
     struct bed b;
 
-    (void)state;
     print_message("seed %u\n", seed);
     begin(&b, NULL);
+    b.own_after_ns = own_after_ns;
     make_folder(&b, "a");
     make_folder(&b, "b");
     remount(&b);
@@ -356,6 +396,7 @@ static void test_never_wrong(void **state)
             assert_int_equal(fixture_chmod(&b.f, key, dir_mode), 0);
         } else if (what == 4) {
             later(&b, (n >> 10) % 2 ? (n >> 11) % 4 : TTL_S + (n >> 11) % 4);
+            store_remember_settle(b.remember);
         } else {
             const char *names[] = {"a", "a/f0", "a/f1", "b", "b/f0", "b/f1"};
             remount(&b);
@@ -379,12 +420,27 @@ static void test_never_wrong(void **state)
     end(&b);
 }
 
+static void test_never_wrong(void **state)
+{
+    const char *given = getenv("REMEMBER_SEED");
+    unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : 20251;
+
+    (void)state;
+    never_wrong(seed, 0);
+    never_wrong(seed + 1, (uint64_t)NS_PER_S);
+    never_wrong(seed + 2, 3 * (uint64_t)NS_PER_S);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lists_only),  cmocka_unit_test(test_believed_as_long_as_its_listing),
-        cmocka_unit_test(test_own_marker),  cmocka_unit_test(test_renamed),
-        cmocka_unit_test(test_page_budget), cmocka_unit_test(test_never_wrong),
+        cmocka_unit_test(test_lists_only),
+        cmocka_unit_test(test_own_changes),
+        cmocka_unit_test(test_believed_as_long_as_its_listing),
+        cmocka_unit_test(test_own_marker),
+        cmocka_unit_test(test_renamed),
+        cmocka_unit_test(test_page_budget),
+        cmocka_unit_test(test_never_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,10 +37,10 @@ struct vfs_options fixture_options(void)
 static void mount_vfs(struct fixture *f, const struct vfs_options *opts)
 {
     struct vfs_options o = opts ? *opts : fixture_options();
-    struct data_options d = {.store = f->count, .clock = &f->clock.clock};
-    assert_int_equal(data_new(&d, &f->data), 0);
     if (!o.store)
         o.store = f->count;
+    struct data_options d = {.store = o.store, .clock = &f->clock.clock};
+    assert_int_equal(data_new(&d, &f->data), 0);
     o.data = f->data;
     o.clock = &f->clock.clock;
     assert_int_equal(vfs_new(&o, &f->vfs), 0);
