@@ -12,6 +12,11 @@
 #define DIR_ENTRIES_MAX (UINT32_MAX - 1) /* numbers are 32 bits in the chains */
 #define BUCKETS_MIN     16u
 #define MALLOC_OVERHEAD 8u /* glibc's per block, for ->bytes */
+/* Pages in a row that are not the last and tell nothing: empty ones are legal, of a stretch where
+ * everything was deleted; what is known already may come again as often as there were pages, when a
+ * server is found out that cannot be asked for several stretches (meta/ranges.h). */
+#define EMPTY_MAX  1000u
+#define STALE_MORE 16u
 
 static uint32_t hash_component(const char *s, size_t len, enum node_kind kind)
 {
@@ -335,10 +340,23 @@ static int compare_as_directory(const char *component, size_t len, const char *k
     return key[len + 1] ? -1 : 0;
 }
 
+/* Whether the order of the two depends on the server: some have what is beyond U+FFFF before
+ * U+E000, as UTF-16 does. */
+static bool is_ambiguous(const char *component, size_t len, const char *key)
+{
+    size_t i = 0;
+    while (i < len && component[i] == key[i])
+        i++;
+    unsigned char a = i < len ? (unsigned char)component[i] : '/', b = (unsigned char)key[i];
+    return MIN(a, b) >= 0xee && MIN(a, b) < 0xf0 && MAX(a, b) >= 0xf0;
+}
+
 /* Whether a directory of the same component may still come. */
 static bool undecided(const char *component, size_t len, const struct dir_gap *gaps, size_t n_gaps)
 {
     for (size_t i = 0; i < n_gaps; i++) {
+        if (is_ambiguous(component, len, gaps[i].from))
+            return true;
         if (compare_as_directory(component, len, gaps[i].from) > 0 &&
             (!gaps[i].to || compare_as_directory(component, len, gaps[i].to) <= 0))
             return true;
@@ -429,11 +447,24 @@ void dir_set_marker(struct dir *d, const char *key, uint64_t size, int64_t mtime
     (void)snprintf(d->marker_version.etag, sizeof(d->marker_version.etag), "%s", etag ? etag : "");
 }
 
+/* After a page that was not the last. */
+static int check_progress(struct dir *d, const char *prefix, bool empty, bool news,
+                          struct s3_error *reterr)
+{
+    d->stale = news || empty ? 0 : d->stale + 1;
+    d->empty = empty ? d->empty + 1 : 0;
+    if (d->empty <= EMPTY_MAX && d->stale <= d->pages / 2 + STALE_MORE)
+        return 0;
+    return s3_error_set(reterr, S3_ERROR_BAD_RESPONSE,
+                        "the listing of '%s' does not end: the last %u pages told nothing new",
+                        prefix, d->empty ? d->empty : d->stale);
+}
+
 int dir_add_part(struct dir *d, const char *prefix, const struct store_page *page,
                  const struct dir_gap *gaps, size_t n_gaps, struct s3_error *reterr)
 {
     const char *s;
-    size_t len;
+    size_t len, before = d->n + d->n_held;
     int r = dir_check_page(prefix, page, reterr);
     if (r < 0)
         return r;
@@ -470,7 +501,9 @@ int dir_add_part(struct dir *d, const char *prefix, const struct store_page *pag
     }
     d->pages++;
     d->complete = n_gaps == 0;
-    return 0;
+    return d->complete ? 0
+                       : check_progress(d, prefix, page->n_entries + page->n_prefixes == 0,
+                                        d->n + d->n_held != before, reterr);
 }
 
 /* ---- names ---- */

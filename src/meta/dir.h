@@ -61,6 +61,8 @@ struct dir {
     struct dir_marker marker_version;
     bool broken;          /* no memory for what came: nothing more comes */
     unsigned pages;       /* that have come */
+    unsigned stale;       /* of those the last ones, in a row, had nothing new */
+    unsigned empty;       /* and nothing at all */
     uint64_t since_ns;    /* monotonic; the first page was asked for then */
     uint64_t prefix_hash; /* of the prefix that the token belongs to; 0 before the first page */
     char *token;          /* of the next page; NULL before the first and after the last */
@@ -85,7 +87,8 @@ struct dir *dir_ref(struct dir *d);
 void dir_unref(struct dir *d); /* NULL ok */
 
 /* Takes in the next page of the delimited listing of `prefix`. -EIO with *reterr when the page is
- * not what was asked for; the listing is unchanged then. -ENOMEM: the listing is of no more use. */
+ * not what was asked for, or there have been too many that tell nothing new (a server that goes
+ * round in circles); the listing is unchanged then. -ENOMEM: the listing is of no more use. */
 int dir_add_page(struct dir *d, const char *prefix, const struct store_page *page,
                  struct s3_error *reterr);
 

@@ -128,22 +128,21 @@ static double value(const struct ranges *r, const char *name)
     return v;
 }
 
-/* Cuts what is no whole UTF-8 sequence: servers take only text. */
+/* Cuts what is no whole UTF-8 sequence: servers take only text. Nor is anything from U+E000 on a
+ * place to split at: servers that order by UTF-16 have what is beyond U+FFFF before that, so that
+ * some names would be on neither side of it. */
 static void cut_to_text(char *s)
 {
     size_t i = 0;
     while (s[i]) {
         unsigned char c = (unsigned char)s[i];
-        size_t len = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : 0;
-        if (c >= 0xf0 && c < 0xf5)
-            len = 4;
+        size_t len = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xee ? 3 : 0;
         size_t have = 1;
         while (have < len && ((unsigned char)s[i + have] & 0xc0) == 0x80)
             have++;
-        /* Overlong forms, surrogates and what is beyond Unicode are no text either. */
+        /* Overlong forms and surrogates are no text either. */
         unsigned char d = len > 1 ? (unsigned char)s[i + 1] : 0;
-        bool bad = (c == 0xe0 && d < 0xa0) || (c == 0xed && d > 0x9f) || (c == 0xf0 && d < 0x90) ||
-                   (c == 0xf4 && d > 0x8f);
+        bool bad = (c == 0xe0 && d < 0xa0) || (c == 0xed && d > 0x9f);
         if (len == 0 || have < len || bad || c < 0x20 || c == 0x7f)
             break;
         i += len;

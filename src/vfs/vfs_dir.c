@@ -10,6 +10,8 @@
 #define FIRST_ENTRY 2u
 /* Entries whose attributes are asked for at once, ahead of the reader. */
 #define AHEAD_MAX 64u
+/* Of a directory that is thought to be empty. */
+#define PAGES_MAX 1000u
 
 struct vfs_dir {
     struct inode *inode; /* referenced */
@@ -225,6 +227,37 @@ int vfs_keep_dir_locked(struct vfs *v, struct inode *dir, struct s3_error *err)
     return last ? vfs_marker_write_locked(v, dir, false, err) : 0;
 }
 
+/* Pages until one tells of something else: servers may send fewer keys than were asked for. */
+static int check_empty(struct vfs *v, const char *key, bool *ret_marker, struct s3_error *err)
+{
+    CLEANUP_FREE char *token = NULL;
+    *ret_marker = false;
+    for (unsigned n = 0; n < PAGES_MAX; n++) {
+        struct store_page page = {0};
+        struct store_list_in in = {.prefix = key, .max_keys = 2, .token = token};
+        int r = vfs_list_some(v, &in, &page, err);
+        if (r < 0)
+            return r;
+        for (size_t i = 0; i < page.n_entries; i++) {
+            if (strcmp(page.entries[i].key, key) == 0)
+                *ret_marker = true;
+            else
+                r = -ENOTEMPTY;
+        }
+        bool more = r == 0 && page.next_token;
+        free(token);
+        token = more ? strdup(page.next_token) : NULL;
+        store_page_done(&page);
+        if (!more)
+            return r;
+        if (!token)
+            return -ENOMEM;
+    }
+    return s3_error_set(err, S3_ERROR_BAD_RESPONSE,
+                        "the listing of '%s' does not end: %u pages tell of the same key", key,
+                        PAGES_MAX);
+}
+
 int vfs_check_empty_locked(struct vfs *v, struct inode *dir, bool *ret_marker, struct s3_error *err)
 {
     char key[COMPONENT_LENGTH_MAX + 1];
@@ -237,21 +270,9 @@ int vfs_check_empty_locked(struct vfs *v, struct inode *dir, bool *ret_marker, s
     if (r < 0)
         return r;
 
-    struct store_page page = {0};
-    struct store_list_in in = {.prefix = key, .max_keys = 2};
     pthread_mutex_unlock(&v->lock);
-    r = store_list(v->store, &in, &page, err);
+    r = check_empty(v, key, ret_marker, err);
     pthread_mutex_lock(&v->lock);
-    if (r < 0)
-        return r;
-    *ret_marker = false;
-    for (size_t i = 0; i < page.n_entries; i++) {
-        if (strcmp(page.entries[i].key, key) == 0)
-            *ret_marker = true;
-        else
-            r = -ENOTEMPTY;
-    }
-    store_page_done(&page);
     return r;
 }
 

@@ -278,6 +278,10 @@ int vfs_listing_more_locked(struct vfs *v, struct inode *dir, struct dir *d, siz
 /* Loads the first page if there is no fresh listing, and remembers if there are more. walk: from
  * vfs_walk_asked_locked, or VFS_FIRST_PAGE. */
 int vfs_listing_first_locked(struct vfs *v, struct inode *dir, size_t walk, struct s3_error *err);
+/* A page that tells something, or the last one: a server may give empty ones before. Without the
+ * lock. */
+int vfs_list_some(struct vfs *v, const struct store_list_in *in, struct store_page *page,
+                  struct s3_error *err);
 /* The inode may go with it, unless the caller has a reference. */
 void vfs_listing_drop_locked(struct vfs *v, struct inode *dir);
 /* The kernel has forgotten the directory: its listing stays only if it is whole and believed. */

@@ -5,10 +5,13 @@
  * reader (vfs_walk.c) is of directories that the kernel has not heard of. */
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "vfs/vfs_impl.h"
 
+/* In a row, that are not the last; legal where everything was deleted. */
+#define EMPTY_PAGES_MAX 1000u
 /* Of the directory's inode, which stays with the listing. */
 #define LISTING_INODE_BYTES (sizeof(struct inode) + 64u)
 
@@ -263,6 +266,27 @@ int vfs_listing_first_locked(struct vfs *v, struct inode *dir, size_t walk, stru
         r = vfs_listing_more_locked(v, dir, d, walk, err);
     dir_unref(d);
     return r;
+}
+
+int vfs_list_some(struct vfs *v, const struct store_list_in *in, struct store_page *page,
+                  struct s3_error *err)
+{
+    struct store_list_in next = *in;
+    CLEANUP_FREE char *token = NULL;
+    for (unsigned n = 0; n < EMPTY_PAGES_MAX; n++) {
+        int r = store_list(v->store, &next, page, err);
+        if (r < 0 || page->n_entries + page->n_prefixes > 0 || !page->next_token)
+            return r;
+        free(token);
+        token = strdup(page->next_token);
+        store_page_done(page);
+        if (!token)
+            return -ENOMEM;
+        next.token = token;
+    }
+    return s3_error_set(err, S3_ERROR_BAD_RESPONSE,
+                        "the listing of '%s' does not end: %u pages were empty", in->prefix,
+                        EMPTY_PAGES_MAX);
 }
 
 /* ---- own changes ---- */

@@ -71,7 +71,7 @@ static int probe_dir(struct vfs *v, const char *key, struct probe *p, struct s3_
     memcpy(dir_key + len, "/", 2);
     struct store_page page = {0};
     struct store_list_in in = {.prefix = dir_key, .max_keys = 1};
-    int r = store_list(v->store, &in, &page, err);
+    int r = vfs_list_some(v, &in, &page, err);
     if (r < 0)
         return r;
     p->dir = page.n_entries > 0;
@@ -83,7 +83,7 @@ static int probe_name(struct vfs *v, const char *key, struct probe *p, struct s3
 {
     struct store_page page = {0};
     struct store_list_in in = {.prefix = key, .delimited = true, .max_keys = PROBE_KEYS};
-    int r = store_list(v->store, &in, &page, err);
+    int r = vfs_list_some(v, &in, &page, err);
     if (r < 0)
         return r;
     for (size_t i = 0; i < page.n_entries; i++) {
