@@ -9,6 +9,7 @@ under a name from which the key follows, and no name comes twice.
 import argparse
 import os
 import random
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
@@ -62,8 +63,26 @@ def main():
                 found[body] = path
         missing = [want[b] for b in want if b not in found]
         assert not missing, f"not reached: {missing[:5]} ({len(missing)})"
-        # And one by one, without a listing before, in a mount that has seen nothing.
         mount.unmount()
+        # The same names whatever the pages are, for find (a walk), ls -l and ls of each directory alone.
+        for page_keys in (1, r.randint(2, 20)) if bed.kind == "s3d" else ():
+            bed.s3d("POST", f"settings?page-keys={page_keys}")
+            mount.mount()
+            walked = subprocess.run(["find", os.fsencode(mount.path), "-type", "f", "-printf", r"%p\0%s\0"],
+                                    stdout=subprocess.PIPE, check=True).stdout.split(b"\0")[:-1]
+            assert set(walked[::2]) == paths, f"find, pages of {page_keys}: {set(walked[::2]) ^ paths}"
+            sizes = dict(zip(walked[::2], map(int, walked[1::2])))
+            assert all(sizes[path] == len(body) for body, path in found.items()), "sizes of find"
+            mount.unmount()
+            mount.mount()
+            folders = {os.path.dirname(path) for path in paths}
+            for folder in r.sample(sorted(folders), min(20, len(folders))):
+                names = {os.path.join(folder, e.name) for e in os.scandir(folder) if e.is_file(follow_symlinks=False)}
+                assert names == {p for p in paths if os.path.dirname(p) == folder}, f"{folder}, pages of {page_keys}"
+            mount.unmount()
+        if bed.kind == "s3d":
+            bed.s3d("POST", "settings?page-keys=1000")
+        # And one by one, without a listing before, in a mount that has seen nothing.
         mount.mount()
         for body, path in r.sample(sorted(found.items()), min(60, len(found))):
             with open(path, "rb") as f:

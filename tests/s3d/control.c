@@ -31,21 +31,24 @@ static void run_faults(struct request *r)
     }
 }
 
-/* What the command line says of the distance, and of ETags, for the requests from now on. */
+/* What the command line says of the distance, of ETags and of pages, for the requests from now on.
+ */
 static void run_settings(struct request *r)
 {
     struct s3d_config *cf = &r->s->config;
-    uint64_t ms, rate, opaque;
+    uint64_t ms, rate, opaque, keys;
 
     if (!request_param_number(r, "first-byte-delay", cf->first_byte_ms, &ms) ||
         !request_param_number(r, "rate", cf->rate, &rate) ||
-        !request_param_number(r, "opaque-etag", cf->opaque_etag, &opaque))
+        !request_param_number(r, "opaque-etag", cf->opaque_etag, &opaque) ||
+        !request_param_number(r, "page-keys", cf->page_keys, &keys))
         return;
+    cf->page_keys = (unsigned)MIN(keys, (uint64_t)UINT32_MAX);
     cf->first_byte_ms = (unsigned)MIN(ms, (uint64_t)S3D_DELAY_MAX_MS);
     cf->rate = rate;
     cf->opaque_etag = opaque;
-    strbuf_appendf(text(r, 200), "first-byte-delay %u\nrate %llu\nopaque-etag %d\n",
-                   cf->first_byte_ms, (unsigned long long)cf->rate, cf->opaque_etag);
+    strbuf_appendf(text(r, 200), "first-byte-delay %u\nrate %llu\nopaque-etag %d\npage-keys %u\n",
+                   cf->first_byte_ms, (unsigned long long)cf->rate, cf->opaque_etag, cf->page_keys);
 }
 
 void control_run(struct request *r)

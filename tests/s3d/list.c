@@ -58,7 +58,8 @@ bool list_limits(struct request *r, const char *max_name, uint64_t *ret_max, boo
 
     if (!request_param_number(r, max_name, LIST_MAX, ret_max))
         return false;
-    *ret_max = MIN(*ret_max, (uint64_t)LIST_MAX);
+    unsigned most = r->s->config.page_keys;
+    *ret_max = MIN(*ret_max, most ? MIN((uint64_t)most, (uint64_t)LIST_MAX) : (uint64_t)LIST_MAX);
     if (encoding && strcmp(encoding, "url")) {
         reply_error_message(r, ERR_INVALID_ARGUMENT,
                             "Invalid Encoding Method specified in Request");

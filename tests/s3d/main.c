@@ -54,6 +54,7 @@ static const char usage[] =
     "  --no-default-checksum   do not compute CRC64NVME for uploads that name no checksum\n"
     "  --strict-utf8           refuse keys that are not UTF-8\n"
     "  --start-after-hides     leave out common prefixes that --start-after is inside of\n"
+    "  --page-keys N           keys of a page at most, whatever is asked for (default 1000)\n"
     "  --verbose               log more\n"
     "\n"
     "GET /_s3d/counters, GET /_s3d/log, POST /_s3d/reset; GET, POST, DELETE /_s3d/faults;\n"
@@ -82,6 +83,7 @@ enum option_id {
     OPT_NO_DEFAULT_CHECKSUM,
     OPT_STRICT_UTF8,
     OPT_START_AFTER_HIDES,
+    OPT_PAGE_KEYS,
     OPT_VERBOSE,
     OPT_HELP,
 };
@@ -109,6 +111,7 @@ static const struct option options[] = {
     {"no-default-checksum", no_argument, NULL, OPT_NO_DEFAULT_CHECKSUM},
     {"strict-utf8", no_argument, NULL, OPT_STRICT_UTF8},
     {"start-after-hides", no_argument, NULL, OPT_START_AFTER_HIDES},
+    {"page-keys", required_argument, NULL, OPT_PAGE_KEYS},
     {"verbose", no_argument, NULL, OPT_VERBOSE},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
@@ -235,6 +238,8 @@ static int take_option(struct s3d_config *cf, int id, char **argv)
     case OPT_START_AFTER_HIDES:
         cf->start_after_hides = true;
         return 0;
+    case OPT_PAGE_KEYS:
+        return take_number("page-keys", optarg, 1000, &cf->page_keys);
     case OPT_VERBOSE:
         log_set_level(LOG_LEVEL_DEBUG);
         return 0;

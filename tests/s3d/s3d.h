@@ -50,6 +50,7 @@ struct s3d_config {
     bool no_default_checksum;       /* without CRC64NVME for uploads that name none */
     bool strict_utf8;               /* refuse keys that are not UTF-8 */
     bool start_after_hides;         /* see list.c */
+    unsigned page_keys;             /* of a listing, at most; 0 = LIST_MAX */
 };
 
 struct s3d {

@@ -327,20 +327,24 @@ def settings(s, b):
         return s.request("POST", "/_s3d/settings" + query, sign=False)
 
     before = settings_are("").body
-    equal(before, b"first-byte-delay 0\nrate 0\nopaque-etag 0\n")
+    equal(before, b"first-byte-delay 0\nrate 0\nopaque-etag 0\npage-keys 0\n")
     try:
         plain = s.client().put_object(Bucket=b, Key="e", Body=b"1")["ETag"]
         equal(settings_are("?first-byte-delay=40&rate=90000000&opaque-etag=1").body,
-              b"first-byte-delay 40\nrate 90000000\nopaque-etag 1\n")
+              b"first-byte-delay 40\nrate 90000000\nopaque-etag 1\npage-keys 0\n")
         assert s.client().put_object(Bucket=b, Key="e", Body=b"1")["ETag"] != plain
         s.reset()
         equal(s.request("GET", f"/{b}/e").body, b"1")
         words = dict(w.split("=", 1) for w in s.control("GET", "log").split()[1:])
         assert int(words["us"]) >= 40000, words
         equal(settings_are("?rate=x").status, 400)
-        equal(settings_are("?rate=0").body, b"first-byte-delay 40\nrate 0\nopaque-etag 1\n")
+        equal(settings_are("?rate=0").body, b"first-byte-delay 40\nrate 0\nopaque-etag 1\npage-keys 0\n")
+        s.client().put_object(Bucket=b, Key="e2", Body=b"1")
+        settings_are("?page-keys=1")
+        page = s.client().list_objects_v2(Bucket=b, MaxKeys=1000)
+        assert page["KeyCount"] == 1 and page["IsTruncated"], page
     finally:
-        settings_are("?first-byte-delay=0&rate=0&opaque-etag=0")
+        settings_are("?first-byte-delay=0&rate=0&opaque-etag=0&page-keys=0")
 
 
 @test
