@@ -270,15 +270,17 @@ static int open_state(struct start *s, const struct conf_options *o, struct s3_e
                                     .cache_dir = o->cache_dir,
                                     .endpoint = where(s),
                                     .bucket = o->bucket,
-                                    .prefix = o->prefix};
+                                    .prefix = o->prefix,
+                                    .read_only = o->read_only};
     struct state_options options = {.endpoint = where(s), .bucket = o->bucket, .prefix = o->prefix};
     struct s3_error err = {0};
     int r;
 
-    if (o->read_only)
+    /* Who changes nothing has nothing to note, but may keep what was read. */
+    if (o->read_only && !o->cache_size)
         return 0;
     r = state_dir_open(&dir, &s->state_dir, &err);
-    if (r == 0) {
+    if (r == 0 && !o->read_only) {
         options.path = s->state_dir->path;
         r = state_open(&options, &s->state, &err);
     }
@@ -289,8 +291,9 @@ static int open_state(struct start *s, const struct conf_options *o, struct s3_e
             *reterr = err;
         return r;
     }
-    log_warn("%s: what a crash interrupts will not be finished by the next mount",
-             err.message[0] ? err.message : strerror(-r));
+    log_warn("%s: %s", err.message[0] ? err.message : strerror(-r),
+             o->read_only ? "file content will not be cached"
+                          : "what a crash interrupts will not be finished by the next mount");
     return 0;
 }
 
@@ -347,7 +350,7 @@ static int wait_for_drains(struct start *s, const struct conf_options *o, struct
 {
     uint64_t begin = clock_monotonic_ns(clock_system());
 
-    if (!s->state_dir || o->state_dir)
+    if (!s->state_dir || o->state_dir || o->read_only)
         return 0;
     start_set_draining(s, false);
     while (others_are_draining(s->state_dir->path)) {

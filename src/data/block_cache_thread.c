@@ -159,6 +159,9 @@ static void store_failed(struct block_cache *c, int result)
         pause_locked(c, PAUSE_FULL_NS);
         return;
     }
+    /* Somebody has put a folder where the block belongs: no reason to do without the others. */
+    if (result == -EISDIR || result == -ENOTEMPTY || result == -EEXIST)
+        return;
     pause_locked(c, PAUSE_FAILED_NS);
     if (!c->told)
         log_warn("the cache of file content cannot be written: %s", strerror(-result));

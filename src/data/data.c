@@ -21,7 +21,7 @@
 /* A part waits for its answer in memory, so one may take this share of the limit. */
 #define PART_MEMORY_SHARE 4u
 /* What waits for the disk cache has been read, and stays in memory until it is written. */
-#define CACHE_MEMORY_SHARE 8u
+#define CACHE_MEMORY_SHARE 4u
 /* Freed blocks kept for the next request: page faults would cost a tenth of the throughput. */
 #define FREE_BLOCKS_MAX (64 * MIB / DATA_BLOCK_SIZE)
 
@@ -209,6 +209,12 @@ void data_share_release(struct data_share *s, uint64_t bytes)
 {
     SCOPE_LOCK(&s->d->lock);
     release_locked(s->d, s, bytes);
+}
+
+bool data_has_room(struct data *d)
+{
+    SCOPE_LOCK(&d->lock);
+    return d->used <= d->memory_limit / 2 && !d->waiters;
 }
 
 bool data_is_tight(struct data *d)

@@ -97,6 +97,8 @@ void data_share_wait_hard(struct data_share *s, uint64_t bytes);
 /* As data_share_wait, but false instead of blocking. */
 bool data_share_try(struct data_share *s, uint64_t bytes);
 void data_share_release(struct data_share *s, uint64_t bytes);
+/* Half of the limit is free: nobody has to share. */
+bool data_has_room(struct data *d);
 /* More than the limit is in use: what is not needed should go. */
 bool data_is_tight(struct data *d);
 /* Gives back what was granted and not taken. */

@@ -223,7 +223,8 @@ static void offer_block_locked(struct reader *r, struct range *g, uint32_t block
 
 void reader_blocks_offer_locked(struct reader *r, struct range *g)
 {
-    if (!r->blocks.usable || r->state != READER_KNOWN || !g->length || data_is_tight(r->d))
+    /* What waits to be written counts as the reader's memory, which it has other use for. */
+    if (!r->blocks.usable || r->state != READER_KNOWN || !g->length || !data_has_room(r->d))
         return;
     uint64_t last = (g->offset + g->length - 1) / BLOCK_FILE_SIZE;
     g->pins++; /* a block that is refused must not be the last to let go of it */

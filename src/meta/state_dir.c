@@ -190,11 +190,12 @@ static int slot_path(const char *base, unsigned slot, struct strbuf *sb)
 }
 
 /* First those with unfinished work, then any. */
-static int take_slot(const char *base, struct strbuf *path, int *ret_fd, struct s3_error *err)
+static int take_slot(const char *base, bool read_only, struct strbuf *path, int *ret_fd,
+                     struct s3_error *err)
 {
     int r;
 
-    for (unsigned slot = 1; slot <= SLOTS_MAX; slot++) {
+    for (unsigned slot = 1; !read_only && slot <= SLOTS_MAX; slot++) {
         r = slot_path(base, slot, path);
         if (r < 0)
             return r;
@@ -206,6 +207,9 @@ static int take_slot(const char *base, struct strbuf *path, int *ret_fd, struct 
     }
     for (unsigned slot = 1; slot <= SLOTS_MAX; slot++) {
         r = slot_path(base, slot, path);
+        /* Whoever can finish it must find it free. */
+        if (r == 0 && read_only && has_unfinished(strbuf_str(path)) == 1)
+            continue;
         if (r == 0)
             r = make_slot(strbuf_str(path), ret_fd, err);
         if (r != -EBUSY)
@@ -239,10 +243,10 @@ static int find_and_lock(const struct state_dir_options *opts, struct strbuf *pa
         r = strbuf_append_char(&base, '/');
     if (r == 0)
         r = append_id(opts, &base);
-    return r < 0 ? r : take_slot(strbuf_str(&base), path, ret_fd, err);
+    return r < 0 ? r : take_slot(strbuf_str(&base), opts->read_only, path, ret_fd, err);
 }
 
-static int make_folders(struct state_dir *d)
+static int make_folders(struct state_dir *d, bool read_only)
 {
     CLEANUP_FREE char *mark = NULL;
     CLEANUP_FD int fd = -1;
@@ -259,7 +263,7 @@ static int make_folders(struct state_dir *d)
         r = state_dir_make(d->lost);
     if (r == 0)
         r = state_dir_make(d->blocks);
-    if (r < 0)
+    if (r < 0 || read_only)
         return r;
     fd = open(mark, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
@@ -282,7 +286,7 @@ int state_dir_open(const struct state_dir_options *opts, struct state_dir **ret,
     r = find_and_lock(opts, &path, &d->lock_fd, &said);
     if (r == 0) {
         d->path = strdup(strbuf_str(&path));
-        r = d->path ? make_folders(d) : -ENOMEM;
+        r = d->path ? make_folders(d, opts->read_only) : -ENOMEM;
     }
     if (r < 0) {
         if (!said.message[0])

@@ -27,6 +27,7 @@ struct state_dir_options {
     const char *endpoint;
     const char *bucket;
     const char *prefix; /* "" = none */
+    bool read_only;     /* the lowest without unfinished work, which is left as it is */
 };
 
 struct state_dir {

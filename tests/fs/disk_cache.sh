@@ -119,6 +119,30 @@ ls -R "$MNT" >/dev/null
 no_reads "whole again" "" all
 unmount_fs
 
+# ---- a mount that changes nothing keeps what it read, too, and leaves unfinished work to others ----
+rm -f "$STATE/unfinished"
+cache_mount -o ro
+ls -R "$MNT" >/dev/null
+no_reads "read only" "" all
+check "nothing is noted" test ! -e "$STATE/unfinished"
+unmount_fs
+
+# ---- a disk that is full ----
+if [ "$(id -u)" = 0 ]; then
+    mkdir "$SCRATCH/disk"
+    if mount -t tmpfs -o size=8m pailfs-test "$SCRATCH/disk" 2>/dev/null; then
+        mount_fs -o "cache_dir=$SCRATCH/disk,cache_size=1G,metadata_ttl=600"
+        check "with a full disk" all
+        check "and again" all
+        check "blocks are there" test "$(figure cache_blocks)" -gt 0
+        check "some room is left" test "$(df --output=avail -k "$SCRATCH/disk" | tail -1)" -ge 256
+        dd if=/dev/zero of="$SCRATCH/disk/other" bs=64k 2>/dev/null
+        check "without any room" all
+        unmount_fs
+        umount "$SCRATCH/disk"
+    fi
+fi
+
 # ---- a smaller limit, and none ----
 mount_fs -o "state_dir=$STATE,cache_size=8M"
 smaller() { [ "$(figure cache_ready)" = yes ] && [ "$(figure cache_used)" -le $((8 << 20)) ]; }
