@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The README's section of a run: a picture and a table of ratios, and what they were made from, in results/."""
+import fnmatch
 import json
 import math
 import os
@@ -45,6 +46,16 @@ SHOWN = (
 COLOURS = {"limit": "#9aa0a6", "s3fs": "#d8732b", "rclone": "#7a4fb5"}
 FROM, TO = 0.25, 256.0  # of the scale
 LEFT, WIDTH, ROW, TOP = 250, 430, 30, 46
+
+
+def pairs(loads):
+    """(workload, round trip) of all that is shown or judged."""
+    found = {(workload, rtt) for workload, rtt, _ in SHOWN}
+    for load in loads:
+        for pattern, rtts, _ in targets.RULES:
+            if fnmatch.fnmatchcase(load.name, pattern):
+                found.update((load.name, rtt) for rtt in load.rtts if not rtts or rtt in rtts)
+    return found
 
 
 def factor(value, more=""):

@@ -55,7 +55,7 @@ def about(data):
     return (f"{m['date']}, {m['cpus']} CPUs ({m['model']}), {m['memory_gib']} GiB, Linux {m['kernel']}, everything on this one "
             f"machine; {what}{' over TLS' if data['tls'] else ''}, distance made by the {data['distance']}; "
             + ", ".join(v for v in data["versions"].values() if v)
-            + f"; medians of {data['rounds']} rounds (slow peers: fewer), {data['size']} sizes; "
+            + f"; medians of {data['rounds']} rounds at most (no range: one), {data['size']} sizes; "
             f"load of the machine at the end {m['load']}.")
 
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Times pailfs, other filesystems for S3 and plain libcurl side by side; needs root (page cache, mounts).
-#   tests/bench/run.sh [--peers s3fs,rclone] [--rtt 0,2,20] [--only NAME,NAME*] [--quick | --full] [--rounds N]
-#                      [--cut SECONDS] [--endpoint URL | --rgw] [--proxy] [--tls] [--out FOLDER] [--list]
+#   tests/bench/run.sh [--peers s3fs,rclone] [--rtt 0,2,20] [--only NAME,NAME* | --readme] [--quick | --full]
+#                      [--rounds N] [--minutes N] [--cut SECONDS] [--endpoint URL | --rgw] [--proxy] [--tls] [--out FOLDER] [--list]
 # Installs what is missing, builds without sanitizers, then runs bench.py, which explains the rest.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."

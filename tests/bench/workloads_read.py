@@ -8,8 +8,8 @@ from workload import MIB, PART, Workload
 class Read(Workload):
     group, timelines = "stream", True
 
-    def __init__(self, streams, name=None, direct=False, options=None, what=""):
-        self.streams, self.direct, self.options = streams, direct, options or {}
+    def __init__(self, streams, name=None, direct=False, options=None, what="", alone=False):
+        self.streams, self.direct, self.options, self.alone = streams, direct, options or {}, alone
         self.name = name or f"read{streams}{'_direct' if direct else ''}"
         self.help = (f"sequential read, {streams} stream{'s' if streams > 1 else ''}"
                      + (", O_DIRECT" if direct else "") + what)
@@ -44,7 +44,7 @@ class Ramp(Read):
 
 class Reread(Read):
     """From the page cache, as long as the object is the same."""
-    warm = alone = True
+    warm = True
 
     def __init__(self):
         super().__init__(1, name="reread")
@@ -190,9 +190,10 @@ class Mixed(Workload):
 
 SMALL = [Small(size, readers, shuffled) for size in (4096, 100 << 10, 5 * MIB)
          for readers in (1, 64) for shuffled in (False, True)]
+# Peers have no such limit.
 LIMITED = {"pailfs": ("memory_limit=512M",)}
 ALL = [Read(1), Read(8), Read(1, direct=True), Read(8, direct=True),
-       Read(1, "read1_512m", options=LIMITED, what=", memory_limit=512M"),
-       Read(8, "read8_512m", options=LIMITED, what=", memory_limit=512M"), Ramp(), *SMALL,
+       Read(1, "read1_512m", options=LIMITED, what=", memory_limit=512M", alone=True),
+       Read(8, "read8_512m", options=LIMITED, what=", memory_limit=512M", alone=True), Ramp(), *SMALL,
        *[RandomRead(size, depth) for depth in (1, 64) for size in (4096, 64 << 10, MIB)],
        Stalled(), StalledSmall(), Mixed(), Reread(), RereadDisk()]
