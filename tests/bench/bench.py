@@ -324,9 +324,10 @@ def main():
     signal.signal(signal.SIGHUP, stop)
     build = os.path.abspath(os.environ["BUILD_DIR"])
     os.makedirs(a.out, exist_ok=True)
-    folder = tempfile.mkdtemp(prefix="pailfs-bench.", dir="/var/tmp")
+    disk = os.environ.get("TMPDIR", "/var/tmp")
+    folder = tempfile.mkdtemp(prefix="pailfs-bench.", dir=disk)
     # In memory: the server's disk is not what is measured, and a dropped page cache must not reach it.
-    store = tempfile.mkdtemp(prefix="pailfs-bench.", dir="/var/tmp" if a.full else "/dev/shm")
+    store = tempfile.mkdtemp(prefix="pailfs-bench.", dir=disk if a.full else "/dev/shm")
     bench, status = None, 0
     try:
         bench = Bench(a, build, folder, store)

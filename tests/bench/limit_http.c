@@ -22,6 +22,7 @@ struct transfer {
     struct limit_answer *answer; /* or NULL */
     uint64_t start;              /* of the object's bytes */
     uint64_t at;                 /* bytes sent or received so far */
+    CURL *curl;
     bool wrong;
 };
 
@@ -46,7 +47,9 @@ static size_t on_body(char *data, size_t size, size_t n, void *ctx)
     struct transfer *t = ctx;
     struct limit_answer *a = t->answer;
     size_t len = size * n;
-    if (t->request->compare) {
+    long status = 0;
+    curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (t->request->compare && status / 100 == 2) {
         uint64_t from = t->request->offset + t->at;
         uint64_t same = pattern_compare((const uint8_t *)data, len, t->start, from);
         if (same < len) {
@@ -174,7 +177,7 @@ static struct curl_slist *headers_of(const struct limit_request *r)
 
 bool limit_perform(CURL *c, const struct limit_request *r, struct limit_answer *ret)
 {
-    struct transfer t = {.request = r, .answer = ret, .start = pattern_start(r->key)};
+    struct transfer t = {.request = r, .answer = ret, .start = pattern_start(r->key), .curl = c};
     struct curl_slist *headers = headers_of(r);
     bool upload = strcmp(r->method, "PUT") == 0 || strcmp(r->method, "POST") == 0;
     char url[URL_MAX], range[64];
