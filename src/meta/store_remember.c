@@ -26,8 +26,11 @@
 #define OWN_PARALLEL 16u
 /* What was too young is asked for once more after that. */
 #define OWN_AGAIN_NS (METADATA_RACY_NS + 2 * NS_PER_S)
+/* A disk that has kept the thread for so long is not waited for. */
+#define STUCK_NS ((uint64_t)NS_PER_S / 2)
 
 /* A HEAD on its way: in the queue of lookups, then with the store. */
+STAILQ_HEAD(lookups, lookup);
 struct lookup {
     struct store_remember *m;
     const struct store_head_in *in;
@@ -80,7 +83,7 @@ struct store_remember {
     pthread_cond_t wake; /* for the thread */
     pthread_cond_t idle; /* for store_remember_settle */
     /* protected by lock: */
-    STAILQ_HEAD(, lookup) lookups;
+    struct lookups lookups;
     STAILQ_HEAD(, pending_row) rows;
     STAILQ_HEAD(, gone_key) gone;
     size_t n_rows;
@@ -90,6 +93,7 @@ struct store_remember {
     bool ready;               /* the database is open, or will not be */
     bool old;                 /* there was one: until it is open it is taken for one with rows */
     bool busy;                /* the thread is at work */
+    uint64_t busy_since_ns;   /* with what it is at now */
     bool hurry;
     bool stop;
     struct store_remember_figures figures;
@@ -342,6 +346,38 @@ static int pass_on(struct lookup *l)
     return store_submit(l->m->inner, STORE_HEAD, l->in, l->out, headed, l);
 }
 
+static void pass_on_queued(struct lookup *l)
+{
+    struct s3_error err = {0};
+    int r = pass_on(l);
+
+    if (r == 0)
+        return;
+    (void)s3_error_set(&err, S3_ERROR_OUT_OF_MEMORY, "no memory for the request");
+    l->done(l->ctx, r, &err);
+    free(l);
+}
+
+/* Whether the thread is kept by the disk: then the store is the faster one, for those that wait for
+ * the thread already, too. */
+static bool is_stuck(struct store_remember *m)
+{
+    struct lookups waiting = STAILQ_HEAD_INITIALIZER(waiting);
+    struct lookup *l;
+
+    {
+        SCOPE_LOCK(&m->lock);
+        if (!m->busy || clock_monotonic_ns(m->clock) - m->busy_since_ns < STUCK_NS)
+            return false;
+        STAILQ_CONCAT(&waiting, &m->lookups);
+    }
+    while ((l = STAILQ_FIRST(&waiting))) {
+        STAILQ_REMOVE_HEAD(&waiting, link);
+        pass_on_queued(l);
+    }
+    return true;
+}
+
 static int submit_head(struct store_remember *m, const struct store_head_in *in,
                        struct store_object *out, store_done_fn done, void *ctx)
 {
@@ -350,7 +386,8 @@ static int submit_head(struct store_remember *m, const struct store_head_in *in,
     if (!l)
         return -ENOMEM;
     *l = (struct lookup){.m = m, .in = in, .out = out, .done = done, .ctx = ctx};
-    {
+    bool stuck = in->known && is_stuck(m);
+    if (!stuck) {
         SCOPE_LOCK(&m->lock);
         bool ask = in->known && !in->facts && (!m->ready || m->figures.rows > 0);
         if (ask && !m->stop) {
@@ -412,14 +449,7 @@ static void look_up(struct store_remember *m, struct lookup *l)
         free(l);
         return;
     }
-    r = pass_on(l);
-    if (r < 0) {
-        struct s3_error err = {0};
-
-        (void)s3_error_set(&err, S3_ERROR_OUT_OF_MEMORY, "no memory for the request");
-        l->done(l->ctx, r, &err);
-        free(l);
-    }
+    pass_on_queued(l);
 }
 
 /* Takes up to a group of what waits out of the queues. */
@@ -503,6 +533,7 @@ static void wait_for_work_locked(struct store_remember *m)
         }
     }
     m->busy = true;
+    m->busy_since_ns = clock_monotonic_ns(m->clock);
 }
 
 static void *run(void *arg)
@@ -626,6 +657,7 @@ int store_remember_new(struct store *inner, const struct store_remember_options 
     if (m->own_after_ns && !(m->own = remember_own_new(options->every)))
         r = -ENOMEM;
     m->busy = true; /* it opens the database */
+    m->busy_since_ns = clock_monotonic_ns(m->clock);
     if (r == 0)
         r = -pthread_create(&m->thread, NULL, run, m);
     if (r < 0) {

@@ -7,7 +7,8 @@
  * (meta/remember_own.h): the first walk of the next mount finds them remembered.
  *
  * It gives way: rows are written in groups, in the background, and dropped while too many wait; an
- * error of the disk is told once and ends its use for this mount. It never fails a request.
+ * error of the disk is told once and ends its use for this mount, and while the disk does not
+ * answer HEADs pass through. It never fails a request.
  *
  * Life:    store_remember_new(inner) -> store_... -> store_free (frees inner; writes what waits).
  * Threads: any. One thread of its own owns the database; it looks up, passes on what it does not

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,6 +188,8 @@ static uint64_t rows(struct bed *b)
 
 static void later(struct bed *b, unsigned seconds)
 {
+    if (b->store)
+        store_remember_settle(b->store); /* or it looks as if the disk had kept it for so long */
     clock_fake_advance(&b->clock, seconds * (uint64_t)NS_PER_S);
 }
 
@@ -531,6 +534,77 @@ static void test_others_pass(void **state)
     assert_int_equal(rows(b), 1);
 }
 
+/* ---- a disk that does not answer ---- */
+
+struct stop {
+    sem_t begun, go_on, done;
+    int result;
+};
+
+/* The thread that looks up runs this, too: while it waits, no lookup is answered. */
+static void hold(void *ctx, int result, const struct s3_error *err)
+{
+    struct stop *s = ctx;
+
+    (void)err;
+    s->result = result;
+    sem_post(&s->begun);
+    sem_wait(&s->go_on);
+    sem_post(&s->done);
+}
+
+static void note_done(void *ctx, int result, const struct s3_error *err)
+{
+    struct stop *s = ctx;
+
+    (void)err;
+    s->result = result;
+    sem_post(&s->done);
+}
+
+static void test_stuck_disk(void **state)
+{
+    struct bed *b = *state;
+    struct stop held, queued;
+    struct store_object of_held = {0}, of_queued = {0};
+    struct store_page page = {0};
+    struct store_list_in list = {.prefix = "a", .max_keys = 1};
+
+    remember_one(b, "a");
+    (void)heads(b);
+    assert_int_equal(store_list(b->memory, &list, &page, NULL), 0);
+    struct store_known known = {page.entries[0].etag, page.entries[0].mtime_ns,
+                                page.entries[0].size};
+    struct store_head_in in = {.key = "a", .known = &known};
+    for (int i = 0; i < 2; i++) {
+        struct stop *s = i ? &queued : &held;
+        assert_int_equal(sem_init(&s->begun, 0, 0), 0);
+        assert_int_equal(sem_init(&s->go_on, 0, 0), 0);
+        assert_int_equal(sem_init(&s->done, 0, 0), 0);
+        s->result = -1;
+    }
+    assert_int_equal(store_submit(b->store, STORE_HEAD, &in, &of_held, hold, &held), 0);
+    assert_int_equal(sem_wait(&held.begun), 0);
+    assert_int_equal(store_submit(b->store, STORE_HEAD, &in, &of_queued, note_done, &queued), 0);
+    assert_int_equal(heads(b), 0);
+    clock_fake_advance(&b->clock, (uint64_t)NS_PER_S);
+    assert_string_equal(mode_of(b, "a"), "33188"); /* the store was asked, for both */
+    assert_int_equal(sem_wait(&queued.done), 0);
+    assert_int_equal(heads(b), 2);
+    assert_int_equal(queued.result, 0);
+    assert_false(of_queued.remembered);
+    assert_int_equal(sem_post(&held.go_on), 0);
+    assert_int_equal(sem_wait(&held.done), 0);
+    assert_int_equal(held.result, 0);
+    assert_true(of_held.remembered);
+    (void)rows(b);
+    assert_string_equal(mode_of(b, "a"), "33188"); /* and it looks up again */
+    assert_int_equal(heads(b), 0);
+    store_object_done(&of_held);
+    store_object_done(&of_queued);
+    store_page_done(&page);
+}
+
 /* ---- own changes ---- */
 
 static void put_own(struct bed *b, const char *key, const struct store_attrs *attrs)
@@ -739,6 +813,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_off, setup, teardown),
         cmocka_unit_test_setup_teardown(test_disk_full, setup, teardown),
         cmocka_unit_test_setup_teardown(test_others_pass, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_stuck_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(test_own_are_asked_for_in_quiet, setup, teardown),
         cmocka_unit_test_setup_teardown(test_own_and_another_hosts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_own_once, setup, teardown),
