@@ -65,6 +65,7 @@ void vfs_free(struct vfs *v)
     vfs_listing_drop_below_locked(v, v->inodes.root);
     vfs_pager_wait_locked(v);
     pthread_mutex_unlock(&v->lock);
+    dir_unref(v->window.d);
     inode_table_done(&v->inodes);
     pthread_cond_destroy(&v->changed);
     pthread_mutex_destroy(&v->lock);

@@ -128,6 +128,16 @@ struct vfs {
         uint64_t changed[VFS_WALK_CHANGES]; /* key_hash of their directories; a ring */
     } walk;
 
+    struct vfs_window {   /* vfs_window.c; protected by lock */
+        uint64_t ino;     /* of the directory; 0 = none */
+        struct dir *d;    /* the page; referenced, NULL = none */
+        uint64_t changes; /* of the directory, when it was asked for */
+        uint64_t asked_ns;
+        char last[COMPONENT_LENGTH_MAX + 1]; /* component that was asked for last */
+        unsigned ascents;
+        bool busy; /* a page is under way */
+    } window;
+
     /* vfs_pending.c; protected by lock */
     struct pending_files pending; /* by due_ns; each with a reference */
     unsigned n_pending;
@@ -337,6 +347,15 @@ bool vfs_remembers(struct vfs *v);
 void vfs_walk_changed_locked(struct vfs *v, const struct inode *dir);
 /* Of every directory. */
 void vfs_walk_all_changed_locked(struct vfs *v);
+
+/* ---- vfs_window.c ---- */
+
+/* What a lookup says when it knows nothing. */
+#define VFS_MUST_ASK 1
+/* A name of a large directory that has no listing: the inode, referenced, out of a page for many,
+ * or VFS_MUST_ASK. Lock held, given up for a request. */
+int vfs_window_ask_locked(struct vfs *v, struct inode *dir, const char *name,
+                          const struct name_target *t, struct inode **ret);
 
 /* ---- vfs_posix.c ---- */
 

@@ -6,7 +6,7 @@
  *   second name, small directory  1: its first page, which makes it a listed one
  *   names in one directory after the other, in order (git status, restic)
  *                                 1 for the 1,000 keys that follow in the tree (vfs_walk.c)
- *   names in a large directory    1 each
+ *   names in a large directory    1 each; in order 1 for a page of them (vfs_window.c)
  * With posix=auto a HEAD of the directory's marker goes beside the LIST, once in a while; in a
  * directory whose children have attributes in their metadata a HEAD of the child follows. */
 #include <errno.h>
@@ -171,7 +171,7 @@ static int probe(struct vfs *v, struct inode *dir, const char *name, const struc
 
 /* ---- the cache ---- */
 
-#define MUST_ASK 1
+#define MUST_ASK VFS_MUST_ASK
 
 int vfs_inode_of_entry_locked(struct vfs *v, struct inode *dir, const struct dir *d,
                               const struct dir_entry *e, struct inode **ret)
@@ -320,6 +320,11 @@ static int ask_locked(struct vfs *v, struct inode *dir, const char *name,
         if (r < 0)
             return r;
         r = from_cache_locked(v, dir, name, t, ret);
+        if (r != MUST_ASK)
+            return r;
+    }
+    if (!listed) {
+        int r = vfs_window_ask_locked(v, dir, name, t, ret);
         if (r != MUST_ASK)
             return r;
     }

@@ -231,6 +231,7 @@ void vfs_walk_changed_locked(struct vfs *v, const struct inode *dir)
 void vfs_walk_all_changed_locked(struct vfs *v)
 {
     v->walk.n_changes += VFS_WALK_CHANGES;
+    v->window.ino = 0;
 }
 
 /* ---- the page ---- */

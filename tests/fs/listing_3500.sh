@@ -24,6 +24,15 @@ fi
 LC_ALL=C ls "$MNT/dir" | LC_ALL=C sort -c || fail "ls order"
 equal "each name once" 3500 "$(ls "$MNT/dir" | sort -u | wc -l)"
 equal "find" 3500 "$(find "$MNT/dir" -type f -size -2 | wc -l)"
+# Names that are asked for in their order, in a mount that has listed nothing: a page for many of them.
+(cd "$MNT" && printf '%s\n' dir/* | LC_ALL=C sort) >"$SCRATCH/names"
+remount_fs
+[ "$TEST_SERVER" != s3d ] || s3d_reset
+equal "stat of each" 3500 "$(cd "$MNT" && xargs stat -c %s <"$SCRATCH/names" | wc -l)"
+if [ "$TEST_SERVER" = s3d ]; then
+    n=$(s3d_count ListObjectsV2)
+    [ "$n" -le 14 ] || fail "requests of a stat of each in order: $(s3d_requests)"
+fi
 check "rm -r" rm -r "$MNT/dir"
 equal "nothing left" "" "$(ls -A "$MNT")"
 unmount_fs

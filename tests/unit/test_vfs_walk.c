@@ -585,6 +585,35 @@ static void test_asked_in_many(void **state ATTR_UNUSED)
     fixture_page_size = 0;
 }
 
+/* Names in a directory of several pages, whose listing is not there (any more). */
+static void test_asked_in_large(void **state ATTR_UNUSED)
+{
+    struct fixture f;
+    struct vfs_entry e;
+    fixture_page_size = 100;
+    fixture_init(&f, NULL);
+    make_tree(&f, 1, 1000);
+    for (unsigned n = 100; n < 1000; n++)
+        ask(&f, 0, n);
+    uint64_t n = lists(&f);
+    print_message("# %llu requests\n", (unsigned long long)n);
+    assert_in_range(n, 9, 24);
+    /* What changes here is seen. */
+    assert_int_equal(fixture_unlink(&f, "t/d000/f995"), 0);
+    assert_int_equal(fixture_lookup(&f, "t/d000/f995", &e), -ENOENT);
+    assert_int_equal(fixture_write(&f, "t/d000/f996", "longer"), 0);
+    assert_int_equal(fixture_lookup(&f, "t/d000/f996", &e), 0);
+    assert_int_equal(e.st.st_size, 6);
+    /* Downwards each is asked for; so is what is not there. */
+    lists(&f);
+    clock_fake_advance(&f.clock, 61 * NS_PER_S);
+    for (unsigned k = 600; k > 580; k--)
+        ask(&f, 0, k);
+    assert_in_range(lists(&f), 20, 24);
+    fixture_done(&f);
+    fixture_page_size = 0;
+}
+
 /* Without an order nothing is fetched ahead: a page of what follows would be in vain. */
 static void test_asked_at_random(void **state ATTR_UNUSED)
 {
@@ -625,6 +654,7 @@ int main(void)
         cmocka_unit_test(test_asked_in_order),
         cmocka_unit_test(test_asked_by_several),
         cmocka_unit_test(test_asked_in_many),
+        cmocka_unit_test(test_asked_in_large),
         cmocka_unit_test(test_asked_at_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
