@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -14,6 +15,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/attr.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "conf/conf.h"
@@ -364,11 +366,22 @@ static int run(struct app *app, int argc, char **argv)
     return serve(app);
 }
 
+/* Content of files has an allocator of its own (data/chunks.c). What is left are libcurl's and
+ * libfuse's buffers of up to 1 MiB, used again and again: taken from the system each time they
+ * would be paid for by page faults, and an arena for each of a hundred threads keeps its own. */
+static void tune_allocator(void)
+{
+    (void)mallopt(M_ARENA_MAX, 4);
+    (void)mallopt(M_MMAP_THRESHOLD, 4 * (int)MIB);
+    (void)mallopt(M_TRIM_THRESHOLD, 16 * (int)MIB);
+}
+
 int main(int argc, char **argv)
 {
     struct app app;
     int status;
 
+    tune_allocator();
     memset(&app, 0, sizeof(app));
     status = run(&app, argc, argv);
     ctl_server_free(app.ctl);

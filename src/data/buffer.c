@@ -21,26 +21,27 @@ static uint64_t block_cost(const struct buffer *b, size_t i)
     return i == 0 && b->small ? b->small : DATA_BLOCK_SIZE;
 }
 
-static void free_block(struct buffer *b, size_t i)
+/* Gives blocks [from, n_blocks) back. */
+static void free_blocks(struct buffer *b, size_t from)
 {
-    struct data *d = b->share->d;
-    char *block = b->blocks[i];
-    if (block == d->zero_block)
-        return;
-    uint64_t cost = block_cost(b, i);
-    if (i == 0 && b->small) {
-        free(block);
+    size_t first = from;
+    uint64_t cost = 0;
+    if (from == 0 && b->n_blocks && b->small) {
+        free(b->blocks[0]);
+        data_share_release(b->share, b->small);
         b->small = 0;
-    } else {
-        data_block_put(d, block);
+        first = 1;
     }
-    data_share_release(b->share, cost);
+    for (size_t i = first; i < b->n_blocks; i++)
+        cost += block_cost(b, i);
+    if (b->n_blocks > first)
+        data_share_put_blocks(b->share, b->blocks + first, b->n_blocks - first, cost);
+    b->n_blocks = MIN(from, b->n_blocks);
 }
 
 void buffer_done(struct buffer *b)
 {
-    while (b->n_blocks)
-        free_block(b, --b->n_blocks);
+    free_blocks(b, 0);
     free(b->blocks);
     *b = (struct buffer){.share = b->share};
 }
@@ -77,10 +78,11 @@ static int fill_slot(struct buffer *b, size_t i, enum data_reserve_mode mode)
     r = data_share_reserve(b->share, DATA_BLOCK_SIZE - old_cost, mode);
     if (r)
         return r;
-    char *block = data_block_get(d);
-    if (!block) {
+    char *block;
+    r = data_blocks_get(d, &block, 1);
+    if (r) {
         data_share_release(b->share, DATA_BLOCK_SIZE - old_cost);
-        return -ENOMEM;
+        return r;
     }
     if (fresh) {
         b->n_blocks++;
@@ -116,6 +118,8 @@ static int fill_small(struct buffer *b, size_t need, enum data_reserve_mode mode
     b->blocks[0] = block;
     b->n_blocks = 1;
     b->small = capacity;
+    SCOPE_LOCK(&b->share->d->lock);
+    data_blocks_fit_locked(b->share->d);
     return 0;
 }
 
@@ -150,18 +154,13 @@ int buffer_allocate(struct buffer *b, uint64_t len, enum data_reserve_mode mode)
     if (r)
         return r;
     r = reserve_slots(b, n);
-    while (!r && b->n_blocks < n) {
-        char *block = data_block_get(b->share->d);
-        if (block)
-            b->blocks[b->n_blocks++] = block;
-        else
-            r = -ENOMEM;
-    }
+    if (!r)
+        r = data_blocks_get(b->share->d, b->blocks, n);
     if (r) {
-        data_share_release(b->share, (n - b->n_blocks) * DATA_BLOCK_SIZE);
-        buffer_done(b);
+        data_share_release(b->share, n * DATA_BLOCK_SIZE);
         return r;
     }
+    b->n_blocks = n;
     b->len = len;
     return 0;
 }
@@ -249,8 +248,8 @@ size_t buffer_point(const struct buffer *b, uint64_t offset, size_t len, struct 
 void buffer_truncate(struct buffer *b, uint64_t len)
 {
     size_t keep = (len + DATA_BLOCK_SIZE - 1) / DATA_BLOCK_SIZE;
-    while (b->n_blocks > keep)
-        free_block(b, --b->n_blocks);
+    if (b->n_blocks > keep)
+        free_blocks(b, keep);
     b->len = len;
 }
 

@@ -22,12 +22,6 @@
 #define PART_MEMORY_SHARE 4u
 /* What waits for the disk cache has been read, and stays in memory until it is written. */
 #define CACHE_MEMORY_SHARE 4u
-/* Freed blocks kept for the next request: page faults would cost a tenth of the throughput. */
-#define FREE_BLOCKS_MAX (64 * MIB / DATA_BLOCK_SIZE)
-
-struct data_block {
-    struct data_block *next;
-};
 
 struct data_waiter {
     struct data_waiter *next;
@@ -217,6 +211,15 @@ bool data_has_room(struct data *d)
     return d->used <= d->memory_limit / 2 && !d->waiters;
 }
 
+void data_share_put_blocks(struct data_share *s, char *const *blocks, size_t n, uint64_t bytes)
+{
+    struct data *d = s->d;
+    SCOPE_LOCK(&d->lock);
+    data_blocks_put_locked(d, blocks, n);
+    release_locked(d, s, bytes);
+    data_blocks_fit_locked(d);
+}
+
 bool data_is_tight(struct data *d)
 {
     SCOPE_LOCK(&d->lock);
@@ -229,54 +232,6 @@ void data_share_drop_credit(struct data_share *s)
     uint64_t credit = s->credit;
     s->credit = 0;
     release_locked(s->d, s, credit);
-}
-
-/* ---- blocks ---- */
-
-void *data_block_get(struct data *d)
-{
-    pthread_mutex_lock(&d->lock);
-    struct data_block *b = d->free_blocks;
-    if (b) {
-        d->free_blocks = b->next;
-        d->n_free_blocks--;
-    }
-    pthread_mutex_unlock(&d->lock);
-    if (b)
-        return b;
-    void *fresh = NULL;
-    return posix_memalign(&fresh, 4096, DATA_BLOCK_SIZE) == 0 ? fresh : NULL;
-}
-
-void data_block_put(struct data *d, void *block)
-{
-    pthread_mutex_lock(&d->lock);
-    bool keep = d->n_free_blocks < FREE_BLOCKS_MAX &&
-                d->used + (d->n_free_blocks + 1) * DATA_BLOCK_SIZE <= d->memory_limit;
-    if (keep) {
-        struct data_block *b = block;
-        b->next = d->free_blocks;
-        d->free_blocks = b;
-        d->n_free_blocks++;
-    }
-    pthread_mutex_unlock(&d->lock);
-    if (!keep)
-        free(block);
-}
-
-struct data_block *data_blocks_take_locked(struct data *d)
-{
-    d->n_free_blocks = 0;
-    return TAKE_PTR(d->free_blocks);
-}
-
-void data_blocks_free(struct data_block *list)
-{
-    while (list) {
-        struct data_block *next = list->next;
-        free(list);
-        list = next;
-    }
 }
 
 /* ---- life and figures ---- */
@@ -315,7 +270,7 @@ void data_stats(struct data *d, struct data_stats *ret)
         .memory_used = d->used,
         .memory_limit = d->memory_limit,
         .memory_peak = d->peak,
-        .memory_kept = d->n_free_blocks * DATA_BLOCK_SIZE,
+        .memory_kept = d->chunks.n_kept * DATA_BLOCK_SIZE,
         .readers = d->readers,
         .writers = d->writers,
         .dirty_bytes = d->dirty_bytes,
@@ -369,7 +324,8 @@ int data_new(const struct data_options *opts, struct data **ret)
     uint64_t dirty_limit = opts->dirty_limit;
     if (!opts->dirty_dir)
         dirty_limit = d->memory_limit / 4;
-    if (dirty_new(opts->dirty_dir, dirty_limit, &d->dirty)) {
+    if (data_blocks_init(d) || dirty_new(opts->dirty_dir, dirty_limit, &d->dirty)) {
+        data_blocks_done(d);
         free(d->zero_block);
         free(d);
         return -ENOMEM;
@@ -397,7 +353,7 @@ void data_free(struct data *d)
 
     block_cache_free(d->blocks);
     data_idle_done(d);
-    data_blocks_free(d->free_blocks);
+    data_blocks_done(d);
     pthread_cond_destroy(&d->unpinned);
     pthread_mutex_destroy(&d->lock);
     pthread_mutex_destroy(&d->readers_lock);

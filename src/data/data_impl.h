@@ -12,6 +12,7 @@
 #define PAILFS_DATA_DATA_IMPL_H
 
 #include <pthread.h>
+#include <sys/queue.h>
 
 #include "base/attr.h"
 #include "data/data.h"
@@ -23,7 +24,17 @@ struct reader;
 struct upload;
 struct writer;
 struct data_waiter;
-struct data_block;
+struct data_chunk;
+TAILQ_HEAD(data_chunks, data_chunk);
+
+/* chunks.c; protected by data's lock. */
+struct data_chunk_pool {
+    struct data_chunk **buckets; /* by address */
+    size_t n_buckets;
+    struct data_chunks partial; /* some of their blocks are free */
+    struct data_chunks unused;  /* all are */
+    size_t n_kept;              /* free blocks whose memory is there */
+};
 
 struct data {
     struct store *store;
@@ -56,8 +67,7 @@ struct data {
     unsigned holders;                            /* shares with memory */
     struct data_waiter *waiters, **waiters_tail; /* first come, first served */
     unsigned n_waiters;
-    struct data_block *free_blocks;
-    size_t n_free_blocks;
+    struct data_chunk_pool chunks;
     uint64_t high; /* most in use since memory was given back */
     struct data_idle {
         pthread_cond_t wake; /* on the monotonic clock */
@@ -104,17 +114,23 @@ bool data_is_tight(struct data *d);
 /* Gives back what was granted and not taken. */
 void data_share_drop_credit(struct data_share *s);
 
-/* DATA_BLOCK_SIZE bytes aligned to a page, content undefined; reserve first. NULL = no memory. */
-void *data_block_get(struct data *d);
-void data_block_put(struct data *d, void *block);
+/* chunks.c. n times DATA_BLOCK_SIZE bytes, aligned to a page, content undefined; reserve first. 0
+ * or -ENOMEM. */
+int data_blocks_get(struct data *d, char **ret, size_t n);
+/* zero_block may be among them. Release, then fit. */
+void data_blocks_put_locked(struct data *d, char *const *blocks, size_t n);
+/* Free blocks beyond the limit, or beyond `most`, go back to the system. May drop the lock. */
+void data_blocks_fit_locked(struct data *d);
+void data_blocks_trim_locked(struct data *d, size_t most);
+int data_blocks_init(struct data *d);
+void data_blocks_done(struct data *d);
+/* Gives blocks back, and `bytes` to the budget. */
+void data_share_put_blocks(struct data_share *s, char *const *blocks, size_t n, uint64_t bytes);
 
 /* idle.c. Less is in use by far than has been. */
 void data_idle_note_locked(struct data *d);
 void data_idle_init(struct data *d);
 void data_idle_done(struct data *d);
-/* The list of kept blocks becomes the caller's. */
-struct data_block *data_blocks_take_locked(struct data *d);
-void data_blocks_free(struct data_block *list);
 
 /* data_free waits for the last unpin. */
 void data_pin(struct data *d);

@@ -45,10 +45,9 @@ static void *run(void *arg)
         i->due = false;
         if (i->stop || !has_fallen_locked(d))
             continue;
-        struct data_block *blocks = data_blocks_take_locked(d);
         d->high = d->used;
+        data_blocks_trim_locked(d, 0);
         pthread_mutex_unlock(&d->lock);
-        data_blocks_free(blocks);
         (void)malloc_trim(0);
         pthread_mutex_lock(&d->lock);
     }

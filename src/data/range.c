@@ -228,9 +228,8 @@ static int range_begin(void *ctx, const struct store_object *o)
 /* The end of a request that nobody waits for any more is not worth a new connection. */
 #define DRAIN_MAX (512 * KIB)
 
-static bool is_unwanted(struct range *g)
+static bool is_unwanted_locked(const struct range *g)
 {
-    SCOPE_LOCK(&g->reader->lock);
     return !g->listed && !g->pins && g->length - g->filled > DRAIN_MAX;
 }
 
@@ -241,8 +240,6 @@ static int range_write(void *ctx, const void *data, size_t len)
     /* filled and length change on this thread only once the transfer has begun. */
     if (len > g->length - g->filled)
         return -EIO;
-    if (is_unwanted(g))
-        return -ECANCELED;
     size_t done;
     int result = buffer_write(&g->buffer, g->filled, data, len, DATA_FORCE, &done);
     if (result)
@@ -251,7 +248,7 @@ static int range_write(void *ctx, const void *data, size_t len)
     g->filled += len;
     if (g->waiters)
         wake_locked(g);
-    return 0;
+    return is_unwanted_locked(g) ? -ECANCELED : 0;
 }
 
 static void finish_locked(struct range *g, int result, const struct s3_error *err)

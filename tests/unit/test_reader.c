@@ -400,7 +400,7 @@ struct slow {
 
 static void slow_send(struct slow *s, unsigned i, uint64_t until)
 {
-    static char buf[MIB];
+    static char buf[16 * KIB]; /* as libcurl gives them */
     while (s->get[i].sent < until) {
         uint64_t n = MIN(until - s->get[i].sent, sizeof(buf));
         content_fill(SEED, s->get[i].in.offset + s->get[i].sent, buf, n);
