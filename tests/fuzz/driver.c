@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs a fuzz target where there is no libFuzzer.
- *     test_fuzz_NAME              mutations of the target's seeds: $FUZZ_RUNS of them (20,000),
- * from the random seed $FUZZ_SEED (1); the same pair is the same inputs test_fuzz_NAME FILE... each
- * file once When an input breaks the target, its number is printed and it is written to fuzz-crash
- * in the current folder. */
+ *
+ *     test_fuzz_NAME            mutations of the target's seeds
+ *     test_fuzz_NAME FILE...    each file once
+ *
+ * There are $FUZZ_RUNS mutations (20,000), from the random seed $FUZZ_SEED (1): the same two
+ * numbers make the same inputs. When an input breaks the target, its number is printed and it is
+ * written to fuzz-crash in the current folder. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>

@@ -33,8 +33,13 @@ static void part_sizes(void **state)
         if (FIRST[f] >= 5 * GIB)
             assert_int_equal(sum, STORE_OBJECT_SIZE_MAX);
     }
-    /* A file of common size has parts that fit the memory. */
+    /* What a stream can have with the default memory limit, of which a part takes a quarter. */
     uint64_t sum = 0;
+    for (uint32_t i = 0; i < STORE_PARTS_MAX; i++)
+        sum += MIN(data_part_size(8 * MIB, i), 128 * MIB);
+    assert_int_equal(sum / GIB, 867);
+    /* A file of common size has parts that fit the memory. */
+    sum = 0;
     for (uint32_t i = 0; sum < 117 * GIB; i++) {
         assert_true(data_part_size(8 * MIB, i) <= 64 * MIB);
         sum += data_part_size(8 * MIB, i);
