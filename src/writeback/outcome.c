@@ -11,7 +11,6 @@
 #include "writeback/send.h"
 
 #define GONE_LOOKS 2u /* that must find the object gone, with a pause between them */
-#define SKEW_NS    (10 * NS_PER_S)
 
 /* ---- conflicts ---- */
 
@@ -245,10 +244,11 @@ static bool is_same_etag(const struct wb_op *op, const char *etag)
            (op->kind == WB_COPY && op->source_etag && strcmp(etag, op->source_etag) == 0);
 }
 
-/* The ETag may be that of a copy: the server has made it, so it is not one of parts. */
-static bool may_be_etag_of_copy(const struct wb_op *op, const char *etag)
+/* The ETag may be that of a change of attributes: the server has made it, so it is not one of
+ * parts. */
+static bool may_be_etag_of_touch(const struct wb_op *op, const char *etag)
 {
-    return is_etag_unknown(op) && !strchr(etag, '-');
+    return op->source == op->key && is_etag_unknown(op) && !strchr(etag, '-');
 }
 
 /* Metadata that no other object of that size has by chance. */
@@ -262,8 +262,8 @@ static bool has_times(const struct store_attrs *attrs)
 
 /* What stands there is what we were about to make. Where that is taken for true by mistake, the
  * source of a rename is removed and its content is nowhere: a copy to another key has to prove it,
- * by the ETag, by metadata that has times in it or, where nothing else can be known, by having
- * been made since. */
+ * by the ETag or by metadata that has times in it. A copy of another program's object of parts has
+ * neither: when its answer was lost it is a conflict, and both names stay. */
 static bool is_ours(struct wb_send *s, const struct store_object *o)
 {
     const struct wb_op *op = s->op;
@@ -280,8 +280,7 @@ static bool is_ours(struct wb_send *s, const struct store_object *o)
         return false;
     if (op->source == op->key) /* one without a source's ETag proves nothing */
         return op->source_etag != NULL;
-    return is_same_etag(op, o->etag) || told ||
-           (may_be_etag_of_copy(op, o->etag) && o->mtime_ns + SKEW_NS >= op->mtime_ns);
+    return is_same_etag(op, o->etag) || told;
 }
 
 /* Two hosts that have made a directory have made the same one. */
@@ -338,7 +337,8 @@ static void judge_source(struct wb_send *s, const struct store_object *o)
 }
 
 /* What is there has the content of the change: by its ETag; or, where the server makes other ones,
- * by metadata, which has the times of the change in it, or as a copy whose ETag nobody knows. */
+ * by metadata, which has the times of the change in it; or as the object itself with other
+ * attributes, whose ETag nobody knows. */
 static bool is_the_same(const struct wb_op *op, const struct store_object *o, bool newer)
 {
     struct arena arena = ARENA_INIT(JOURNAL_RECORD_MAX * 2);
@@ -348,7 +348,7 @@ static bool is_the_same(const struct wb_op *op, const struct store_object *o, bo
         return false;
     bool same = same_metadata(&attrs, &o->attrs) &&
                 (strcmp(o->etag, op->etag) == 0 ||
-                 (newer && (has_times(&attrs) || may_be_etag_of_copy(op, o->etag) ||
+                 (newer && (has_times(&attrs) || may_be_etag_of_touch(op, o->etag) ||
                             (is_etag_unknown(op) && is_same_etag(op, o->etag)))));
     arena_done(&arena);
     return same;
