@@ -17,6 +17,7 @@
 #include "aws/config.h"
 #include "aws/credentials_providers.h"
 #include "base/cleanup.h"
+#include "base/file_io.h"
 #include "base/limits.h"
 
 #define SYSTEM_PASSWD_FILE "/etc/passwd-s3fs"
@@ -148,25 +149,6 @@ static int parse(struct passwd *p, char *text)
 
 /* ---- file ---- */
 
-static int read_text(int fd, char *buf, size_t size, size_t *ret_len)
-{
-    size_t len = 0;
-
-    while (len < size) {
-        ssize_t n = read(fd, buf + len, size - len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            break;
-        len += (size_t)n;
-    }
-    *ret_len = len;
-    return 0;
-}
-
 static int load_text(const struct aws_config *config, const char *path, const char *provider,
                      char *text, struct aws_credentials **ret, struct s3_error *reterr)
 {
@@ -196,7 +178,7 @@ static int load_fd(const struct aws_config *config, const char *path, int fd, co
     text = malloc(size + 1);
     if (!text)
         return s3_error_set(reterr, S3_ERROR_OUT_OF_MEMORY, "out of memory");
-    r = read_text(fd, text, size, &len);
+    r = file_read(fd, text, size, &len);
     text[len] = '\0';
     if (r < 0)
         r = s3_error_set(reterr, S3_ERROR_CONFIG, "cannot read %.300s: %s", path,

@@ -14,6 +14,7 @@
 
 #include "base/attr.h"
 #include "base/cleanup.h"
+#include "base/file_io.h"
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/strbuf.h"
@@ -502,25 +503,6 @@ int aws_profile_parse(struct aws_profile_file *f, enum aws_profile_kind kind, co
     return r;
 }
 
-static int read_file(int fd, char *buf, size_t size, size_t *ret_len)
-{
-    size_t len = 0;
-
-    while (len < size) {
-        ssize_t n = read(fd, buf + len, size - len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            break;
-        len += (size_t)n;
-    }
-    *ret_len = len;
-    return 0;
-}
-
 int aws_profile_read(struct aws_profile_file *f, enum aws_profile_kind kind, const char *path,
                      struct s3_error *reterr)
 {
@@ -538,7 +520,7 @@ int aws_profile_read(struct aws_profile_file *f, enum aws_profile_kind kind, con
     text = malloc(size);
     if (!text)
         return s3_error_set(reterr, S3_ERROR_OUT_OF_MEMORY, "%.300s: out of memory", path);
-    r = read_file(fd, text, size, &len);
+    r = file_read(fd, text, size, &len);
     if (r < 0)
         r = s3_error_set(reterr, S3_ERROR_CONFIG, "cannot read %.300s: %s", path,
                          strerrordesc_np(-r));

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/crash_point.h"
+#include "base/file_io.h"
 #include "data/dirty.h"
 #include "data/reader.h"
 
@@ -145,16 +146,10 @@ static int write_file(const struct stage *s, uint64_t offset, const char *from, 
 static int read_file(const struct stage *s, uint64_t offset, char *to, size_t len,
                      struct s3_error *reterr)
 {
-    while (len) {
-        ssize_t n = pread(s->fd, to, len, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return disk_error(n < 0 ? -errno : -EIO, reterr);
-        to += n;
-        offset += (uint64_t)n;
-        len -= (size_t)n;
-    }
+    size_t done;
+    int r = file_pread(s->fd, to, len, offset, &done);
+    if (r < 0 || done < len)
+        return disk_error(r < 0 ? r : -EIO, reterr);
     return 0;
 }
 

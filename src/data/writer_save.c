@@ -5,22 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file_io.h"
 #include "data/writer_impl.h"
-
-static int write_all(int fd, uint64_t offset, const char *from, size_t len)
-{
-    while (len) {
-        ssize_t n = pwrite(fd, from, len, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -EIO;
-        from += n;
-        offset += (uint64_t)n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
 
 static int save_buffer(const struct buffer *b, uint64_t offset, int fd)
 {
@@ -29,7 +15,7 @@ static int save_buffer(const struct buffer *b, uint64_t offset, int fd)
         const char *block = b->blocks[at / DATA_BLOCK_SIZE];
         size_t n = MIN(b->len - at, DATA_BLOCK_SIZE);
         if (block != b->share->d->zero_block)
-            r = write_all(fd, offset + at, block, n);
+            r = file_pwrite(fd, block, n, offset + at);
     }
     return r;
 }
@@ -45,7 +31,7 @@ static int save_base(struct writer *w, uint64_t end, int fd, uint64_t *ret_got)
         size_t n = MIN(end - at, sizeof(buf));
         if (writer_get_base(w, at, n, buf, NULL))
             return 0;
-        r = write_all(fd, at, buf, n);
+        r = file_pwrite(fd, buf, n, at);
         if (!r)
             *ret_got = at += n;
     }
@@ -74,7 +60,7 @@ static int save_stage(struct writer *w, int fd, struct writer_saved *ret)
             ret->missing_offset = missing_end ? ret->missing_offset : at;
             missing_end = next;
         } else {
-            r = write_all(fd, at, buf, n);
+            r = file_pwrite(fd, buf, n, at);
         }
     }
     if (missing_end)

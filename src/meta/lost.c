@@ -16,6 +16,7 @@
 #include "base/attr.h"
 #include "base/cleanup.h"
 #include "base/crc.h"
+#include "base/file_io.h"
 #include "base/strbuf.h"
 #include "base/timefmt.h"
 #include "meta/lost_impl.h"
@@ -156,21 +157,6 @@ static void describe(const struct lost *l, const struct lost_note *n, uint32_t c
         sb->error = key.error;
 }
 
-static int write_all(int fd, const char *from, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, from, len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -EIO;
-        from += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
 /* fd: the content, all of it. */
 static int write_description(struct lost *l, const struct lost_note *note, int fd,
                              struct lost_file *ret)
@@ -184,7 +170,7 @@ static int write_description(struct lost *l, const struct lost_note *note, int f
     if (r < 0)
         return r;
     describe(l, note, content, &sb);
-    r = sb.error ? sb.error : write_all(ret->fd, strbuf_str(&sb), sb.len);
+    r = sb.error ? sb.error : file_write(ret->fd, strbuf_str(&sb), sb.len);
     if (r == 0 && fsync(ret->fd) < 0)
         r = -errno;
     if (r < 0)
@@ -318,7 +304,7 @@ int lost_add_bytes(struct lost *l, const struct lost_note *note, const struct io
     if (r < 0)
         return r;
     for (int i = 0; i < n_body && r == 0; i++)
-        r = write_all(f.fd, body[i].iov_base, body[i].iov_len);
+        r = file_write(f.fd, body[i].iov_base, body[i].iov_len);
     if (r < 0) {
         lost_cancel(l, &f);
         return r;

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/crc.h"
 #include "base/encode.h"
+#include "base/file_io.h"
 #include "base/parse.h"
 #include "base/timefmt.h"
 #include "meta/lost_impl.h"
@@ -41,23 +42,16 @@ static int read_text(int dir_fd, const char *name, char **ret)
 {
     CLEANUP_FD int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     CLEANUP_FREE char *text = malloc(INFO_BYTES_MAX + 1);
-    size_t len = 0;
+    size_t len;
+    int r;
 
     if (fd < 0)
         return -errno;
     if (!text)
         return -ENOMEM;
-    while (len < INFO_BYTES_MAX) {
-        ssize_t n = read(fd, text + len, INFO_BYTES_MAX - len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            break;
-        len += (size_t)n;
-    }
+    r = file_read(fd, text, INFO_BYTES_MAX, &len);
+    if (r < 0)
+        return r;
     if (len == INFO_BYTES_MAX || memchr(text, '\0', len))
         return -EBADMSG;
     text[len] = '\0';

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/file_io.h"
 #include "s3/transfer_parts.h"
 
 /* Of a download's parts: the largest object then has fewer than 2^32. */
@@ -31,19 +32,13 @@ struct upload {
 static int read_exactly(int fd, const char *path, void *buf, uint64_t length, uint64_t offset,
                         struct s3_error *reterr)
 {
-    uint64_t done = 0;
-    while (done < length) {
-        ssize_t n = pread(fd, (char *)buf + done, length - done, (off_t)(offset + done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return s3_transfer_file_error(reterr, errno, "read", path);
-        if (n == 0) {
-            s3_error_set(reterr, S3_ERROR_CONFIG, "'%s' became shorter while it was uploaded",
-                         path);
-            return -EIO;
-        }
-        done += (uint64_t)n;
+    size_t done;
+    int r = file_pread(fd, buf, length, offset, &done);
+    if (r < 0)
+        return s3_transfer_file_error(reterr, -r, "read", path);
+    if (done < length) {
+        s3_error_set(reterr, S3_ERROR_CONFIG, "'%s' became shorter while it was uploaded", path);
+        return -EIO;
     }
     return 0;
 }
@@ -187,16 +182,8 @@ static int open_temporary(struct download *d, struct s3_error *reterr)
 static int write_exactly(const struct download *d, const void *buf, size_t length, uint64_t offset,
                          struct s3_error *reterr)
 {
-    size_t done = 0;
-    while (done < length) {
-        ssize_t n = pwrite(d->fd, (const char *)buf + done, length - done, (off_t)(offset + done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return s3_transfer_file_error(reterr, errno, "write", d->temporary);
-        done += (size_t)n;
-    }
-    return 0;
+    int r = file_pwrite(d->fd, buf, length, offset);
+    return r < 0 ? s3_transfer_file_error(reterr, -r, "write", d->temporary) : 0;
 }
 
 /* More than was asked for is refused: the buffer has no room, the object another size. */

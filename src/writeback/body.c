@@ -8,6 +8,7 @@
 
 #include "base/digest.h"
 #include "base/encode.h"
+#include "base/file_io.h"
 #include "base/log.h"
 #include "writeback/writeback_impl.h"
 
@@ -82,21 +83,6 @@ int wb_data_check(const void *data, uint64_t size, const char *etag)
     return r < 0 ? r : strcmp(is, etag) != 0 ? -EBADMSG : 0;
 }
 
-static int write_all(int fd, const void *data, size_t len)
-{
-    const char *p = data;
-    while (len) {
-        ssize_t n = write(fd, p, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -EIO;
-        p += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
 int wb_body_write(struct writeback *wb, uint64_t number, const struct iovec *iov, int n_iov,
                   char etag[STORE_ETAG_SIZE])
 {
@@ -105,7 +91,7 @@ int wb_body_write(struct writeback *wb, uint64_t number, const struct iovec *iov
         openat(wb->dir_fd, file_name(number, name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     int r = fd < 0 ? -errno : 0;
     for (int i = 0; i < n_iov && r == 0; i++)
-        r = write_all(fd, iov[i].iov_base, iov[i].iov_len);
+        r = file_write(fd, iov[i].iov_base, iov[i].iov_len);
     if (r == 0 && fdatasync(fd) < 0)
         r = -errno;
     /* The row will name the file: so must the folder, after a crash. */
@@ -127,18 +113,9 @@ int wb_body_open(struct writeback *wb, const struct wb_body *b)
 
 static int read_all(int fd, void *buf, size_t len, uint64_t offset)
 {
-    size_t at = 0;
-    while (at < len) {
-        ssize_t n = pread(fd, (char *)buf + at, len - at, (off_t)(offset + at));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            return -EBADMSG; /* shorter than it was */
-        at += (size_t)n;
-    }
-    return 0;
+    size_t done;
+    int r = file_pread(fd, buf, len, offset, &done);
+    return r == 0 && done < len ? -EBADMSG : r; /* shorter than it was */
 }
 
 static int digest_file(struct digest *d, int fd, uint64_t size)
