@@ -320,8 +320,8 @@ def main():
         return 0
     if os.geteuid() != 0:
         sys.exit("bench: needs root, to drop the page cache")
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGHUP, stop)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)  # also where the shell has it ignored
     build = os.path.abspath(os.environ["BUILD_DIR"])
     os.makedirs(a.out, exist_ok=True)
     disk = os.environ.get("TMPDIR", "/var/tmp")

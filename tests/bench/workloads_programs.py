@@ -5,10 +5,12 @@ import os
 import random
 import shutil
 import subprocess
+import time
 
 from workload import Workload
 
 PER_FOLDER = 20
+QUIET = 12  # seconds
 
 
 def make_tree(path, files):
@@ -67,8 +69,21 @@ class Program(Workload):
 
     def copied(self, w, c, source=None, name=None):
         """The tree as this contender stores it, with times; the second time it only looks."""
-        c.sh("rsync", "-a", (source or self.local) + "/", f"{name or f'copy{self.count}'}.{c.name}", cwd=c.mnt)
-        return f"{name or f'copy{self.count}'}.{c.name}"
+        where = f"{name or f'copy{self.count}'}.{c.name}"
+        first = not os.path.exists(c.path(where))
+        c.sh("rsync", "-a", (source or self.local) + "/", where)
+        if first:
+            self.quiet(w)
+        return where
+
+    def quiet(self, w):
+        """What was just stored is left alone until nothing has been asked for a while: the next mount comes later."""
+        last, since = -1, time.monotonic()
+        while time.monotonic() < since + QUIET:
+            now = w.server.counters().get("requests", 0)
+            if now != last:
+                last, since = now, time.monotonic()
+            time.sleep(0.25)
 
 
 class Untar(Program):
