@@ -27,6 +27,7 @@ struct upload {
     pthread_cond_t cond; /* a request ended */
     unsigned refs;       /* protected by lock, as all below */
     unsigned in_flight;
+    unsigned copying; /* of them copies */
     bool completed;
     bool kept;        /* is not aborted */
     bool reused;      /* a number may have stood for other bytes */
@@ -400,7 +401,8 @@ static void part_done(void *ctx, int result, const struct s3_error *err)
 {
     struct part *p = ctx;
     struct upload *u = p->upload;
-    if (!p->copy)
+    bool copy = p->copy;
+    if (!copy)
         data_count_dirty(u->d, -(int64_t)p->size, -1);
     pthread_mutex_lock(&u->lock);
     if (!result) {
@@ -422,6 +424,8 @@ static void part_done(void *ctx, int result, const struct s3_error *err)
         part_free(p);
     pthread_mutex_lock(&u->lock);
     u->in_flight--;
+    if (copy)
+        u->copying--;
     pthread_cond_broadcast(&u->cond);
     pthread_mutex_unlock(&u->lock);
     upload_unref(u);
@@ -434,11 +438,20 @@ static int first_failure_locked(const struct upload *u, struct s3_error *reterr)
     return u->result;
 }
 
+/* Copies move no bytes here and hold no memory: what they wait for is the server's disks. */
+#define COPIES_PER_PARALLEL 4u
+
+static bool has_place_locked(const struct upload *u, bool copy)
+{
+    return copy ? u->copying < COPIES_PER_PARALLEL * u->d->parallel
+                : u->in_flight - u->copying < u->d->parallel;
+}
+
 /* A free number and a place among the requests under way. */
 static int part_begin(struct upload *u, struct part *p, struct s3_error *reterr)
 {
     SCOPE_LOCK(&u->lock);
-    while (!u->result && u->in_flight >= u->d->parallel)
+    while (!u->result && !has_place_locked(u, p->copy))
         pthread_cond_wait(&u->cond, &u->lock);
     if (u->result)
         return first_failure_locked(u, reterr);
@@ -460,6 +473,7 @@ static int part_begin(struct upload *u, struct part *p, struct s3_error *reterr)
     u->parts[p->number - 1] = (struct store_part){0};
     u->refs++;
     u->in_flight++;
+    u->copying += p->copy;
     return 0;
 }
 
@@ -575,7 +589,7 @@ static int send_again(struct upload *u, struct part *p, struct s3_error *reterr)
         return no_memory(reterr);
     }
     pthread_mutex_lock(&u->lock);
-    while (u->in_flight >= u->d->parallel)
+    while (!has_place_locked(u, false))
         pthread_cond_wait(&u->cond, &u->lock);
     u->refs++;
     u->in_flight++;

@@ -37,6 +37,20 @@ for at in $((5 << 30)) 0 $((size - 4096)) $((3 << 30 | 12345 << 12)); do
     equal "bytes at $at" "$(head -c 4096 /dev/zero | tr '\0' x | sha256sum)" \
         "$(dd if="$MNT/f" bs=4096 skip=$((at / 4096)) count=1 status=none | sha256sum)"
 done
+# All copies are under way at a time, and the data between them does not wait for them.
+unmount_fs
+mount_fs -o "cache_dir=$SCRATCH/cache,parallel=2"
+s3d_fault "op=UploadPartCopy action=hang"
+s3d_reset
+head -c 4096 /dev/zero | dd of="$MNT/f" bs=4096 seek=$((size / 8192)) conv=notrunc status=none 2>/dev/null &
+copying() { [ "$(s3d_count UploadPartCopy) $(s3d_count UploadPart)" = "4 1" ]; }
+poll 30 copying || fail "four copies and a part at a time: $(s3d_requests)"
+kill -9 "$(daemon_pids)"
+check "the daemon is gone" poll 10 no_daemon
+umount "$MNT" 2>/dev/null || fusermount3 -u "$MNT" || fail "unmount of the dead mount"
+wait $!
+s3d_faults_clear
+mount_fs -o "cache_dir=$SCRATCH/cache"
 equal "size" $size "$(stat -c %s "$MNT/f")"
 equal "the bytes before" "$(printf '%015d\n' $(((64 << 16) - 1)))" "$(dd if="$MNT/f" bs=16 skip=$(((5 << 26) - 1)) count=1 status=none)"
 equal "the bytes behind" "$(printf '%015d\n' 256)" "$(dd if="$MNT/f" bs=16 skip=$(((5 << 26) + 256)) count=1 status=none)"
