@@ -397,7 +397,7 @@ static void damage_is_a_miss(void **state)
     bed_put(&c.bed, "f", SEED, size, &v);
     read_through(&c, "f", v.etag, SEED, size, 128 * KIB, false);
     assert_int_equal(figures(&c).blocks, 3);
-    for (int round = 0; round < 12 * DAMAGES; round++) {
+    for (int round = 0; round < 6 * DAMAGES; round++) {
         enum damage how = (enum damage)(round % DAMAGES);
 
         bool mounted = round / DAMAGES % 2;
