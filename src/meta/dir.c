@@ -438,6 +438,11 @@ uint64_t dir_key_hash(const char *key)
     return h ? h : 1;
 }
 
+bool dir_has_begun(const struct dir *d)
+{
+    return d->complete || d->pages > d->empty;
+}
+
 void dir_set_marker(struct dir *d, const char *key, uint64_t size, int64_t mtime_ns,
                     const char *etag)
 {

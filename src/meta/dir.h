@@ -106,6 +106,8 @@ struct dir_gap {
 int dir_add_part(struct dir *d, const char *prefix, const struct store_page *page,
                  const struct dir_gap *gaps, size_t n_gaps, struct s3_error *reterr);
 
+/* Whether its first keys have come, of which the marker's is the first: pages may be empty. */
+bool dir_has_begun(const struct dir *d);
 /* An object of that key is the marker. */
 void dir_set_marker(struct dir *d, const char *key, uint64_t size, int64_t mtime_ns,
                     const char *etag);

@@ -161,7 +161,8 @@ static void learn_locked(struct vfs *v, struct inode *dir, struct dir *d)
         dir->large = !d->complete;
     if (d->marker) {
         dir->marker = KNOWN_YES;
-    } else if (dir != v->inodes.root || v->opts.root_has_key || d->complete) {
+    } else if (((dir != v->inodes.root || v->opts.root_has_key) && dir_has_begun(d)) ||
+               d->complete) {
         dir->marker = KNOWN_NO;
         dir->posix = KNOWN_NO;
         dir->posix_until_ns = dir->dir_until_ns;

@@ -179,7 +179,7 @@ static const struct store_known *known_set(struct known_version *k, const char *
 static const struct dir *listing_of_marker_locked(struct vfs *v, const struct inode *dir)
 {
     const struct dir *d = dir->dir;
-    if (!d || vfs_now(v) >= dir->dir_until_ns || (d->pages == 0 && !d->complete))
+    if (!d || vfs_now(v) >= dir->dir_until_ns || !dir_has_begun(d))
         return NULL;
     bool newer = dir->marker_until_ns == 0 || d->since_ns + MARKER_OWN_NS > dir->marker_until_ns;
     return newer && !dir->marker_busy ? d : NULL;
