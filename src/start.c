@@ -249,14 +249,34 @@ static enum s3_checksum_algo checksum_algo(const struct start *s, const struct c
     return strncmp(where(s), "https:", 6) == 0 ? S3_CHECKSUM_CRC64NVME : S3_CHECKSUM_NONE;
 }
 
-/* On the way to this machine's own server they stand in for the signature over the bytes. */
-static enum s3_checksum_algo part_checksum_algo(const struct start *s, const struct conf_options *o)
+static bool is_loopback(const struct start *s)
 {
     const char *http = "http://";
 
-    if (o->checksum == CONF_CHECKSUM_AUTO && !o->sign_payload &&
-        strncmp(where(s), http, strlen(http)) == 0 &&
-        aws_endpoint_is_loopback(where(s) + strlen(http)))
+    return strncmp(where(s), http, strlen(http)) == 0 &&
+           aws_endpoint_is_loopback(where(s) + strlen(http));
+}
+
+/* The HEAD that tells the stored checksum is little beside the requests for so much. */
+#define VERIFY_AUTO_MIN (16 * MIB)
+
+static uint64_t verify_min(const struct start *s, const struct conf_options *o)
+{
+    switch ((enum conf_verify)o->verify) {
+    case CONF_VERIFY_AUTO:
+        return is_loopback(s) ? 0 : VERIFY_AUTO_MIN;
+    case CONF_VERIFY_ON:
+        return 1;
+    case CONF_VERIFY_OFF:
+        break;
+    }
+    return 0;
+}
+
+/* On the way to this machine's own server they stand in for the signature over the bytes. */
+static enum s3_checksum_algo part_checksum_algo(const struct start *s, const struct conf_options *o)
+{
+    if (o->checksum == CONF_CHECKSUM_AUTO && !o->sign_payload && is_loopback(s))
         return S3_CHECKSUM_CRC64NVME;
     return checksum_algo(s, o);
 }
@@ -507,6 +527,7 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
                                         .write_part_size = o->write_part_size,
                                         .read_part_size = o->read_part_size,
                                         .parallel = o->parallel,
+                                        .verify_min = verify_min(s, o),
                                         .dirty_limit = o->dirty_limit,
                                         .cache_limit = o->cache_size};
     struct vfs_options vfs_options = {

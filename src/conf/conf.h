@@ -29,6 +29,11 @@ enum conf_action { CONF_ACTION_MOUNT, CONF_ACTION_HELP, CONF_ACTION_VERSION };
 enum conf_posix { CONF_POSIX_AUTO, CONF_POSIX_ON, CONF_POSIX_OFF };
 enum conf_fsync { CONF_FSYNC_REMOTE, CONF_FSYNC_LOCAL };
 enum conf_excl { CONF_EXCL_AUTO, CONF_EXCL_OPEN, CONF_EXCL_LOCAL };
+enum conf_verify {
+    CONF_VERIFY_AUTO,
+    CONF_VERIFY_ON,
+    CONF_VERIFY_OFF,
+};
 enum conf_checksum {
     CONF_CHECKSUM_AUTO,
     CONF_CHECKSUM_CRC64NVME,
@@ -57,6 +62,7 @@ struct conf_options {
     bool no_verify_ssl;
     bool sign_payload;
     int checksum; /* enum conf_checksum */
+    int verify;   /* enum conf_verify */
     char *storage_class;
     bool create_bucket;
 

@@ -18,6 +18,8 @@ const char *const conf_group_titles[CONF_GROUP_MAX] = {
     [CONF_GROUP_PEERS] = "Words of other programs",
 };
 
+static const struct conf_word VERIFY_WORDS[] = {
+    {"auto", CONF_VERIFY_AUTO}, {"on", CONF_VERIFY_ON}, {"off", CONF_VERIFY_OFF}, {NULL, 0}};
 static const struct conf_word CHECKSUM_WORDS[] = {
     {"auto", CONF_CHECKSUM_AUTO},     {"crc64nvme", CONF_CHECKSUM_CRC64NVME},
     {"crc32c", CONF_CHECKSUM_CRC32C}, {"none", CONF_CHECKSUM_NONE},
@@ -132,6 +134,9 @@ const struct conf_row conf_rows[] = {
     {.name = "checksum", .aliases = "upload_checksums", .type = CONF_ENUM, S3, FIELD(checksum),
      .value = "auto", .words = CHECKSUM_WORDS,
      .help = "the checksum sent with uploads; auto takes what the server understands"},
+    {.name = "verify", .type = CONF_ENUM, S3, FIELD(verify), .value = "auto", .words = VERIFY_WORDS,
+     .help = "hold what is read in ranges against the stored checksum; auto from 16 MiB on, unless "
+             "the server is on this machine"},
     {.name = "storage_class", .type = CONF_STRING, S3, FIELD(storage_class), .arg = "CLASS", .min = 1,
      .max = 63, .upper = true,
      .help = "of new objects, e.g. STANDARD_IA"},

@@ -213,6 +213,26 @@ bool block_cache_put(struct block_cache *c, struct block_job *job)
     return true;
 }
 
+bool block_cache_is_dropped_locked(const struct block_cache *c, const struct block_object *o)
+{
+    for (unsigned i = 0; i < MIN(c->n_dropped, BLOCK_CACHE_DROPPED); i++)
+        if (c->dropped[i][0] == o->id[0] && c->dropped[i][1] == o->id[1])
+            return true;
+    return false;
+}
+
+void block_cache_drop(struct block_cache *c, const struct block_object *o)
+{
+    SCOPE_LOCK(&c->lock);
+    if (!block_cache_is_dropped_locked(c, o))
+        memcpy(c->dropped[c->n_dropped++ % BLOCK_CACHE_DROPPED], o->id, sizeof(c->dropped[0]));
+    for (uint32_t b = 0; b < block_object_count(o); b++) {
+        uint32_t entry = block_index_find(&c->index, o->id, b);
+        if (entry != BLOCK_INDEX_NONE)
+            block_cache_remove_locked(c, entry);
+    }
+}
+
 /* ---- figures ---- */
 
 void block_cache_note_miss(struct block_cache *c, uint64_t bytes)

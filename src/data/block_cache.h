@@ -55,6 +55,9 @@ bool block_cache_wants(struct block_cache *c, const struct block_object *o, uint
 /* True: the job is the cache's, and release runs once. False: it is refused, and stays the
  * caller's. */
 bool block_cache_put(struct block_cache *c, struct block_job *job);
+/* Its content turned out to be wrong: what is there of it goes, also what still waits, and for a
+ * while no more is taken. */
+void block_cache_drop(struct block_cache *c, const struct block_object *o);
 /* A request to the store for bytes that are not here. */
 void block_cache_note_miss(struct block_cache *c, uint64_t bytes);
 /* Waits until all that was put is written and what is there is known. For tests. */

@@ -9,6 +9,8 @@
 #include "data/block_folder.h"
 #include "data/block_index.h"
 
+#define BLOCK_CACHE_DROPPED 8u
+
 struct block_cache {
     struct block_folder folder;
     uint64_t limit;
@@ -29,9 +31,13 @@ struct block_cache {
     uint64_t queued;       /* bytes */
     uint64_t paused_until; /* monotonic: nothing is taken while the disk takes nothing */
     bool told;             /* that the disk takes nothing */
+    uint64_t dropped[BLOCK_CACHE_DROPPED][2]; /* ids, the last ones */
+    unsigned n_dropped;
     struct block_cache_stats stats;
 };
 
+/* block_cache.c */
+bool block_cache_is_dropped_locked(const struct block_cache *c, const struct block_object *o);
 /* block_cache_thread.c */
 void *block_cache_main(void *arg);
 /* Takes the entry out of the index, and the file off the disk. The lock is given up meanwhile. */

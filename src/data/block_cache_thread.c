@@ -184,7 +184,8 @@ static void store_job(struct block_cache *c, const struct block_job *job)
     pthread_mutex_lock(&c->lock);
     uint32_t now_s = (uint32_t)(clock_realtime_ns(c->clock) / NS_PER_S);
     c->told = false;
-    if (block_index_add(&c->index, o->id, job->block, bytes, now_s, false) == 0) {
+    if (!block_cache_is_dropped_locked(c, o) &&
+        block_index_add(&c->index, o->id, job->block, bytes, now_s, false) == 0) {
         c->stats.stored++;
         pthread_mutex_unlock(&c->lock);
         return;

@@ -24,8 +24,11 @@ struct data_options {
      * also ends the growth. */
     uint64_t write_part_size;
     uint64_t read_part_size; /* prefetch request; 0 = 8 MiB */
-    unsigned parallel;       /* requests under way of one reader or writer; 0 = 8 */
-    uint64_t idle_ns;        /* memory not used for so long goes back to the system; 0 = 5 s */
+    /* Objects from this size on that are read in ranges, from their start to their end, are held
+     * against their stored checksum, for a HEAD each; 0 = none. */
+    uint64_t verify_min;
+    unsigned parallel; /* requests under way of one reader or writer; 0 = 8 */
+    uint64_t idle_ns;  /* memory not used for so long goes back to the system; 0 = 5 s */
     /* Folder on the local disk for changes that cannot be streamed, see dirty.h; copied. NULL: they
      * are held in memory, up to a quarter of memory_limit. */
     const char *dirty_dir;

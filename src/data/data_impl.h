@@ -12,6 +12,7 @@
 #define PAILFS_DATA_DATA_IMPL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/queue.h>
 
 #include "base/attr.h"
@@ -43,6 +44,8 @@ struct data {
     uint64_t write_part_size;
     uint64_t write_part_max; /* growth stops here: parts wait for their answer in memory */
     uint64_t read_part_size;
+    uint64_t verify_min;
+    atomic_uint vain_checks; /* see reader_check.c */
     unsigned parallel;
     uint64_t idle_ns;
     char *zero_block; /* DATA_BLOCK_SIZE zeros; stands for holes in bodies, never written */

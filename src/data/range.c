@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crc.h"
 #include "data/reader_impl.h"
 
 /* Kept of what random reads fetched, for the neighbours they may read next. */
@@ -244,8 +245,13 @@ static int range_write(void *ctx, const void *data, size_t len)
     int result = buffer_write(&g->buffer, g->filled, data, len, DATA_FORCE, &done);
     if (result)
         return result;
+    bool sum = g->sum;
+    if (sum)
+        g->crc = crc64nvme_update(g->crc, data, len);
     SCOPE_LOCK(&r->lock);
     g->filled += len;
+    if (sum && g->filled == g->length)
+        reader_check_add_locked(g);
     if (g->waiters)
         wake_locked(g);
     return is_unwanted_locked(g) ? -ECANCELED : 0;
@@ -266,6 +272,8 @@ static void finish_locked(struct range *g, int result, const struct s3_error *er
         r->stale = true;
     g->result = result;
     g->done = true;
+    if (!result || (g->filled && g->listed))
+        reader_check_add_locked(g);
     r->in_flight--;
     if (g->started && result) {
         /* The first read asks again. */
@@ -324,6 +332,7 @@ void range_submit(struct range *g)
         g->guess = true;
         g->in.if_match = r->hint_etag;
     }
+    reader_check_range_locked(r, g);
     r->refs++;
     r->in_flight++;
     if (r->blocks.usable)

@@ -88,6 +88,7 @@ void reader_unref(struct reader *r)
     struct data *d = r->d;
     if (r->has_changed)
         store_object_done(&r->changed);
+    sums_done(&r->check.sums);
     pthread_cond_destroy(&r->cond);
     pthread_mutex_destroy(&r->lock);
     free(r->key);

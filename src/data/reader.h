@@ -37,6 +37,9 @@ int reader_new(struct data *d, const struct reader_options *opts, struct reader 
  * before the first read. */
 int reader_read(struct reader *r, uint64_t offset, void *buf, size_t len, size_t *ret_len,
                 struct s3_error *reterr);
+/* Whether reads fail with -EIO because the bytes that came do not match the checksum that is
+ * stored: those that were read before did not either. */
+bool reader_is_spoilt(struct reader *r);
 void reader_free(struct reader *r); /* NULL ok */
 
 /* For a small object with a hint: asks for all of it, without waiting and without a right to memory

@@ -232,3 +232,14 @@ void reader_blocks_offer_locked(struct reader *r, struct range *g)
         offer_block_locked(r, g, (uint32_t)b);
     g->pins--;
 }
+
+void reader_blocks_spoilt_locked(struct reader *r)
+{
+    const struct block_object object = r->blocks.object;
+    if (!r->blocks.usable)
+        return;
+    r->blocks.usable = false;
+    pthread_mutex_unlock(&r->lock);
+    block_cache_drop(r->d->blocks, &object);
+    pthread_mutex_lock(&r->lock);
+}

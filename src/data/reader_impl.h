@@ -10,6 +10,7 @@
 #include "data/buffer.h"
 #include "data/prefetch.h"
 #include "data/reader.h"
+#include "data/sums.h"
 
 /* Objects up to this size are fetched whole, without a range: then the store can check the
  * checksum of the whole, and the bytes are served when it has. */
@@ -22,6 +23,22 @@ enum reader_state {
     READER_UNKNOWN, /* no answer yet: which version is not decided */
     READER_ASKING,  /* one thread has sent the request that decides */
     READER_KNOWN,
+};
+
+/* See reader_check.c. */
+enum check_state {
+    CHECK_OFF, /* not begun, not possible, or nothing to complain of */
+    CHECK_SUMMING,
+    CHECK_ASKING, /* for the stored checksum */
+    CHECK_TOLD,   /* it is known; bytes are still to come */
+    CHECK_SPOILT, /* what came was not what is stored */
+};
+struct reader_check {
+    enum check_state state;
+    struct sums sums;
+    uint64_t stored, came;
+    struct store_head_in in; /* of the request */
+    struct store_object out;
 };
 
 /* A thread that waits until a range has so many bytes, or has ended. On its stack. */
@@ -41,6 +58,8 @@ struct range {
     bool decides; /* the request without a condition that decides about the version */
     bool started; /* by reader_start: nobody waits for its end */
     bool guess;   /* sent under the version that the hint tells, before an answer has told one */
+    bool sum;     /* its CRC is wanted; set before, cleared under the lock when it is added */
+    uint64_t crc; /* of what has come; the request's thread's own */
     bool demand;  /* somebody waits for it from the start; else prefetched */
     bool local;   /* from the disk cache, no request */
 
@@ -95,6 +114,7 @@ struct reader {
     bool has_changed;
     struct prefetch prefetch;
     struct reader_blocks blocks;
+    struct reader_check check;
     struct range *ranges;
     unsigned in_flight;
     uint64_t tick;
@@ -146,6 +166,20 @@ uint64_t reader_blocks_next_locked(struct reader *r, uint64_t pos, uint64_t end)
 bool reader_blocks_load_locked(struct reader *r, uint64_t pos, uint64_t end);
 /* The range has brought all its bytes: blocks that are complete by that go to the cache. */
 void reader_blocks_offer_locked(struct reader *r, struct range *g);
+/* What came is not what is stored: nothing of it is kept. The lock is given up meanwhile. */
+void reader_blocks_spoilt_locked(struct reader *r);
+
+/* ---- reader_check.c ---- */
+
+/* It is about to be asked for. */
+void reader_check_range_locked(struct reader *r, struct range *g);
+/* It has come, all of it or what will be used of it. */
+void reader_check_add_locked(struct range *g);
+/* Asks for the stored checksum when it is time. May give up the lock. */
+void reader_check_ask_locked(struct reader *r);
+/* After a read: 0, or that the bytes were not what is stored. May wait for the answer to that
+ * question, once all bytes have come. */
+int reader_check_result_locked(struct reader *r, struct s3_error *reterr);
 
 /* ---- range.c ---- */
 

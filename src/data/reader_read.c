@@ -282,9 +282,12 @@ static int read_once(struct reader *r, uint64_t offset, size_t len, struct reade
             range_submit(batch[i]);
         pthread_mutex_lock(&r->lock);
     }
+    reader_check_ask_locked(r);
     result = collect_locked(r, &run, &w, reterr);
     if (w.mine)
         range_unpin_locked(w.mine);
+    if (!result)
+        result = reader_check_result_locked(r, reterr);
     if (run.window && !result)
         prefetch_pace(&r->prefetch, w.pos - offset, w.waited, clock_monotonic_ns(r->d->clock));
     pthread_mutex_unlock(&r->lock);

@@ -151,6 +151,11 @@ static int read_once_locked(struct vfs *v, struct vfs_file *file, uint64_t offse
     pthread_mutex_unlock(&v->lock);
     r = reader_read_view(fr->reader, offset, len, ret, err);
     pthread_mutex_lock(&v->lock);
+    if (r == -EIO && reader_is_spoilt(fr->reader)) {
+        /* The next open begins anew, and not with what is in the page cache. */
+        i->version++;
+        vfs_notify_inode(v, i);
+    }
     bool mix = r == 0 && (is_outdated_locked(fr) || is_mix_locked(file, fr));
     reader_put_locked(v, fr);
     if (!mix)

@@ -1,0 +1,35 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# modes: none
+# A large object that was changed on its way in one of its ranges: the read of its end fails, the log names it, and the
+# next open reads it right. What is right, and what has no checksum, is read.
+. "$SOURCE_DIR/tests/lib/common.sh"
+server_start
+random_file "$SCRATCH/r" 21000000
+s3 put plain "$SCRATCH/r"
+mount_fs -o verify=on,part_size=5M
+dd if="$SCRATCH/r" of="$MNT/parts" bs=1M status=none
+for name in plain parts; do
+    check "$name as it is" cmp "$SCRATCH/r" "$MNT/$name"
+done
+if [ "$TEST_SERVER" != s3d ]; then
+    unmount_fs
+    exit 0
+fi
+remount_fs -o verify=on,part_size=5M,cache_size=200M
+for name in plain parts; do
+    s3d_reset
+    s3d_fault "op=GetObject key=$name after=2 count=1 action=corrupt-body"
+    refuse "$name with a wrong byte" cat "$MNT/$name"
+    equal "HEADs for $name" 1 "$(s3d_count HeadObject)"
+    contains "the error" "Input/output error" "$(tail -n 1 "$SCRATCH/refuse.out" | tr -d '\0')"
+    contains "the log" "'$name'" "$(grep 'CRC64NVME' "$LOG" | tail -n 1)"
+    s3d_faults_clear
+    check "$name is read anew" cmp "$SCRATCH/r" "$MNT/$name"
+done
+unmount_fs
+mount_fs -o verify=off
+s3d_reset
+cat "$MNT/parts" >/dev/null || fail "read"
+equal "HEADs with verify=off" 0 "$(s3d_count HeadObject)"
+unmount_fs
