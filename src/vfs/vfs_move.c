@@ -481,7 +481,7 @@ static int check_alone(struct mover *mv, struct s3_error *err)
     for (size_t i = 0; r > 0 && i < page.n_entries; i++) {
         const char *key = page.entries[i].key;
         if (strcmp(key, mv->m->to) != 0 && !move_set_has(&mv->set, move_hash('k', key, ""))) {
-            s3_error_set(err, S3_ERROR_CONFLICT, "'%s' was made meanwhile", key);
+            s3_error_set(err, S3_ERROR_PRECONDITION, "'%s' was made meanwhile", key);
             r = -ENOTEMPTY;
         }
     }
