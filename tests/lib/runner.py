@@ -183,6 +183,10 @@ def kill_marked(marker):
             pass
 
 
+def last_lines(text, n):
+    return "\n".join(text.splitlines()[-n:]) + "\n" if text else ""
+
+
 def run_one(test, gateways, scratch_root):
     start = time.monotonic()
     scratch = tempfile.mkdtemp(prefix=re.sub(r"\W", "-", test.name) + ".", dir=scratch_root)
@@ -217,7 +221,7 @@ def run_one(test, gateways, scratch_root):
         p.wait()
     kill_marked(b"SCRATCH=" + scratch.encode())
     unmount_below(scratch)
-    text = ""
+    text = logs = ""
     for path in [log] + sorted(glob.glob(scratch + "/**/*.log", recursive=True)):
         if path == log and text:
             continue
@@ -232,7 +236,9 @@ def run_one(test, gateways, scratch_root):
             rc = -2
             text += f"\nsuspicious words in {os.path.relpath(path, scratch)}:\n" + content[-6000:]
         elif path != log and rc not in (0, 77):
-            text += f"\n--- {os.path.relpath(path, scratch)} (end)\n" + content[-3000:]
+            logs += f"\n--- {os.path.relpath(path, scratch)} (end)\n" + content[-3000:]
+    # Many logs must not hide what the test itself said.
+    text = last_lines(text, 60) + last_lines(logs, 80)
     state = "ok" if rc == 0 else "skip" if rc == 77 else "FAIL"
     if rc not in (0, 77, -1, -2):
         text += f"\nexit status {rc}"
@@ -325,7 +331,7 @@ def main():
                 print("              " + (text.strip().splitlines() or ["no reason given"])[-1])
             if state == "FAIL":
                 failures.append(test.name)
-                print("\n".join("    | " + l for l in text.strip().splitlines()[-80:]), flush=True)
+                print("\n".join("    | " + l for l in text.strip().splitlines()), flush=True)
 
     try:
         with concurrent.futures.ThreadPoolExecutor(OPTIONS.jobs) as pool:
