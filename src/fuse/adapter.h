@@ -60,7 +60,10 @@ void adapter_begin(struct adapter_request *a, fuse_req_t req, enum waiting_kind 
 void adapter_end(struct adapter_request *a);
 /* A second name that it changes, and where. */
 void adapter_also(struct adapter_request *a, uint64_t ino, const char *name);
-/* Who writes; 0, or what a write through this handle failed with that had been answered as done. */
+/* 0, or what a write through this handle failed with that had been answered as done: who shares the
+ * open file is told by each later write, fsync and close. */
+int adapter_lost_write(const struct adapter_request *a);
+/* Who writes; returns the same. */
 int adapter_write_begin(const struct adapter_request *a);
 /* It ended so. */
 void adapter_write_end(const struct adapter_request *a, int r);

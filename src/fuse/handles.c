@@ -106,10 +106,15 @@ bool adapter_handle_first_failure(const struct fuse_file_info *fi, int r)
     return atomic_exchange(&handle_of(fi->fh)->failed, r) != r;
 }
 
+int adapter_lost_write(const struct adapter_request *a)
+{
+    return atomic_load(&a->handle->lost);
+}
+
 int adapter_write_begin(const struct adapter_request *a)
 {
     atomic_store(&a->handle->writer, a->caller.pid);
-    return atomic_load(&a->handle->lost);
+    return adapter_lost_write(a);
 }
 
 void adapter_write_end(const struct adapter_request *a, int r)

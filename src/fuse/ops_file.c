@@ -162,15 +162,16 @@ void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     ADAPTER_REQUEST(a, req, WAITING_STORES, "close", ino, NULL, fi);
 
-    adapter_finish(&a,
-                   adapter_handle_is_in_use(&a) ? 0 : vfs_flush(a.vfs, adapter_file(fi), &a.err));
+    int r = adapter_handle_is_in_use(&a) ? 0 : vfs_flush(a.vfs, adapter_file(fi), &a.err);
+    adapter_finish(&a, r ? r : adapter_lost_write(&a));
 }
 
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
     ADAPTER_REQUEST(a, req, WAITING_STORES, "fsync", ino, NULL, fi);
 
-    adapter_finish(&a, vfs_fsync(a.vfs, adapter_file(fi), &a.err));
+    int r = vfs_fsync(a.vfs, adapter_file(fi), &a.err);
+    adapter_finish(&a, r ? r : adapter_lost_write(&a));
 }
 
 /* Nobody hears what release answers: the log is the only place for its failure. */
