@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "data_bed.h"
 
@@ -84,7 +85,7 @@ struct ranges {
         uint64_t offset, length;
         bool conditional;
     } get[256];
-    unsigned n;
+    atomic_uint n; /* readers may be several threads */
 };
 
 static void note_range(void *ctx, enum store_op op, const void *in)
@@ -93,10 +94,11 @@ static void note_range(void *ctx, enum store_op op, const void *in)
     if (op != STORE_GET)
         return;
     const struct store_get_in *get = in;
-    assert_true(g->n < ARRAY_SIZE(g->get));
-    g->get[g->n].offset = get->offset;
-    g->get[g->n].length = get->length;
-    g->get[g->n++].conditional = get->if_match != NULL;
+    unsigned i = atomic_fetch_add(&g->n, 1);
+    assert_true(i < ARRAY_SIZE(g->get));
+    g->get[i].offset = get->offset;
+    g->get[i].length = get->length;
+    g->get[i].conditional = get->if_match != NULL;
 }
 
 static void random_read_is_right_sized(void **state)
