@@ -169,13 +169,37 @@ static void test_large_directories(void **state ATTR_UNUSED)
     fixture_done(&f);
 }
 
+/* Holds back what is asked of the directories but of the first ones, which tell that this is a
+ * walk, until MANY wait beside each other. */
+#define MANY 16u
+
+struct keeper {
+    struct fixture *f;
+    unsigned held;
+};
+
+static void *keeper_main(void *arg)
+{
+    struct keeper *k = arg;
+    uint64_t deadline = clock_monotonic_ns(clock_system()) + 60 * (uint64_t)NS_PER_S;
+    do {
+        k->held = store_fault_held(k->f->fault);
+        usleep(1000);
+    } while (k->held < MANY && clock_monotonic_ns(clock_system()) < deadline);
+    store_fault_clear(k->f->fault);
+    store_fault_release(k->f->fault, 0);
+    return NULL;
+}
+
 /* Directories with markers are asked whether they are marked, many at a time. */
 static void test_markers(void **state ATTR_UNUSED)
 {
+    struct store_fault_rule hold = {.op = STORE_HEAD, .prefix = "t/d", .after = 1, .hold = true};
     struct fixture f;
+    struct keeper k = {.f = &f};
     struct store_count_figures heads;
     struct lines *l = calloc(1, sizeof(*l));
-    assert_int_equal(setenv("FIXTURE_THREADS", "1", 1), 0);
+    pthread_t thread;
     fixture_init(&f, NULL);
     make_tree(&f, 150, 1);
     for (unsigned d = 0; d < 150; d++) {
@@ -183,17 +207,20 @@ static void test_markers(void **state ATTR_UNUSED)
         snprintf(key, sizeof(key), "t/d%03u/", d);
         fixture_object(&f, key, "");
     }
+    assert_int_equal(store_fault_add(f.fault, &hold), 0);
+    assert_int_equal(pthread_create(&thread, NULL, keeper_main, &k), 0);
     find_all(&f, l);
+    assert_int_equal(pthread_join(thread, NULL), 0);
     assert_int_equal(l->n, 1 + 2 * 150);
     store_count_get(f.count, STORE_HEAD, &heads);
     /* Each once, and the root's, which has none. */
     assert_in_range(heads.requests, 150, 152);
-    assert_in_range(heads.running_max, 16, 64);
+    assert_in_range(k.held, MANY, 64);
+    assert_in_range(heads.running_max, MANY, 64);
     assert_in_range(lists(&f), 3, 4);
     lines_done(l);
     free(l);
     fixture_done(&f);
-    assert_int_equal(unsetenv("FIXTURE_THREADS"), 0);
 }
 
 /* Down, up, the same directory again: nothing that is not asked for is fetched. */
