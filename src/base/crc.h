@@ -13,7 +13,9 @@ uint32_t crc32_update(uint32_t crc, const void *data, size_t len);
 uint32_t crc32c_update(uint32_t crc, const void *data, size_t len);
 uint64_t crc64nvme_update(uint64_t crc, const void *data, size_t len);
 
-/* CRC of A||B from crc(A), crc(B) and B's length. */
+/* CRC of A||B from crc(A), crc(B) and B's length. (crc32_combine is zlib's name.) */
+uint32_t crc32_join(uint32_t crc_a, uint32_t crc_b, uint64_t len_b);
+uint32_t crc32c_join(uint32_t crc_a, uint32_t crc_b, uint64_t len_b);
 uint64_t crc64nvme_combine(uint64_t crc_a, uint64_t crc_b, uint64_t len_b);
 
 #endif

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* CRC-32 (zlib) and CRC-32C. The latter runs on SSE4.2's crc32 instruction in three independent
- * streams, because the instruction takes three cycles but one can start in each; the streams are
- * joined by tables that append zeros. Elsewhere: eight table look-ups per eight bytes. */
+/* CRC-32 and CRC-32C. The first is zlib's, and folded where the CPU can. The latter runs on
+ * SSE4.2's crc32 instruction in three independent streams, because the instruction takes three
+ * cycles but one can start in each; the streams are joined by tables that append zeros. Elsewhere:
+ * eight table look-ups per eight bytes. */
 #include "base/crc.h"
 
 #include <pthread.h>
 #include <string.h>
 #include <zlib.h>
 
+#include "base/crc_fold.h"
 #include "base/crc_impl.h"
 
 #if defined(__x86_64__)
@@ -17,6 +19,7 @@
 #define HAVE_X86 0
 #endif
 
+#define POLY_32  0xedb88320u /* 0x04c11db7 with its bits reversed */
 #define POLY_32C 0x82f63b78u /* 0x1edc6f41 with its bits reversed */
 
 /* Bytes per stream: long buffers, then what is left of them. Multiples of 8. */
@@ -27,28 +30,44 @@ static pthread_once_t init_once = PTHREAD_ONCE_INIT;
 static uint32_t slices[8][256];       /* slices[k][b]: b followed by k zero bytes */
 static uint32_t append_long[4][256];  /* appends STREAM_LONG zero bytes, by byte of the CRC */
 static uint32_t append_short[4][256]; /* the same for STREAM_SHORT */
-static bool hw_usable;
+static uint32_t squares_32[67];       /* x^(2^n) mod P; 8 * (2^64 - 1) needs n up to 66 */
+static uint32_t squares_32c[67];
+static struct crc_fold fold_32;
+static bool hw_usable, fold_usable;
 
 /* a * b mod P; polynomials with the coefficient of x^0 in the highest bit. */
-static uint32_t multiply(uint32_t a, uint32_t b)
+static uint32_t multiply(uint32_t a, uint32_t b, uint32_t poly)
 {
     uint32_t product = 0;
     for (; a; a <<= 1) {
         if (a & 0x80000000u)
             product ^= b;
-        b = (b >> 1) ^ (b & 1 ? POLY_32C : 0);
+        b = (b >> 1) ^ (b & 1 ? poly : 0);
     }
     return product;
 }
 
-static void fill_append(uint32_t table[4][256], unsigned zero_bytes)
+static uint32_t power_of_x(unsigned n, uint32_t poly)
 {
     uint32_t power = 0x80000000u; /* x^0 */
-    for (unsigned i = 0; i < zero_bytes * 8; i++)
-        power = (power >> 1) ^ (power & 1 ? POLY_32C : 0);
+    while (n--)
+        power = (power >> 1) ^ (power & 1 ? poly : 0);
+    return power;
+}
+
+static void fill_squares(uint32_t squares[67], uint32_t poly)
+{
+    squares[0] = power_of_x(1, poly);
+    for (unsigned n = 1; n < 67; n++)
+        squares[n] = multiply(squares[n - 1], squares[n - 1], poly);
+}
+
+static void fill_append(uint32_t table[4][256], unsigned zero_bytes)
+{
+    uint32_t power = power_of_x(zero_bytes * 8, POLY_32C);
     for (unsigned k = 0; k < 4; k++)
         for (uint32_t b = 0; b < 256; b++)
-            table[k][b] = multiply(b << (8 * k), power);
+            table[k][b] = multiply(b << (8 * k), power, POLY_32C);
 }
 
 static void init(void)
@@ -64,14 +83,44 @@ static void init(void)
             slices[k][b] = (slices[k - 1][b] >> 8) ^ slices[0][slices[k - 1][b] & 0xff];
     fill_append(append_long, STREAM_LONG);
     fill_append(append_short, STREAM_SHORT);
+    fill_squares(squares_32, POLY_32);
+    fill_squares(squares_32c, POLY_32C);
+    fold_32.by_64[0] = (uint64_t)power_of_x(512 + 64 - 1, POLY_32) << 32;
+    fold_32.by_64[1] = (uint64_t)power_of_x(512 - 1, POLY_32) << 32;
+    fold_32.by_16[0] = (uint64_t)power_of_x(128 + 64 - 1, POLY_32) << 32;
+    fold_32.by_16[1] = (uint64_t)power_of_x(128 - 1, POLY_32) << 32;
+    fold_usable = crc_fold_usable();
 #if HAVE_X86
     hw_usable = __builtin_cpu_supports("sse4.2");
 #endif
 }
 
-uint32_t crc32_update(uint32_t crc, const void *data, size_t len)
+uint32_t crc32_zlib(uint32_t crc, const void *data, size_t len)
 {
     return len ? (uint32_t)crc32_z(crc, data, len) : crc;
+}
+
+uint32_t crc32_hw(uint32_t crc, const void *data, size_t len)
+{
+    pthread_once(&init_once, init);
+    uint8_t rest[16];
+    if (len < CRC_FOLD_MIN)
+        return crc32_zlib(crc, data, len);
+    size_t taken = crc_fold(&fold_32, ~crc, data, len, rest);
+    /* A state of 0 is a CRC of all ones. */
+    crc = crc32_zlib(UINT32_MAX, rest, sizeof(rest));
+    return crc32_zlib(crc, (const uint8_t *)data + taken, len - taken);
+}
+
+bool crc32_hw_usable(void)
+{
+    pthread_once(&init_once, init);
+    return fold_usable;
+}
+
+uint32_t crc32_update(uint32_t crc, const void *data, size_t len)
+{
+    return crc32_hw_usable() ? crc32_hw(crc, data, len) : crc32_zlib(crc, data, len);
 }
 
 uint32_t crc32c_table(uint32_t crc, const void *data, size_t len)
@@ -154,4 +203,25 @@ bool crc32c_hw_usable(void)
 uint32_t crc32c_update(uint32_t crc, const void *data, size_t len)
 {
     return crc32c_hw_usable() ? crc32c_hw(crc, data, len) : crc32c_table(crc, data, len);
+}
+
+/* A's CRC moved up by B's length; the inversions cancel, being the same at both ends. */
+static uint32_t combine(uint32_t crc_a, uint32_t crc_b, uint64_t len_b, const uint32_t squares[67],
+                        uint32_t poly)
+{
+    pthread_once(&init_once, init);
+    for (unsigned bit = 3; len_b; len_b >>= 1, bit++)
+        if (len_b & 1)
+            crc_a = multiply(crc_a, squares[bit], poly);
+    return crc_a ^ crc_b;
+}
+
+uint32_t crc32_join(uint32_t crc_a, uint32_t crc_b, uint64_t len_b)
+{
+    return combine(crc_a, crc_b, len_b, squares_32, POLY_32);
+}
+
+uint32_t crc32c_join(uint32_t crc_a, uint32_t crc_b, uint64_t len_b)
+{
+    return combine(crc_a, crc_b, len_b, squares_32c, POLY_32C);
 }

@@ -1,34 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* CRC-64/NVME. All polynomials here are bit-reversed: the lowest bit of a word is its highest
- * power of x, as the bytes come.
- *
- * The fast path keeps four accumulators of 128 bits. With carry-less multiplication, a word moved
- * up by D bits and reduced is clmul(word, x^(D-1) mod P): the product of two reversed 64-bit
- * words is one bit short of a reversed 128-bit word, hence D-1. At the end the four are folded
- * into one, whose 16 bytes then go through the table code like any other input. */
+ * power of x, as the bytes come. */
 #include "base/crc.h"
 
 #include <pthread.h>
-#include <string.h>
 
+#include "base/crc_fold.h"
 #include "base/crc_impl.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#define HAVE_X86 1
-#else
-#define HAVE_X86 0
-#endif
-
-#define POLY     0x9a6c9329ac4bc9b5ull /* 0xad93d23594c93659 with its bits reversed */
-#define X_POW_0  0x8000000000000000ull
-#define FOLD_MIN 128u /* bytes below which the table code is as fast */
+#define POLY    0x9a6c9329ac4bc9b5ull /* 0xad93d23594c93659 with its bits reversed */
+#define X_POW_0 0x8000000000000000ull
 
 static pthread_once_t init_once = PTHREAD_ONCE_INIT;
 static uint64_t slices[8][256]; /* slices[k][b]: b followed by k zero bytes */
 static uint64_t squares[67];    /* x^(2^n) mod P; 8 * (2^64 - 1) needs n up to 66 */
-static uint64_t fold_by_64[2];  /* moves a 16-byte block by 64 bytes: for its first, second word */
-static uint64_t fold_by_16[2];  /* the same by 16 bytes */
+static struct crc_fold fold;
 static bool hw_usable;
 
 static uint64_t times_x(uint64_t a)
@@ -71,13 +57,11 @@ static void init(void)
     for (size_t n = 1; n < sizeof(squares) / sizeof(squares[0]); n++)
         squares[n] = multiply(squares[n - 1], squares[n - 1]);
 
-    fold_by_64[0] = power_of_x(512 + 64 - 1);
-    fold_by_64[1] = power_of_x(512 - 1);
-    fold_by_16[0] = power_of_x(128 + 64 - 1);
-    fold_by_16[1] = power_of_x(128 - 1);
-#if HAVE_X86
-    hw_usable = __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("sse4.1");
-#endif
+    fold.by_64[0] = power_of_x(512 + 64 - 1);
+    fold.by_64[1] = power_of_x(512 - 1);
+    fold.by_16[0] = power_of_x(128 + 64 - 1);
+    fold.by_16[1] = power_of_x(128 - 1);
+    hw_usable = crc_fold_usable();
 }
 
 /* Without the inversion at both ends. */
@@ -103,57 +87,15 @@ uint64_t crc64nvme_table(uint64_t crc, const void *data, size_t len)
     return ~table_raw(~crc, data, len);
 }
 
-#if HAVE_X86
-#define TARGET_FOLD __attribute__((target("pclmul,sse4.1")))
-
-TARGET_FOLD static inline __m128i load_block(const uint8_t *p)
-{
-    return _mm_loadu_si128((const __m128i *)(const void *)p);
-}
-
-TARGET_FOLD static inline __m128i fold(__m128i acc, __m128i by, __m128i next)
-{
-    __m128i first = _mm_clmulepi64_si128(acc, by, 0x00);
-    __m128i second = _mm_clmulepi64_si128(acc, by, 0x11);
-    return _mm_xor_si128(_mm_xor_si128(first, second), next);
-}
-
-TARGET_FOLD uint64_t crc64nvme_hw(uint64_t crc, const void *data, size_t len)
-{
-    pthread_once(&init_once, init);
-    const uint8_t *p = data;
-    uint64_t state = ~crc;
-    if (len < FOLD_MIN)
-        return ~table_raw(state, p, len);
-
-    const __m128i by64 = _mm_set_epi64x((long long)fold_by_64[1], (long long)fold_by_64[0]);
-    const __m128i by16 = _mm_set_epi64x((long long)fold_by_16[1], (long long)fold_by_16[0]);
-    __m128i a0 = _mm_xor_si128(load_block(p), _mm_set_epi64x(0, (long long)state));
-    __m128i a1 = load_block(p + 16);
-    __m128i a2 = load_block(p + 32);
-    __m128i a3 = load_block(p + 48);
-    for (p += 64, len -= 64; len >= 64; p += 64, len -= 64) {
-        a0 = fold(a0, by64, load_block(p));
-        a1 = fold(a1, by64, load_block(p + 16));
-        a2 = fold(a2, by64, load_block(p + 32));
-        a3 = fold(a3, by64, load_block(p + 48));
-    }
-    a1 = fold(a0, by16, a1);
-    a2 = fold(a1, by16, a2);
-    a3 = fold(a2, by16, a3);
-    for (; len >= 16; p += 16, len -= 16)
-        a3 = fold(a3, by16, load_block(p));
-
-    uint8_t rest[16];
-    _mm_storeu_si128((__m128i *)(void *)rest, a3);
-    return ~table_raw(table_raw(0, rest, sizeof(rest)), p, len);
-}
-#else
 uint64_t crc64nvme_hw(uint64_t crc, const void *data, size_t len)
 {
-    return crc64nvme_table(crc, data, len);
+    pthread_once(&init_once, init);
+    uint8_t rest[16];
+    if (len < CRC_FOLD_MIN)
+        return ~table_raw(~crc, data, len);
+    size_t taken = crc_fold(&fold, ~crc, data, len, rest);
+    return ~table_raw(table_raw(0, rest, sizeof(rest)), (const uint8_t *)data + taken, len - taken);
 }
-#endif
 
 bool crc64nvme_hw_usable(void)
 {

@@ -9,6 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+bool crc32_hw_usable(void);
+uint32_t crc32_hw(uint32_t crc, const void *data, size_t len);
+uint32_t crc32_zlib(uint32_t crc, const void *data, size_t len);
+
 bool crc32c_hw_usable(void);
 uint32_t crc32c_hw(uint32_t crc, const void *data, size_t len);
 uint32_t crc32c_table(uint32_t crc, const void *data, size_t len);

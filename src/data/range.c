@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/crc.h"
 #include "data/reader_impl.h"
 
 /* Kept of what random reads fetched, for the neighbours they may read next. */
@@ -245,9 +244,9 @@ static int range_write(void *ctx, const void *data, size_t len)
     int result = buffer_write(&g->buffer, g->filled, data, len, DATA_FORCE, &done);
     if (result)
         return result;
-    bool sum = g->sum;
+    unsigned sum = g->sum;
     if (sum)
-        g->crc = crc64nvme_update(g->crc, data, len);
+        sums_crcs_update(&g->crcs, sum, data, len);
     SCOPE_LOCK(&r->lock);
     g->filled += len;
     if (sum && g->filled == g->length)

@@ -4,6 +4,9 @@
  * compares them when all bytes have come. By then the first of them are with the program: what it
  * can be told is EIO, before it has the last ones.
  *
+ * Until that is told, all the CRCs that it may be are computed: while the bytes are hot they cost
+ * little beside their way through the socket.
+ *
  * The HEAD goes out early, so that its answer is there in time; who reads the end waits for it. */
 #include <errno.h>
 #include <string.h>
@@ -25,53 +28,80 @@ void reader_check_range_locked(struct reader *r, struct range *g)
         atomic_load_explicit(&d->vain_checks, memory_order_relaxed) < VAIN_MAX &&
         r->check.state == CHECK_OFF)
         r->check.state = CHECK_SUMMING;
-    g->sum = !g->whole && r->check.state != CHECK_OFF;
+    if (g->whole || r->check.state == CHECK_OFF || r->check.state == CHECK_SPOILT)
+        g->sum = 0;
+    else
+        g->sum = r->check.state == CHECK_TOLD ? 1u << r->check.algo : SUMS_ALL;
 }
 
 static void compare_locked(struct reader *r)
 {
     struct reader_check *c = &r->check;
-    uint64_t crc;
-    if (c->state != CHECK_TOLD || !sums_whole(&c->sums, r->size, &crc))
+    if (c->state != CHECK_TOLD || !sums_is_whole(&c->sums, r->size))
         return;
-    c->state = crc == c->stored ? CHECK_OFF : CHECK_SPOILT;
+    bool known = sums_get(&c->sums, c->algo, &c->came);
+    c->state = !known || c->came == c->stored ? CHECK_OFF : CHECK_SPOILT;
     sums_done(&c->sums);
-    c->came = crc;
 }
 
 void reader_check_add_locked(struct range *g)
 {
     struct reader *r = g->reader;
-    if (!g->sum)
+    unsigned algos = g->sum;
+    if (!algos)
         return;
-    g->sum = false;
+    g->sum = 0;
     if (r->check.state == CHECK_OFF || r->check.state == CHECK_SPOILT)
         return;
-    sums_add(&r->check.sums, g->offset, g->filled, g->crc);
+    sums_add(&r->check.sums, g->offset, g->filled, &g->crcs, algos);
     compare_locked(r);
 }
 
 /* ---- what is stored ---- */
 
-/* The text of a CRC that is of the whole object; composite ones end in "-N". */
-static bool stored_crc(const struct store_object *o, uint64_t *ret)
+static const struct {
+    const char *fact, *name;
+    unsigned size;
+} algos[SUMS_ALGO_MAX] = {
+    [SUMS_CRC64NVME] = {"checksum-crc64nvme", "CRC64NVME", 8},
+    [SUMS_CRC32C] = {"checksum-crc32c", "CRC32C", 4},
+    [SUMS_CRC32] = {"checksum-crc32", "CRC32", 4},
+};
+
+static const char *fact(const struct store_object *o, const char *name)
 {
-    const char *text = NULL;
+    for (size_t i = 0; i < o->n_facts; i++)
+        if (strcmp(o->facts[i].name, name) == 0)
+            return o->facts[i].value;
+    return NULL;
+}
+
+/* Composite ones end in "-N". */
+static bool parse_crc(const char *text, unsigned size, uint64_t *ret)
+{
     uint8_t bytes[8];
     size_t len;
-    for (size_t i = 0; i < o->n_facts; i++) {
-        if (strcmp(o->facts[i].name, "checksum-crc64nvme") == 0)
-            text = o->facts[i].value;
-        else if (strcmp(o->facts[i].name, "checksum-type") == 0 &&
-                 strcmp(o->facts[i].value, "FULL_OBJECT") != 0)
-            return false;
-    }
-    if (!text || decode_base64(text, bytes, sizeof(bytes), &len) < 0 || len != sizeof(bytes))
+    if (!text || decode_base64(text, bytes, sizeof(bytes), &len) < 0 || len != size)
         return false;
     *ret = 0;
-    for (size_t i = 0; i < sizeof(bytes); i++)
+    for (size_t i = 0; i < len; i++)
         *ret = *ret << 8 | bytes[i];
     return true;
+}
+
+/* A CRC of the whole object. */
+static bool stored_crc(const struct store_object *o, struct reader_check *c)
+{
+    const char *type = fact(o, "checksum-type");
+    if (type && strcmp(type, "FULL_OBJECT") != 0)
+        return false;
+    for (unsigned i = 0; i < SUMS_ALGO_MAX; i++) {
+        if (parse_crc(fact(o, algos[i].fact), algos[i].size, &c->stored)) {
+            c->algo = (enum sums_algo)i;
+            return true;
+        }
+    }
+    return false;
 }
 
 static void told(void *ctx, int result, const struct s3_error *err)
@@ -80,8 +110,9 @@ static void told(void *ctx, int result, const struct s3_error *err)
     struct reader_check *c = &r->check;
     pthread_mutex_lock(&r->lock);
     bool same = !result && strcmp(c->out.etag, r->etag) == 0 && c->out.size == r->size;
-    if (same && stored_crc(&c->out, &c->stored)) {
+    if (same && stored_crc(&c->out, c)) {
         c->state = CHECK_TOLD;
+        sums_only(&c->sums, c->algo);
         atomic_store_explicit(&r->d->vain_checks, 0, memory_order_relaxed);
         compare_locked(r);
     } else {
@@ -120,18 +151,19 @@ void reader_check_ask_locked(struct reader *r)
 
 int reader_check_result_locked(struct reader *r, struct s3_error *reterr)
 {
-    uint64_t crc;
-    if (r->check.state == CHECK_SUMMING && sums_whole(&r->check.sums, r->size, &crc))
+    if (r->check.state == CHECK_SUMMING && sums_is_whole(&r->check.sums, r->size))
         ask_locked(r);
-    while (r->check.state == CHECK_ASKING && sums_whole(&r->check.sums, r->size, &crc))
+    while (r->check.state == CHECK_ASKING && sums_is_whole(&r->check.sums, r->size))
         pthread_cond_wait(&r->cond, &r->lock);
     if (r->check.state != CHECK_SPOILT)
         return 0;
     reader_blocks_spoilt_locked(r);
+    int digits = (int)algos[r->check.algo].size * 2;
     return s3_error_set(reterr, S3_ERROR_BAD_RESPONSE,
-                        "the bytes that came of '%s' (%s) have the checksum CRC64NVME %016llx, "
-                        "stored is %016llx: they were changed on the way or where they lie",
-                        r->key, r->etag, (unsigned long long)r->check.came,
+                        "the bytes that came of '%s' (%s) have the checksum %s %0*llx, "
+                        "stored is %0*llx: they were changed on the way or where they lie",
+                        r->key, r->etag, algos[r->check.algo].name, digits,
+                        (unsigned long long)r->check.came, digits,
                         (unsigned long long)r->check.stored);
 }
 

@@ -36,6 +36,7 @@ enum check_state {
 struct reader_check {
     enum check_state state;
     struct sums sums;
+    enum sums_algo algo; /* of the stored one; from CHECK_TOLD on */
     uint64_t stored, came;
     struct store_head_in in; /* of the request */
     struct store_object out;
@@ -58,10 +59,10 @@ struct range {
     bool decides; /* the request without a condition that decides about the version */
     bool started; /* by reader_start: nobody waits for its end */
     bool guess;   /* sent under the version that the hint tells, before an answer has told one */
-    bool sum;     /* its CRC is wanted; set before, cleared under the lock when it is added */
-    uint64_t crc; /* of what has come; the request's thread's own */
-    bool demand;  /* somebody waits for it from the start; else prefetched */
-    bool local;   /* from the disk cache, no request */
+    unsigned sum; /* its CRCs that are wanted; set before, 0 under the lock when they are added */
+    struct sums_crcs crcs; /* of what has come; the request's thread's own */
+    bool demand;           /* somebody waits for it from the start; else prefetched */
+    bool local;            /* from the disk cache, no request */
 
     /* Protected by the reader's lock: */
     uint64_t length;

@@ -41,9 +41,37 @@ static bool make_room(struct sums *s)
     return true;
 }
 
-static void join(struct sums_piece *a, const struct sums_piece *b)
+void sums_crcs_update(struct sums_crcs *c, unsigned algos, const void *data, size_t len)
 {
-    a->crc = crc64nvme_combine(a->crc, b->crc, b->end - b->offset);
+    if (algos & 1u << SUMS_CRC64NVME)
+        c->of[SUMS_CRC64NVME] = crc64nvme_update(c->of[SUMS_CRC64NVME], data, len);
+    if (algos & 1u << SUMS_CRC32C)
+        c->of[SUMS_CRC32C] = crc32c_update((uint32_t)c->of[SUMS_CRC32C], data, len);
+    if (algos & 1u << SUMS_CRC32)
+        c->of[SUMS_CRC32] = crc32_update((uint32_t)c->of[SUMS_CRC32], data, len);
+}
+
+static uint64_t join_crcs(enum sums_algo algo, uint64_t a, uint64_t b, uint64_t len_b)
+{
+    switch (algo) {
+    case SUMS_CRC64NVME:
+        return crc64nvme_combine(a, b, len_b);
+    case SUMS_CRC32C:
+        return crc32c_join((uint32_t)a, (uint32_t)b, len_b);
+    case SUMS_CRC32:
+        return crc32_join((uint32_t)a, (uint32_t)b, len_b);
+    case SUMS_ALGO_MAX:
+        break;
+    }
+    return 0;
+}
+
+static void join(const struct sums *s, struct sums_piece *a, const struct sums_piece *b)
+{
+    for (unsigned i = 0; i < SUMS_ALGO_MAX; i++)
+        if (!(s->without & 1u << i))
+            a->crcs.of[i] =
+                join_crcs((enum sums_algo)i, a->crcs.of[i], b->crcs.of[i], b->end - b->offset);
     a->end = b->end;
 }
 
@@ -53,23 +81,25 @@ static void take_out(struct sums *s, size_t at)
     memmove(s->pieces + at, s->pieces + at + 1, (s->n - at) * sizeof(*s->pieces));
 }
 
-void sums_add(struct sums *s, uint64_t offset, uint64_t length, uint64_t crc)
+void sums_add(struct sums *s, uint64_t offset, uint64_t length, const struct sums_crcs *crcs,
+              unsigned algos)
 {
-    struct sums_piece piece = {offset, offset + length, crc};
+    struct sums_piece piece = {offset, offset + length, *crcs};
     size_t at = place_of(s, offset);
     if (s->lost || !length || (at < s->n && s->pieces[at].offset < piece.end))
         return;
     s->covered += length;
+    s->without |= SUMS_ALL & ~algos;
     bool before = at > 0 && s->pieces[at - 1].end == offset;
     bool behind = at < s->n && s->pieces[at].offset == piece.end;
     if (before) {
-        join(&s->pieces[at - 1], &piece);
+        join(s, &s->pieces[at - 1], &piece);
         if (behind) {
-            join(&s->pieces[at - 1], &s->pieces[at]);
+            join(s, &s->pieces[at - 1], &s->pieces[at]);
             take_out(s, at);
         }
     } else if (behind) {
-        join(&piece, &s->pieces[at]);
+        join(s, &piece, &s->pieces[at]);
         s->pieces[at] = piece;
     } else if (make_room(s)) {
         memmove(s->pieces + at + 1, s->pieces + at, (s->n - at) * sizeof(*s->pieces));
@@ -81,10 +111,20 @@ void sums_add(struct sums *s, uint64_t offset, uint64_t length, uint64_t crc)
     }
 }
 
-bool sums_whole(const struct sums *s, uint64_t size, uint64_t *ret_crc)
+void sums_only(struct sums *s, enum sums_algo algo)
 {
-    if (s->n != 1 || s->pieces[0].offset != 0 || s->pieces[0].end != size)
+    s->without |= SUMS_ALL & ~(1u << algo);
+}
+
+bool sums_is_whole(const struct sums *s, uint64_t size)
+{
+    return s->n == 1 && s->pieces[0].offset == 0 && s->pieces[0].end == size;
+}
+
+bool sums_get(const struct sums *s, enum sums_algo algo, uint64_t *ret_crc)
+{
+    if (s->n != 1 || s->without & 1u << algo)
         return false;
-    *ret_crc = s->pieces[0].crc;
+    *ret_crc = s->pieces[0].crcs.of[algo];
     return true;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The CRC-64/NVME of a whole object from those of its ranges, which come in any order. Ranges that
- * lie beside each other are put together, so a reader that goes on in sequence has few.
+/* The CRCs of a whole object from those of its ranges, which come in any order. Ranges that lie
+ * beside each other are put together, so a reader that goes on in sequence has few.
  * One thread at a time. Embedded; zeroed = nothing has come. */
 #ifndef PAILFS_DATA_SUMS_H
 #define PAILFS_DATA_SUMS_H
@@ -13,21 +13,38 @@
  * put together. */
 #define SUMS_PIECES_MAX 1024u
 
+enum sums_algo { SUMS_CRC64NVME, SUMS_CRC32C, SUMS_CRC32, SUMS_ALGO_MAX };
+#define SUMS_ALL ((1u << SUMS_ALGO_MAX) - 1)
+
+/* Of the same bytes; those that were not asked for are undefined. */
+struct sums_crcs {
+    uint64_t of[SUMS_ALGO_MAX];
+};
+/* algos: 1 << each that is wanted. Zeroed = of no bytes. */
+void sums_crcs_update(struct sums_crcs *c, unsigned algos, const void *data, size_t len);
+
 struct sums_piece {
-    uint64_t offset, end, crc;
+    uint64_t offset, end;
+    struct sums_crcs crcs;
 };
 
 struct sums {
     struct sums_piece *pieces; /* owned; in order, disjoint, with holes between them */
     size_t n, alloc;
     uint64_t covered;
-    bool lost; /* too many, or no memory */
+    unsigned without; /* 1 << each that is not known of all pieces */
+    bool lost;        /* too many, or no memory */
 };
 
 void sums_done(struct sums *s);
-/* Of bytes that have come already, in part or whole, the first CRC counts: this one is left out. */
-void sums_add(struct sums *s, uint64_t offset, uint64_t length, uint64_t crc);
+/* Of bytes that have come already, in part or whole, the first CRCs count: these are left out. */
+void sums_add(struct sums *s, uint64_t offset, uint64_t length, const struct sums_crcs *crcs,
+              unsigned algos);
+/* From now on only that one is wanted. */
+void sums_only(struct sums *s, enum sums_algo algo);
 /* Whether all of an object of that size has come. */
-bool sums_whole(const struct sums *s, uint64_t size, uint64_t *ret_crc);
+bool sums_is_whole(const struct sums *s, uint64_t size);
+/* Of an object that has; false: it is not known. */
+bool sums_get(const struct sums *s, enum sums_algo algo, uint64_t *ret_crc);
 
 #endif

@@ -16,14 +16,19 @@ if [ "$TEST_SERVER" != s3d ]; then
     unmount_fs
     exit 0
 fi
+s3 put crc32 "$SCRATCH/r" CRC32
+remount_fs -o checksum=crc32c,part_size=32M
+dd if="$SCRATCH/r" of="$MNT/crc32c" bs=1M status=none
 remount_fs -o verify=on,part_size=5M,cache_size=200M
-for name in plain parts; do
+for name in plain parts crc32 crc32c; do
+    algo=CRC64NVME
+    [[ $name != crc* ]] || algo=${name^^}
     s3d_reset
     s3d_fault "op=GetObject key=$name after=2 count=1 action=corrupt-body"
     refuse "$name with a wrong byte" cat "$MNT/$name"
     equal "HEADs for $name" 1 "$(s3d_count HeadObject)"
     contains "the error" "Input/output error" "$(tail -n 1 "$SCRATCH/refuse.out" | tr -d '\0')"
-    contains "the log" "'$name'" "$(grep 'CRC64NVME' "$LOG" | tail -n 1)"
+    contains "the log" "'$name'" "$(grep "checksum $algo " "$LOG" | tail -n 1)"
     s3d_faults_clear
     check "$name is read anew" cmp "$SCRATCH/r" "$MNT/$name"
 done

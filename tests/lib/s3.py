@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bucket as boto3 sees it: the second opinion of the mounted tests.
 
-    s3.py mb BUCKET | rb BUCKET | keys [PREFIX] | put KEY FILE | get KEY FILE | rm KEY... | empty
+    s3.py mb BUCKET | rb BUCKET | keys [PREFIX] | put KEY FILE [ALGORITHM] | get KEY FILE | rm KEY... | empty
           tree FOLDER [PREFIX]    compares every key and byte with the files below FOLDER
           fill N [PREFIX] [SIZE]  makes N objects, sixteen at a time
           head KEY                size, ETag, content type and user metadata, a line each
@@ -78,7 +78,8 @@ def main(argv):
     elif command == "put":
         with open(args[1], "rb") as f:
             # Bytes, not the file: a retry must begin at its start.
-            S3.put_object(Bucket=BUCKET, Key=args[0], Body=f.read())
+            checksum = {"ChecksumAlgorithm": args[2]} if len(args) > 2 else {}
+            S3.put_object(Bucket=BUCKET, Key=args[0], Body=f.read(), **checksum)
     elif command == "get":
         S3.download_file(BUCKET, args[0], args[1])
     elif command == "rm":

@@ -92,8 +92,12 @@ static void test_paths_agree_at_edges(void **state)
                 continue;
             size_t len = EDGES[e] + (size_t)delta, at = below(64);
             uint64_t start = (uint64_t)nrand48(seed) * 0x9e3779b97f4a7c15ull;
+            uint64_t want_zip = bitwise((uint32_t)start, data + at, len, 0xedb88320, 0xffffffff);
             uint64_t want32 = bitwise((uint32_t)start, data + at, len, 0x82f63b78, 0xffffffff);
             uint64_t want64 = bitwise(start, data + at, len, 0x9a6c9329ac4bc9b5ull, UINT64_MAX);
+            assert_int_equal(crc32_zlib((uint32_t)start, data + at, len), want_zip);
+            if (crc32_hw_usable())
+                assert_int_equal(crc32_hw((uint32_t)start, data + at, len), want_zip);
             assert_int_equal(crc32c_table((uint32_t)start, data + at, len), want32);
             assert_int_equal(crc64nvme_table(start, data + at, len), want64);
             if (crc32c_hw_usable())
@@ -109,6 +113,9 @@ static void test_paths_agree_at_random(void **state)
     CLEANUP_FREE uint8_t *data = random_bytes(70000);
     for (int i = 0; i < 2000; i++) {
         size_t at = below(64), len = below(i % 2 ? 600 : 69000);
+        if (crc32_hw_usable())
+            assert_int_equal(crc32_hw((uint32_t)i, data + at, len),
+                             crc32_zlib((uint32_t)i, data + at, len));
         if (crc32c_hw_usable())
             assert_int_equal(crc32c_hw((uint32_t)i, data + at, len),
                              crc32c_table((uint32_t)i, data + at, len));
@@ -129,6 +136,12 @@ static void test_any_cut_gives_the_same(void **state)
                          whole32);
         assert_int_equal(crc32c_update(crc32c_update(0, data, cut), data + cut, 40000 - cut),
                          whole32c);
+        assert_int_equal(crc32_join(crc32_update(0, data, cut),
+                                    crc32_update(0, data + cut, 40000 - cut), 40000 - cut),
+                         whole32);
+        assert_int_equal(crc32c_join(crc32c_update(0, data, cut),
+                                     crc32c_update(0, data + cut, 40000 - cut), 40000 - cut),
+                         whole32c);
         uint64_t a = crc64nvme_update(0, data, cut);
         assert_int_equal(crc64nvme_update(a, data + cut, 40000 - cut), whole64);
         uint64_t b = crc64nvme_update(0, data + cut, 40000 - cut);
@@ -147,6 +160,11 @@ static void test_combine_of_huge_lengths(void **state)
         uint64_t left = crc64nvme_combine(crc64nvme_combine(a, b, len_b), c, len_c);
         uint64_t right = crc64nvme_combine(a, crc64nvme_combine(b, c, len_c), len_b + len_c);
         assert_int_equal(left, right);
+        uint32_t a32 = (uint32_t)a, b32 = (uint32_t)b, c32 = (uint32_t)c;
+        assert_int_equal(crc32_join(crc32_join(a32, b32, len_b), c32, len_c),
+                         crc32_join(a32, crc32_join(b32, c32, len_c), len_b + len_c));
+        assert_int_equal(crc32c_join(crc32c_join(a32, b32, len_b), c32, len_c),
+                         crc32c_join(a32, crc32c_join(b32, c32, len_c), len_b + len_c));
     }
     assert_int_equal(crc64nvme_combine(0x1234, 0, 0), 0x1234);
 }

@@ -18,7 +18,18 @@ static char content[SIZE];
 
 static void add(struct sums *s, uint64_t from, uint64_t to)
 {
-    sums_add(s, from, to - from, crc64nvme_update(0, content + from, to - from));
+    struct sums_crcs crcs = {0};
+    sums_crcs_update(&crcs, SUMS_ALL, content + from, to - from);
+    sums_add(s, from, to - from, &crcs, SUMS_ALL);
+}
+
+static bool is_right(const struct sums *s, enum sums_algo algo)
+{
+    const uint64_t want[SUMS_ALGO_MAX] = {crc64nvme_update(0, content, SIZE),
+                                          crc32c_update(0, content, SIZE),
+                                          crc32_update(0, content, SIZE)};
+    uint64_t crc;
+    return sums_get(s, algo, &crc) && crc == want[algo];
 }
 
 static int fill(void **state)
@@ -32,25 +43,26 @@ static int fill(void **state)
 static void test_in_order(void **state)
 {
     struct sums s = {0};
-    uint64_t crc = 0;
     for (uint64_t at = 0; at < SIZE; at += 1000) {
-        assert_false(sums_whole(&s, SIZE, &crc));
+        assert_false(sums_is_whole(&s, SIZE));
         add(&s, at, at + 1000);
         assert_int_equal(s.n, 1);
     }
-    assert_true(sums_whole(&s, SIZE, &crc));
-    assert_true(crc == crc64nvme_update(0, content, SIZE));
+    assert_true(sums_is_whole(&s, SIZE));
+    for (unsigned i = 0; i < SUMS_ALGO_MAX; i++)
+        assert_true(is_right(&s, (enum sums_algo)i));
     assert_int_equal(s.covered, SIZE);
-    assert_false(sums_whole(&s, SIZE + 1, &crc));
+    assert_false(sums_is_whole(&s, SIZE + 1));
     sums_done(&s);
-    assert_false(sums_whole(&s, SIZE, &crc));
+    assert_false(sums_is_whole(&s, SIZE));
+    assert_false(is_right(&s, SUMS_CRC32));
 }
 
 static void test_any_order(void **state)
 {
     for (unsigned seed = 1; seed <= 50; seed++) {
         struct sums s = {0};
-        uint64_t cuts[66] = {0}, crc = 0;
+        uint64_t cuts[66] = {0};
         unsigned n = 0, order[65];
         srand(seed);
         while (cuts[n] < SIZE && n < 64) {
@@ -67,15 +79,18 @@ static void test_any_order(void **state)
             order[other] = kept;
         }
         for (unsigned i = 0; i < n; i++) {
-            assert_false(sums_whole(&s, SIZE, &crc));
+            assert_false(sums_is_whole(&s, SIZE));
             add(&s, cuts[order[i]], cuts[order[i] + 1]);
             /* What comes again, or reaches into what is there, changes nothing. */
             add(&s, cuts[order[i]], cuts[order[i] + 1]);
             if (cuts[order[i]] > 0)
                 add(&s, cuts[order[i]] - 1, cuts[order[i] + 1]);
-            sums_add(&s, cuts[order[i]], 0, 17);
+            sums_add(&s, cuts[order[i]], 0, &(struct sums_crcs){{17}}, 0);
         }
-        if (!sums_whole(&s, SIZE, &crc) || crc != crc64nvme_update(0, content, SIZE))
+        bool right = sums_is_whole(&s, SIZE);
+        for (unsigned i = 0; i < SUMS_ALGO_MAX; i++)
+            right = right && is_right(&s, (enum sums_algo)i);
+        if (!right)
             fail_msg("seed %u", seed);
         sums_done(&s);
     }
@@ -84,36 +99,52 @@ static void test_any_order(void **state)
 static void test_a_byte_is_wrong(void **state)
 {
     struct sums s = {0};
-    uint64_t crc = 0;
     add(&s, 0, 40000);
     content[50000] ^= 1;
     add(&s, 40000, 60000);
     content[50000] ^= 1;
     add(&s, 60000, SIZE);
-    assert_true(sums_whole(&s, SIZE, &crc));
-    assert_true(crc != crc64nvme_update(0, content, SIZE));
+    assert_true(sums_is_whole(&s, SIZE));
+    for (unsigned i = 0; i < SUMS_ALGO_MAX; i++)
+        assert_false(is_right(&s, (enum sums_algo)i));
+    sums_done(&s);
+}
+
+/* The one that is stored was not known at first. */
+static void test_only_one(void **state)
+{
+    struct sums s = {0};
+    struct sums_crcs crcs = {0};
+    add(&s, 0, 30000);
+    sums_only(&s, SUMS_CRC32C);
+    add(&s, 50000, SIZE);
+    sums_crcs_update(&crcs, 1u << SUMS_CRC32C, content + 30000, 20000);
+    sums_add(&s, 30000, 20000, &crcs, 1u << SUMS_CRC32C);
+    assert_true(sums_is_whole(&s, SIZE));
+    assert_true(is_right(&s, SUMS_CRC32C));
+    assert_false(is_right(&s, SUMS_CRC32));
+    assert_false(is_right(&s, SUMS_CRC64NVME));
     sums_done(&s);
 }
 
 static void test_too_many_holes(void **state)
 {
     struct sums s = {0};
-    uint64_t crc;
+    struct sums_crcs crcs = {0};
     for (uint64_t i = 0; i <= SUMS_PIECES_MAX; i++)
-        sums_add(&s, i * 10, 5, 1);
+        sums_add(&s, i * 10, 5, &crcs, SUMS_ALL);
     assert_true(s.lost);
     assert_int_equal(s.n, 0);
     add(&s, 0, SIZE);
-    assert_false(sums_whole(&s, SIZE, &crc));
+    assert_false(sums_is_whole(&s, SIZE));
     sums_done(&s);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_in_order),
-        cmocka_unit_test(test_any_order),
-        cmocka_unit_test(test_a_byte_is_wrong),
+        cmocka_unit_test(test_in_order),        cmocka_unit_test(test_any_order),
+        cmocka_unit_test(test_a_byte_is_wrong), cmocka_unit_test(test_only_one),
         cmocka_unit_test(test_too_many_holes),
     };
     return cmocka_run_group_tests(tests, fill, NULL);
