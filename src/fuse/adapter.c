@@ -11,7 +11,7 @@
 
 void adapter_begin(struct adapter_request *a, fuse_req_t req, enum waiting_kind kind,
                    const char *op, uint64_t ino, const char *name, const struct fuse_file_info *fi,
-                   size_t write_size)
+                   uint64_t other_ino, size_t write_size)
 {
     *a = (struct adapter_request){.mount = adapter_mount(req),
                                   .vfs = adapter_vfs(req),
@@ -31,17 +31,19 @@ void adapter_begin(struct adapter_request *a, fuse_req_t req, enum waiting_kind 
                                         .thread = a->caller.pid,
                                         .op = op,
                                         .ino = ino,
+                                        .other_ino = other_ino,
                                         .kind = kind,
                                         .size = write_size};
     waiting_add(adapter_waiting(a->mount), &a->waiting);
-    if (kind == WAITING_CHANGES || kind == WAITING_COPIES)
-        waiting_settle(adapter_waiting(a->mount), &a->waiting);
+    /* Not the kernel's own pages: an older write may be waiting for them (adapter_range_changed).
+     */
+    bool is_page = fi && fi->writepage;
+    if ((kind == WAITING_CHANGES || kind == WAITING_COPIES) && !is_page)
+        adapter_settle(a);
 }
 
-void adapter_also(struct adapter_request *a, uint64_t ino, const char *name)
+void adapter_settle(struct adapter_request *a)
 {
-    a->other_name = name;
-    waiting_also(adapter_waiting(a->mount), &a->waiting, ino);
     waiting_settle(adapter_waiting(a->mount), &a->waiting);
 }
 

@@ -49,17 +49,22 @@ struct adapter_request {
  * path through it replies once, with a function here or after adapter_may_reply. */
 #define ADAPTER_REQUEST(var, req, kind, op, ino, name, fi)                                         \
     CLEANUP(adapter_end) struct adapter_request var;                                               \
-    adapter_begin(&(var), req, kind, op, ino, name, fi, 0)
+    adapter_begin(&(var), req, kind, op, ino, name, fi, 0, 0)
+/* The same of a change that has a second directory. */
+#define ADAPTER_CHANGE_OF_TWO(var, req, op, ino, name, other_ino)                                  \
+    CLEANUP(adapter_end) struct adapter_request var;                                               \
+    adapter_begin(&(var), req, WAITING_CHANGES, op, ino, name, NULL, other_ino, 0)
 /* The same of a write. */
 #define ADAPTER_WRITE(var, req, ino, fi, size)                                                     \
     CLEANUP(adapter_end) struct adapter_request var;                                               \
-    adapter_begin(&(var), req, WAITING_CHANGES, "write", ino, NULL, fi, size)
+    adapter_begin(&(var), req, WAITING_CHANGES, "write", ino, NULL, fi, 0, size)
 void adapter_begin(struct adapter_request *a, fuse_req_t req, enum waiting_kind kind,
                    const char *op, uint64_t ino, const char *name, const struct fuse_file_info *fi,
-                   size_t write_size);
+                   uint64_t other_ino, size_t write_size);
 void adapter_end(struct adapter_request *a);
-/* A second name that it changes, and where. */
-void adapter_also(struct adapter_request *a, uint64_t ino, const char *name);
+/* Waits for the end of older changes of the inode that have been answered for their workers. What
+ * changes it does so in adapter_begin; this is for what tells of the outcome of changes. */
+void adapter_settle(struct adapter_request *a);
 /* 0, or what a write through this handle failed with that had been answered as done: who shares the
  * open file is told by each later write, fsync and close. */
 int adapter_lost_write(const struct adapter_request *a);

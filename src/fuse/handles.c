@@ -113,7 +113,8 @@ int adapter_lost_write(const struct adapter_request *a)
 
 int adapter_write_begin(const struct adapter_request *a)
 {
-    atomic_store(&a->handle->writer, a->caller.pid);
+    if (a->caller.pid) /* 0: the kernel, for pages of a mapping */
+        atomic_store(&a->handle->writer, a->caller.pid);
     return adapter_lost_write(a);
 }
 

@@ -162,6 +162,7 @@ void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     ADAPTER_REQUEST(a, req, WAITING_STORES, "close", ino, NULL, fi);
 
+    adapter_settle(&a);
     int r = adapter_handle_is_in_use(&a) ? 0 : vfs_flush(a.vfs, adapter_file(fi), &a.err);
     adapter_finish(&a, r ? r : adapter_lost_write(&a));
 }
@@ -170,6 +171,7 @@ void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
 {
     ADAPTER_REQUEST(a, req, WAITING_STORES, "fsync", ino, NULL, fi);
 
+    adapter_settle(&a);
     int r = vfs_fsync(a.vfs, adapter_file(fi), &a.err);
     adapter_finish(&a, r ? r : adapter_lost_write(&a));
 }

@@ -130,9 +130,8 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
                const char *newname, unsigned int flags)
 {
-    ADAPTER_REQUEST(a, req, WAITING_CHANGES, "rename", parent, name, NULL);
+    ADAPTER_CHANGE_OF_TWO(a, req, "rename", parent, name, newparent);
 
-    adapter_also(&a, newparent, newname);
     adapter_finish(&a, vfs_rename(a.vfs, parent, name, newparent, newname, flags, &a.err));
 }
 

@@ -75,12 +75,6 @@ void waiting_add(struct waiting *w, struct waiting_entry *e)
     }
 }
 
-void waiting_also(struct waiting *w, struct waiting_entry *e, uint64_t ino)
-{
-    SCOPE_LOCK(&w->lock);
-    e->other_ino = ino;
-}
-
 /* Older ones only, so that no two wait for each other. */
 static bool is_unsettled_locked(const struct waiting *w, const struct waiting_entry *e)
 {

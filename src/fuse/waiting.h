@@ -6,11 +6,10 @@
  * as long as the network is dead. So a thread looks, four times a second while there are requests,
  * at those that are WAITING_GRACE old, and answers EINTR in the place of the worker when the
  * process is dead (process.h): it never returns to its program, so nobody learns a wrong outcome.
- * The worker
- * goes on to the end with what it does, an upload for example; what fails is logged as ever. A
- * write is answered as done, because who shares the open file goes on behind it. We look instead
- * of having the kernel tell: it tells of the first signal only, not of the SIGKILL after a SIGURG,
- * nothing of a process that closes its files on its way out, and it needs a free worker.
+ * The worker goes on to the end with what it does, an upload for example; what fails is logged as
+ * ever. A write is answered as done, because who shares the open file goes on behind it. We look
+ * instead of having the kernel tell: it tells of the first signal only, not of the SIGKILL after a
+ * SIGURG, nothing of a process that closes its files on its way out, and it needs a free worker.
  *
  * Who has a handler for SIGINT and its like is told EINTR after WAITING_PATIENCE, and only by what
  * does not change anything: programs do not expect it, but they did ask for the signal. No other
@@ -21,8 +20,8 @@
  *          said no the fuse_req_t is gone.
  * Kernel:  it believes that the request is over. It may release the handle (handles.c counts who
  *          uses it) and forget inodes: that waits here for the end of such workers. It holds no
- *          lock of the directory or file any more: later changes of it wait for the earlier one
- *          (waiting_settle). */
+ *          lock of the directory or file any more: later changes of it, and what tells of its
+ *          outcome (fsync, close), wait for the earlier one (waiting_settle). */
 #ifndef PAILFS_FUSE_WAITING_H
 #define PAILFS_FUSE_WAITING_H
 
@@ -72,8 +71,6 @@ void waiting_stop(struct waiting *w);
 void waiting_free(struct waiting *w); /* NULL ok */
 
 void waiting_add(struct waiting *w, struct waiting_entry *e);
-/* It changes that inode too. */
-void waiting_also(struct waiting *w, struct waiting_entry *e, uint64_t ino);
 /* Blocks while an older change of one of the entry's inodes is at work whose request is over. */
 void waiting_settle(struct waiting *w, const struct waiting_entry *e);
 /* Whether the caller is to answer. */

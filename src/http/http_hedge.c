@@ -284,11 +284,12 @@ static void keep_response_locked(struct hedged *h, struct http_response *resp)
     strbuf_init(&resp->body, 0);
 }
 
-/* An answer that another try would get as well. */
+/* An answer that another try would get as well. Not so 400: S3 says RequestTimeout with it to a
+ * body that stood still. */
 static bool is_final(const struct http_response *resp)
 {
     return resp->kind == S3_ERROR_NONE && resp->status > 0 && resp->status < 500 &&
-           resp->status != 429;
+           resp->status != 400 && resp->status != 408 && resp->status != 429;
 }
 
 static void leg_done(void *ctx, struct http_response *resp)
