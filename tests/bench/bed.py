@@ -250,7 +250,7 @@ def machine():
         model = re.search(r"model name\s*:\s*(.*)", f.read())
     return {"cpus": os.cpu_count(), "model": model.group(1) if model else "?",
             "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
-            "kernel": os.uname().release, "date": time.strftime("%Y-%m-%d", time.gmtime()),
+            "kernel": ".".join(os.uname().release.split(".")[:2]), "date": time.strftime("%Y-%m-%d", time.gmtime()),
             "load": round(os.getloadavg()[0], 2)}
 
 
