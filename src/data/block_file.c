@@ -33,11 +33,17 @@ _Static_assert(sizeof(struct header) == 256, "the content begins there");
 
 /* ---- objects ---- */
 
+/* What write-back makes up where it does not know the store's (writeback/change.c). The store never
+ * tells it, and nothing that it names is worth keeping: the next mount sees the store's. */
+static const char MADE_UP[] = "\"pailfs-";
+
 /* Some gateways give every object an ETag of zeros, with or without a number of parts behind it. */
 static bool tells_versions_apart(const char *etag)
 {
     size_t len = strlen(etag);
     if (len < ETAG_MIN + 2 || len >= STORE_ETAG_SIZE || etag[0] != '"' || etag[len - 1] != '"')
+        return false;
+    if (strncmp(etag, MADE_UP, sizeof(MADE_UP) - 1) == 0)
         return false;
     size_t zeros = strspn(etag + 1, "0");
     return zeros < ETAG_MIN || (etag[1 + zeros] != '-' && etag[1 + zeros] != '"');

@@ -31,8 +31,8 @@ struct block_object {
     char etag[STORE_ETAG_SIZE];
 };
 
-/* False: this ETag does not tell versions apart (weak, or a server's word for none), or there is no
- * content; nothing of it is cached. */
+/* False: this ETag does not tell versions apart (weak, or a server's word for none), or is one of
+ * write-back's own, or there is no content; nothing of it is cached. */
 bool block_object_init(struct block_object *o, const char *key, const char *etag, uint64_t size);
 /* Number of blocks, and the length of one of them. */
 uint32_t block_object_count(const struct block_object *o);

@@ -419,13 +419,16 @@ static bool is_plain_md5(const char *etag)
     return strlen(etag) == 34 && strspn(etag + 1, "0123456789abcdef") == 32 && etag[33] == '"';
 }
 
-static int copied_etag(struct wb_op *op, const char *source_etag)
+/* A number alone would be given again by the next mount, to another version: whoever keeps
+ * something under the ETag must not find that there. */
+static int copied_etag(const struct writeback *wb, struct wb_op *op, const char *source_etag)
 {
     char etag[STORE_ETAG_SIZE];
     if (is_plain_md5(source_etag))
         (void)snprintf(etag, sizeof(etag), "%s", source_etag);
     else
-        (void)snprintf(etag, sizeof(etag), "\"pailfs-%llu\"", (unsigned long long)op->seq);
+        (void)snprintf(etag, sizeof(etag), "\"pailfs-%016llx-%llu\"", (unsigned long long)wb->mark,
+                       (unsigned long long)op->seq);
     return set_text(&op->etag, etag);
 }
 
@@ -452,7 +455,7 @@ static int looked_locked(struct wb_op *op, const struct store_object *o, struct 
         return s3_error_set(err, S3_ERROR_INVALID, "'%s' is too large for one copy",
                             in->source_key);
     op->size = o->size;
-    if (set_text(&op->source_etag, o->etag) || copied_etag(op, o->etag) ||
+    if (set_text(&op->source_etag, o->etag) || copied_etag(wb, op, o->etag) ||
         (op->keep_attrs && set_attrs(op, &o->attrs)))
         return wb_no_memory(err);
     return 0;
@@ -509,7 +512,7 @@ static int copy_pending_locked(struct wb_call *c, struct wb_op *op, struct wb_op
         op->source_op = from;
         from->copies++;
     }
-    return copied_etag(op, from->etag);
+    return copied_etag(c->wb, op, from->etag);
 }
 
 static int begin_copy_locked(struct wb_call *c, struct wb_op *op, struct wb_key *k,

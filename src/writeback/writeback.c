@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -359,6 +360,17 @@ static int open_dir(struct writeback *wb, struct s3_error *err)
                           : 0;
 }
 
+/* Not the caller's clock, which may tell the same twice. */
+static uint64_t process_mark(void)
+{
+    uint64_t mark;
+    struct timespec t;
+    if (getrandom(&mark, sizeof(mark), GRND_NONBLOCK) == (ssize_t)sizeof(mark))
+        return mark;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec << 30 ^ (uint64_t)t.tv_nsec ^ (uint64_t)getpid() << 48;
+}
+
 int writeback_new(const struct writeback_options *opts, struct store **ret, struct s3_error *err)
 {
     struct writeback *wb = calloc(1, sizeof(*wb));
@@ -373,6 +385,7 @@ int writeback_new(const struct writeback_options *opts, struct store **ret, stru
     wb->next_seq = 1;
     wb->dir_fd = -1;
     wb->random = (uint64_t)clock_realtime_ns(wb->clock);
+    wb->mark = process_mark();
     init_lists(wb);
     init_sync(wb);
     wb->dir = strdup(opts->dir);

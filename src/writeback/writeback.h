@@ -8,8 +8,9 @@
  * that is a conflict, and its content goes to lost+found. Whatever else fails is tried again.
  *
  * ETags:   a change is acknowledged with the ETag that the store is going to give it (MD5), or with
- *          one of ours where that cannot be known ("pailfs-<number>"). The latter, and the time of
- *          the acknowledgement, are shown for as long as the process lives (alias.h).
+ *          one of ours where that cannot be known ("pailfs-<process>-<number>", never the same
+ *          twice). The latter, and the time of the acknowledgement, are shown for as long as the
+ *          process lives (alias.h).
  * Passed:  uploads: their parts are in the store and nowhere else, so a journaled completion would
  *          save one request of many, and an outage in the middle fails the close all the same;
  *          it fails it truthfully. Changes that must be the store's own (through: locks), or that

@@ -212,6 +212,7 @@ struct writeback {
     uint64_t *damaged;          /* rows that do not hold; at the start */
     size_t n_damaged;
     uint64_t random;
+    uint64_t mark; /* of this process, in the ETags that it makes up; does not change */
     struct writeback_stats stats;
     uint64_t last_log_ns;
 };

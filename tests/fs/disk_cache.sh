@@ -155,3 +155,17 @@ remount_fs -o "state_dir=$STATE"
 gone() { [ -z "$(ls "$STATE/blocks")" ]; }
 check "without the option nothing is kept" poll 20 gone
 unmount_fs
+
+# ---- write-back gives a copy of an object in parts an ETag of its own, for as long as it runs ----
+rename_and_read() { # rename_and_read SEED
+    random_file "$SCRATCH/6m" $((6 << 20)) "$1"
+    cache_mount -o writeback,part_size=5M
+    cp "$SCRATCH/6m" "$MNT/disk.tmp" && mv "$MNT/disk.tmp" "$MNT/disk.img" && ls -l "$MNT" >/dev/null &&
+        cmp "$SCRATCH/6m" "$MNT/disk.img" || fail "version $1 after its rename"
+    check "flush" "$PAILCTL" flush "$MNT"
+    check "version $1 when it is stored" cmp "$SCRATCH/6m" "$MNT/disk.img"
+    unmount_fs
+}
+rename_and_read 21
+rename_and_read 22
+rename_and_read 23

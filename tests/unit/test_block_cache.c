@@ -277,6 +277,8 @@ static void other_keys_and_sizes_are_other_objects(void **state)
         "\"00000000000000000000000000000000-1\"",
         "\"-\"",
         "\"0123456789abcdef",
+        "\"pailfs-1234\"",
+        "\"pailfs-0123456789abcdef-1\"",
     };
     for (size_t i = 0; i < ARRAY_SIZE(USELESS); i++)
         assert_false(block_object_init(&a, "a", USELESS[i], 5));
