@@ -244,12 +244,11 @@ static int range_write(void *ctx, const void *data, size_t len)
     int result = buffer_write(&g->buffer, g->filled, data, len, DATA_FORCE, &done);
     if (result)
         return result;
-    unsigned sum = g->sum;
-    if (sum)
-        sums_crcs_update(&g->crcs, sum, data, len);
+    if (g->sum)
+        reader_check_bytes(g, data, len);
     SCOPE_LOCK(&r->lock);
     g->filled += len;
-    if (sum && g->filled == g->length)
+    if (g->filled == g->length)
         reader_check_add_locked(g);
     if (g->waiters)
         wake_locked(g);

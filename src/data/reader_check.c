@@ -4,14 +4,19 @@
  * compares them when all bytes have come. By then the first of them are with the program: what it
  * can be told is EIO, before it has the last ones.
  *
+ * A composite checksum is that of the checksums of the parts, which are taken to be as long as the
+ * first. When it differs, each part is asked for, because they may not be.
+ *
  * Until that is told, all the CRCs that it may be are computed: while the bytes are hot they cost
  * little beside their way through the socket.
  *
  * The HEAD goes out early, so that its answer is there in time; who reads the end waits for it. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/encode.h"
+#include "base/parse.h"
 #include "data/reader_impl.h"
 
 /* An object is worth the HEAD when so much of it has come, or a quarter. */
@@ -28,10 +33,18 @@ void reader_check_range_locked(struct reader *r, struct range *g)
         atomic_load_explicit(&d->vain_checks, memory_order_relaxed) < VAIN_MAX &&
         r->check.state == CHECK_OFF)
         r->check.state = CHECK_SUMMING;
-    if (g->whole || r->check.state == CHECK_OFF || r->check.state == CHECK_SPOILT)
-        g->sum = 0;
-    else
-        g->sum = r->check.state == CHECK_TOLD ? 1u << r->check.algo : SUMS_ALL;
+    if (g->whole)
+        return;
+    if (r->check.state == CHECK_TOLD)
+        g->sum = 1u << r->check.algo;
+    else if (r->check.state == CHECK_SUMMING || r->check.state == CHECK_ASKING)
+        g->sum = SUMS_ALL;
+}
+
+static void finish_locked(struct reader_check *c, enum check_state state)
+{
+    c->state = state;
+    sums_done(&c->sums);
 }
 
 static void compare_locked(struct reader *r)
@@ -40,21 +53,47 @@ static void compare_locked(struct reader *r)
     if (c->state != CHECK_TOLD || !sums_is_whole(&c->sums, r->size))
         return;
     bool known = sums_get(&c->sums, c->algo, &c->came);
-    c->state = !known || c->came == c->stored ? CHECK_OFF : CHECK_SPOILT;
-    sums_done(&c->sums);
+    if (known && c->came != c->stored && c->part_size) {
+        c->state = CHECK_DOUBT;
+        return;
+    }
+    c->wrong_from = 0;
+    c->wrong_until = r->size;
+    finish_locked(c, !known || c->came == c->stored ? CHECK_OFF : CHECK_SPOILT);
+}
+
+static void add_locked(struct range *g, uint64_t filled)
+{
+    struct reader *r = g->reader;
+    enum check_state state = r->check.state;
+    if (state == CHECK_SUMMING || state == CHECK_ASKING || state == CHECK_TOLD)
+        sums_add(&r->check.sums, g->offset + g->summed, filled - g->summed, &g->crcs, g->sum);
+    g->summed = filled;
+    g->crcs = (struct sums_crcs){0};
+    compare_locked(r);
+}
+
+void reader_check_bytes(struct range *g, const char *data, size_t len)
+{
+    uint64_t filled = g->filled;
+    while (len) {
+        uint64_t at = g->offset + filled;
+        size_t n = (size_t)MIN((uint64_t)len, SUMS_GRID - at % SUMS_GRID);
+        sums_crcs_update(&g->crcs, g->sum, data, n);
+        data += n;
+        len -= n;
+        filled += n;
+        if ((at + n) % SUMS_GRID == 0) {
+            SCOPE_LOCK(&g->reader->lock);
+            add_locked(g, filled);
+        }
+    }
 }
 
 void reader_check_add_locked(struct range *g)
 {
-    struct reader *r = g->reader;
-    unsigned algos = g->sum;
-    if (!algos)
-        return;
-    g->sum = 0;
-    if (r->check.state == CHECK_OFF || r->check.state == CHECK_SPOILT)
-        return;
-    sums_add(&r->check.sums, g->offset, g->filled, &g->crcs, algos);
-    compare_locked(r);
+    if (g->sum && g->filled > g->summed)
+        add_locked(g, g->filled);
 }
 
 /* ---- what is stored ---- */
@@ -76,12 +115,19 @@ static const char *fact(const struct store_object *o, const char *name)
     return NULL;
 }
 
-/* Composite ones end in "-N". */
-static bool parse_crc(const char *text, unsigned size, uint64_t *ret)
+/* Composite ones end in "-N": they are of the checksums of N parts. */
+static bool parse_crc(const char *text, unsigned size, uint64_t *ret, uint64_t *ret_parts)
 {
+    char plain[16];
     uint8_t bytes[8];
-    size_t len;
-    if (!text || decode_base64(text, bytes, sizeof(bytes), &len) < 0 || len != size)
+    size_t len, n = text ? strcspn(text, "-") : sizeof(plain);
+    *ret_parts = 0;
+    if (n >= sizeof(plain))
+        return false;
+    snprintf(plain, sizeof(plain), "%.*s", (int)n, text);
+    if (text[n] && (parse_u64(text + n + 1, ret_parts) < 0 || !*ret_parts))
+        return false;
+    if (decode_base64(plain, bytes, sizeof(bytes), &len) < 0 || len != size)
         return false;
     *ret = 0;
     for (size_t i = 0; i < len; i++)
@@ -89,19 +135,77 @@ static bool parse_crc(const char *text, unsigned size, uint64_t *ret)
     return true;
 }
 
-/* A CRC of the whole object. */
+static bool told_crc(const struct store_object *o, enum sums_algo algo, uint64_t *ret,
+                     uint64_t *ret_parts)
+{
+    return parse_crc(fact(o, algos[algo].fact), algos[algo].size, ret, ret_parts);
+}
+
+/* A CRC of the whole object or of its parts. */
 static bool stored_crc(const struct store_object *o, struct reader_check *c)
 {
     const char *type = fact(o, "checksum-type");
-    if (type && strcmp(type, "FULL_OBJECT") != 0)
-        return false;
+    bool composite = type && strcmp(type, "COMPOSITE") == 0;
     for (unsigned i = 0; i < SUMS_ALGO_MAX; i++) {
-        if (parse_crc(fact(o, algos[i].fact), algos[i].size, &c->stored)) {
-            c->algo = (enum sums_algo)i;
-            return true;
-        }
+        c->algo = (enum sums_algo)i;
+        if (told_crc(o, c->algo, &c->stored, &c->n_parts))
+            return !composite || c->n_parts;
     }
     return false;
+}
+
+static bool is_same(const struct reader *r, int result)
+{
+    const struct store_object *o = &r->check.out;
+    return !result && strcmp(o->etag, r->etag) == 0 && o->size == r->size;
+}
+
+/* Without the lock. */
+static void ask(struct reader *r, uint32_t part, store_done_fn done)
+{
+    struct reader_check *c = &r->check;
+    c->in = (struct store_head_in){.key = r->key, .facts = true, .part = part};
+    int result = store_submit(r->d->store, STORE_HEAD, &c->in, &c->out, done, r);
+    if (result)
+        done(r, result, NULL);
+}
+
+/* From an answer's callback: the next question, of a part. */
+static void go_on_unlock(struct reader *r, uint32_t part, store_done_fn done)
+{
+    pthread_mutex_unlock(&r->lock);
+    store_object_done(&r->check.out);
+    ask(r, part, done);
+}
+
+static void end_unlock(struct reader *r, int result)
+{
+    pthread_cond_broadcast(&r->cond);
+    pthread_mutex_unlock(&r->lock);
+    if (!result)
+        store_object_done(&r->check.out);
+    reader_unref(r);
+}
+
+static void begin_comparing_locked(struct reader *r)
+{
+    struct reader_check *c = &r->check;
+    c->state = CHECK_TOLD;
+    sums_only(&c->sums, c->algo, c->part_size);
+    compare_locked(r);
+}
+
+static void first_part_told(void *ctx, int result, const struct s3_error *err)
+{
+    struct reader *r = ctx;
+    struct reader_check *c = &r->check;
+    pthread_mutex_lock(&r->lock);
+    c->part_size = is_same(r, result) ? c->out.length : 0;
+    if (c->part_size && (r->size - 1) / c->part_size + 1 == c->n_parts)
+        begin_comparing_locked(r);
+    else
+        finish_locked(c, CHECK_OFF);
+    end_unlock(r, result);
 }
 
 static void told(void *ctx, int result, const struct s3_error *err)
@@ -109,62 +213,97 @@ static void told(void *ctx, int result, const struct s3_error *err)
     struct reader *r = ctx;
     struct reader_check *c = &r->check;
     pthread_mutex_lock(&r->lock);
-    bool same = !result && strcmp(c->out.etag, r->etag) == 0 && c->out.size == r->size;
-    if (same && stored_crc(&c->out, c)) {
-        c->state = CHECK_TOLD;
-        sums_only(&c->sums, c->algo);
+    bool same = is_same(r, result);
+    bool known = same && stored_crc(&c->out, c);
+    c->part_size = 0;
+    if (known)
         atomic_store_explicit(&r->d->vain_checks, 0, memory_order_relaxed);
-        compare_locked(r);
-    } else {
-        if (same)
-            atomic_fetch_add_explicit(&r->d->vain_checks, 1, memory_order_relaxed);
-        c->state = CHECK_OFF;
-        sums_done(&c->sums);
+    else if (same)
+        atomic_fetch_add_explicit(&r->d->vain_checks, 1, memory_order_relaxed);
+    if (known && c->n_parts) {
+        go_on_unlock(r, 1, first_part_told);
+        return;
     }
-    pthread_cond_broadcast(&r->cond);
-    pthread_mutex_unlock(&r->lock);
-    if (!result)
-        store_object_done(&c->out);
-    reader_unref(r);
+    if (known)
+        begin_comparing_locked(r);
+    else
+        finish_locked(c, CHECK_OFF);
+    end_unlock(r, result);
 }
 
 /* The lock is given up meanwhile. */
-static void ask_locked(struct reader *r)
+static void ask_locked(struct reader *r, enum check_state state, uint32_t part, store_done_fn done)
 {
-    struct reader_check *c = &r->check;
-    c->state = CHECK_ASKING;
-    c->in = (struct store_head_in){.key = r->key, .facts = true};
+    r->check.state = state;
     r->refs++;
     pthread_mutex_unlock(&r->lock);
-    int result = store_submit(r->d->store, STORE_HEAD, &c->in, &c->out, told, r);
-    if (result)
-        told(r, result, NULL);
+    ask(r, part, done);
     pthread_mutex_lock(&r->lock);
+}
+
+/* ---- which part is wrong ---- */
+
+/* The first that is not as long as was thought, or has another checksum, decides. */
+static void part_told(void *ctx, int result, const struct s3_error *err)
+{
+    struct reader *r = ctx;
+    struct reader_check *c = &r->check;
+    uint32_t part = c->in.part;
+    uint64_t stored = 0, none;
+    pthread_mutex_lock(&r->lock);
+    const struct sums_piece *p = &c->sums.pieces[part - 1];
+    bool same = is_same(r, result);
+    if (same && c->out.length != p->end - p->offset) {
+        finish_locked(c, CHECK_OFF);
+    } else if (!same || !told_crc(&c->out, c->algo, &stored, &none)) {
+        c->wrong_until = r->size;
+        finish_locked(c, CHECK_SPOILT);
+    } else if (stored != p->crcs.of[c->algo]) {
+        c->wrong_from = p->offset;
+        c->wrong_until = p->end;
+        c->stored = stored;
+        c->came = p->crcs.of[c->algo];
+        finish_locked(c, CHECK_SPOILT);
+    } else if (part == c->n_parts) {
+        finish_locked(c, CHECK_OFF); /* each is right: the server puts them together otherwise */
+    } else {
+        go_on_unlock(r, part + 1, part_told);
+        return;
+    }
+    end_unlock(r, result);
 }
 
 void reader_check_ask_locked(struct reader *r)
 {
     if (r->check.state == CHECK_SUMMING && r->state == READER_KNOWN &&
         (r->check.sums.covered >= ASK_COVERED || r->check.sums.covered >= r->size / 4))
-        ask_locked(r);
+        ask_locked(r, CHECK_ASKING, 0, told);
 }
 
 int reader_check_result_locked(struct reader *r, struct s3_error *reterr)
 {
-    if (r->check.state == CHECK_SUMMING && sums_is_whole(&r->check.sums, r->size))
-        ask_locked(r);
-    while (r->check.state == CHECK_ASKING && sums_is_whole(&r->check.sums, r->size))
-        pthread_cond_wait(&r->cond, &r->lock);
-    if (r->check.state != CHECK_SPOILT)
+    struct reader_check *c = &r->check;
+    if (c->state == CHECK_SUMMING && sums_is_whole(&c->sums, r->size))
+        ask_locked(r, CHECK_ASKING, 0, told);
+    for (;;) {
+        if (c->state == CHECK_DOUBT)
+            ask_locked(r, CHECK_PARTS, 1, part_told);
+        else if (c->state == CHECK_PARTS ||
+                 (c->state == CHECK_ASKING && sums_is_whole(&c->sums, r->size)))
+            pthread_cond_wait(&r->cond, &r->lock);
+        else
+            break;
+    }
+    if (c->state != CHECK_SPOILT)
         return 0;
     reader_blocks_spoilt_locked(r);
-    int digits = (int)algos[r->check.algo].size * 2;
+    int digits = (int)algos[c->algo].size * 2;
     return s3_error_set(reterr, S3_ERROR_BAD_RESPONSE,
-                        "the bytes that came of '%s' (%s) have the checksum %s %0*llx, "
+                        "bytes %llu to %llu that came of '%s' (%s) have the checksum %s %0*llx, "
                         "stored is %0*llx: they were changed on the way or where they lie",
-                        r->key, r->etag, algos[r->check.algo].name, digits,
-                        (unsigned long long)r->check.came, digits,
-                        (unsigned long long)r->check.stored);
+                        (unsigned long long)c->wrong_from, (unsigned long long)c->wrong_until - 1,
+                        r->key, r->etag, algos[c->algo].name, digits, (unsigned long long)c->came,
+                        digits, (unsigned long long)c->stored);
 }
 
 bool reader_is_spoilt(struct reader *r)

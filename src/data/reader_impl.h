@@ -31,6 +31,8 @@ enum check_state {
     CHECK_SUMMING,
     CHECK_ASKING, /* for the stored checksum */
     CHECK_TOLD,   /* it is known; bytes are still to come */
+    CHECK_DOUBT,  /* of parts whose sizes are not known for certain: they are to be asked for */
+    CHECK_PARTS,  /* they are being asked for */
     CHECK_SPOILT, /* what came was not what is stored */
 };
 struct reader_check {
@@ -38,7 +40,10 @@ struct reader_check {
     struct sums sums;
     enum sums_algo algo; /* of the stored one; from CHECK_TOLD on */
     uint64_t stored, came;
-    struct store_head_in in; /* of the request */
+    uint64_t part_size; /* 0 = it is of the whole object */
+    uint64_t n_parts;
+    uint64_t wrong_from, wrong_until; /* when spoilt */
+    struct store_head_in in;          /* of the request */
     struct store_object out;
 };
 
@@ -59,10 +64,11 @@ struct range {
     bool decides; /* the request without a condition that decides about the version */
     bool started; /* by reader_start: nobody waits for its end */
     bool guess;   /* sent under the version that the hint tells, before an answer has told one */
-    unsigned sum; /* its CRCs that are wanted; set before, 0 under the lock when they are added */
-    struct sums_crcs crcs; /* of what has come; the request's thread's own */
-    bool demand;           /* somebody waits for it from the start; else prefetched */
-    bool local;            /* from the disk cache, no request */
+    unsigned sum; /* CRCs that are wanted of it; set before, constant */
+    struct sums_crcs crcs; /* of [summed, filled); the request's thread's own, as the next */
+    uint64_t summed;
+    bool demand; /* somebody waits for it from the start; else prefetched */
+    bool local;  /* from the disk cache, no request */
 
     /* Protected by the reader's lock: */
     uint64_t length;
@@ -174,6 +180,8 @@ void reader_blocks_spoilt_locked(struct reader *r);
 
 /* It is about to be asked for. */
 void reader_check_range_locked(struct reader *r, struct range *g);
+/* Bytes are about to be added at the end of it. The request's thread, not locked. */
+void reader_check_bytes(struct range *g, const char *data, size_t len);
 /* It has come, all of it or what will be used of it. */
 void reader_check_add_locked(struct range *g);
 /* Asks for the stored checksum when it is time. May give up the lock. */

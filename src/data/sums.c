@@ -75,6 +75,17 @@ static void join(const struct sums *s, struct sums_piece *a, const struct sums_p
     a->end = b->end;
 }
 
+static uint64_t grid_of(const struct sums *s)
+{
+    return s->grid ? s->grid : SUMS_GRID;
+}
+
+static void lose(struct sums *s)
+{
+    sums_done(s);
+    s->lost = true;
+}
+
 static void take_out(struct sums *s, size_t at)
 {
     s->n--;
@@ -85,13 +96,18 @@ void sums_add(struct sums *s, uint64_t offset, uint64_t length, const struct sum
               unsigned algos)
 {
     struct sums_piece piece = {offset, offset + length, *crcs};
+    uint64_t grid = grid_of(s);
     size_t at = place_of(s, offset);
     if (s->lost || !length || (at < s->n && s->pieces[at].offset < piece.end))
         return;
+    if (offset / grid != (piece.end - 1) / grid) {
+        lose(s);
+        return;
+    }
     s->covered += length;
     s->without |= SUMS_ALL & ~algos;
-    bool before = at > 0 && s->pieces[at - 1].end == offset;
-    bool behind = at < s->n && s->pieces[at].offset == piece.end;
+    bool before = at > 0 && s->pieces[at - 1].end == offset && offset % grid;
+    bool behind = at < s->n && s->pieces[at].offset == piece.end && piece.end % grid;
     if (before) {
         join(s, &s->pieces[at - 1], &piece);
         if (behind) {
@@ -106,25 +122,56 @@ void sums_add(struct sums *s, uint64_t offset, uint64_t length, const struct sum
         s->pieces[at] = piece;
         s->n++;
     } else {
-        sums_done(s);
-        s->lost = true;
+        lose(s);
     }
 }
 
-void sums_only(struct sums *s, enum sums_algo algo)
+void sums_only(struct sums *s, enum sums_algo algo, uint64_t part_size)
 {
+    struct sums_piece *last = s->pieces;
     s->without |= SUMS_ALL & ~(1u << algo);
+    s->grid = part_size ? part_size : UINT64_MAX;
+    for (size_t i = 0; i < s->n; i++) {
+        struct sums_piece *p = &s->pieces[i];
+        if (p->offset / s->grid != (p->end - 1) / s->grid) {
+            lose(s);
+            return;
+        }
+        if (i == 0)
+            continue;
+        if (p->offset == last->end && p->offset % s->grid)
+            join(s, last, p);
+        else
+            *++last = *p;
+    }
+    if (s->n)
+        s->n = (size_t)(last - s->pieces) + 1;
 }
 
 bool sums_is_whole(const struct sums *s, uint64_t size)
 {
-    return s->n == 1 && s->pieces[0].offset == 0 && s->pieces[0].end == size;
+    return s->n && s->covered == size;
+}
+
+static void put_bytes(uint8_t *to, uint64_t crc, unsigned size)
+{
+    while (size--) {
+        to[size] = (uint8_t)crc;
+        crc >>= 8;
+    }
 }
 
 bool sums_get(const struct sums *s, enum sums_algo algo, uint64_t *ret_crc)
 {
-    if (s->n != 1 || s->without & 1u << algo)
+    struct sums_crcs all = {0};
+    unsigned size = algo == SUMS_CRC64NVME ? 8 : 4;
+    uint8_t bytes[8];
+    if (!s->n || s->without & 1u << algo)
         return false;
-    *ret_crc = s->pieces[0].crcs.of[algo];
+    for (size_t i = 0; i < s->n; i++) {
+        put_bytes(bytes, s->pieces[i].crcs.of[algo], size);
+        sums_crcs_update(&all, 1u << algo, bytes, size);
+    }
+    *ret_crc = s->grid == UINT64_MAX ? s->pieces[0].crcs.of[algo] : all.of[algo];
     return true;
 }

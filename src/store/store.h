@@ -67,6 +67,7 @@ struct store_attrs {
 struct store_object {
     struct arena arena;         /* holds the strings */
     uint64_t size;              /* of the whole object */
+    uint64_t length;            /* of what was asked for of it; 0 = not told */
     int64_t mtime_ns;           /* LastModified */
     char etag[STORE_ETAG_SIZE]; /* with quotes */
     int64_t date_ns;            /* the server's clock when it answered; 0 = not told */
@@ -115,6 +116,7 @@ struct store_known {
 struct store_head_in {
     const char *key;
     bool facts;
+    uint32_t part; /* of a multipart upload, from 1: its length and checksum; 0 = the object */
     /* What was remembered of exactly that version will do (meta/store_remember.h), but for its
      * storage class, which changes by itself. NULL = the store is asked. */
     const struct store_known *known;

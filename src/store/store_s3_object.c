@@ -25,6 +25,7 @@ static int object_from_head(const struct s3_head_object_out *head, struct arena 
     for (size_t i = 0; i < head->n_metadata; i++)
         metadata[i] = (struct store_metadata){head->metadata[i].name, head->metadata[i].value};
     o->size = head->object_size;
+    o->length = head->content_length;
     o->mtime_ns = head->last_modified_ns;
     o->date_ns = head->date_ns;
     (void)snprintf(o->etag, sizeof(o->etag), "%s", head->etag ? head->etag : "");
@@ -86,6 +87,7 @@ int store_s3_prepare_head(struct store_s3_request *r)
     r->s3_in.head.bucket = r->s->bucket;
     r->s3_in.head.key = store_s3_key(r, in->key);
     r->s3_in.head.checksum_mode = in->facts;
+    r->s3_in.head.part_number = in->part;
     return r->s3_in.head.key ? 0 : -ENOMEM;
 }
 

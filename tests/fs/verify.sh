@@ -19,16 +19,38 @@ fi
 s3 put crc32 "$SCRATCH/r" CRC32
 remount_fs -o checksum=crc32c,part_size=32M
 dd if="$SCRATCH/r" of="$MNT/crc32c" bs=1M status=none
+# Composite ones: of equal parts, and of others, of which it cannot be told.
+remount_fs -o checksum=crc32c,part_size=5M
+dd if="$SCRATCH/r" of="$MNT/crc32c_parts" bs=1M status=none
+s3 put crc32_parts "$SCRATCH/r" CRC32 7340032
+s3 put crc32_odd "$SCRATCH/r" CRC32 6291456 8388608
+# names_range NAME: the log's line names a part of composite ones, else the whole
+names_range() {
+    local from until part=21000000
+    read -r from until < <(grep "'$1' .* checksum" "$LOG" | tail -n 1 | sed 's/.*bytes \([0-9]*\) to \([0-9]*\) .*/\1 \2/')
+    [ "$1" != crc32_parts ] || part=7340032
+    [ "$1" != crc32c_parts ] || part=5242880
+    [ $((from % part)) = 0 ] && { [ $((until + 1 - from)) = $part ] || [ "$until" = 20999999 ]; }
+}
+remount_fs -o verify=on,part_size=5M
+for name in parts crc32 crc32c crc32_parts crc32c_parts crc32_odd; do
+    s3d_reset
+    check "$name as it is" cmp "$SCRATCH/r" "$MNT/$name"
+    heads=1
+    [[ $name != crc*_* ]] || heads=2 # the checksum, and the size of a part
+    equal "HEADs for $name" $heads "$(s3d_count HeadObject)"
+done
 remount_fs -o verify=on,part_size=5M,cache_size=200M
-for name in plain parts crc32 crc32c; do
+for name in plain parts crc32 crc32c crc32_parts crc32c_parts; do
     algo=CRC64NVME
-    [[ $name != crc* ]] || algo=${name^^}
+    [[ $name != crc* ]] || algo=${name%_parts} algo=${algo^^}
     s3d_reset
     s3d_fault "op=GetObject key=$name after=2 count=1 action=corrupt-body"
     refuse "$name with a wrong byte" cat "$MNT/$name"
-    equal "HEADs for $name" 1 "$(s3d_count HeadObject)"
+    [[ $name = crc*_* ]] || equal "HEADs for $name" 1 "$(s3d_count HeadObject)"
     contains "the error" "Input/output error" "$(tail -n 1 "$SCRATCH/refuse.out" | tr -d '\0')"
     contains "the log" "'$name'" "$(grep "checksum $algo " "$LOG" | tail -n 1)"
+    check "the range" names_range "$name"
     s3d_faults_clear
     check "$name is read anew" cmp "$SCRATCH/r" "$MNT/$name"
 done

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bucket as boto3 sees it: the second opinion of the mounted tests.
 
-    s3.py mb BUCKET | rb BUCKET | keys [PREFIX] | put KEY FILE [ALGORITHM] | get KEY FILE | rm KEY... | empty
+    s3.py mb BUCKET | rb BUCKET | keys [PREFIX] | put KEY FILE [ALGORITHM [PARTSIZE...]] | get KEY FILE | rm KEY... | empty
           tree FOLDER [PREFIX]    compares every key and byte with the files below FOLDER
           fill N [PREFIX] [SIZE]  makes N objects, sixteen at a time
           head KEY                size, ETag, content type and user metadata, a line each
@@ -62,6 +62,21 @@ def tree(folder, prefix=""):
     return 1 if bad or not want else 0
 
 
+def put_parts(key, content, algorithm, sizes):
+    """Parts of these sizes, the last again and again."""
+    name = "Checksum" + algorithm
+    upload = S3.create_multipart_upload(Bucket=BUCKET, Key=key, ChecksumAlgorithm=algorithm)["UploadId"]
+    parts, at = [], 0
+    while at < len(content):
+        size = sizes[min(len(parts), len(sizes) - 1)]
+        number = len(parts) + 1
+        r = S3.upload_part(Bucket=BUCKET, Key=key, UploadId=upload, PartNumber=number,
+                           Body=content[at:at + size], ChecksumAlgorithm=algorithm)
+        parts.append({"PartNumber": number, "ETag": r["ETag"], name: r[name]})
+        at += size
+    S3.complete_multipart_upload(Bucket=BUCKET, Key=key, UploadId=upload, MultipartUpload={"Parts": parts})
+
+
 def main(argv):
     if len(argv) < 2:
         sys.exit(__doc__)
@@ -79,7 +94,10 @@ def main(argv):
         with open(args[1], "rb") as f:
             # Bytes, not the file: a retry must begin at its start.
             checksum = {"ChecksumAlgorithm": args[2]} if len(args) > 2 else {}
-            S3.put_object(Bucket=BUCKET, Key=args[0], Body=f.read(), **checksum)
+            if len(args) > 3:
+                put_parts(args[0], f.read(), args[2], [int(size) for size in args[3:]])
+            else:
+                S3.put_object(Bucket=BUCKET, Key=args[0], Body=f.read(), **checksum)
     elif command == "get":
         S3.download_file(BUCKET, args[0], args[1])
     elif command == "rm":

@@ -42,7 +42,7 @@ static int fill(void **state)
 
 static void test_in_order(void **state)
 {
-    struct sums s = {0};
+    struct sums s = {.grid = UINT64_MAX};
     for (uint64_t at = 0; at < SIZE; at += 1000) {
         assert_false(sums_is_whole(&s, SIZE));
         add(&s, at, at + 1000);
@@ -61,7 +61,7 @@ static void test_in_order(void **state)
 static void test_any_order(void **state)
 {
     for (unsigned seed = 1; seed <= 50; seed++) {
-        struct sums s = {0};
+        struct sums s = {.grid = UINT64_MAX};
         uint64_t cuts[66] = {0};
         unsigned n = 0, order[65];
         srand(seed);
@@ -98,7 +98,7 @@ static void test_any_order(void **state)
 
 static void test_a_byte_is_wrong(void **state)
 {
-    struct sums s = {0};
+    struct sums s = {.grid = UINT64_MAX};
     add(&s, 0, 40000);
     content[50000] ^= 1;
     add(&s, 40000, 60000);
@@ -113,10 +113,10 @@ static void test_a_byte_is_wrong(void **state)
 /* The one that is stored was not known at first. */
 static void test_only_one(void **state)
 {
-    struct sums s = {0};
+    struct sums s = {.grid = UINT64_MAX};
     struct sums_crcs crcs = {0};
     add(&s, 0, 30000);
-    sums_only(&s, SUMS_CRC32C);
+    sums_only(&s, SUMS_CRC32C, 0);
     add(&s, 50000, SIZE);
     sums_crcs_update(&crcs, 1u << SUMS_CRC32C, content + 30000, 20000);
     sums_add(&s, 30000, 20000, &crcs, 1u << SUMS_CRC32C);
@@ -124,6 +124,60 @@ static void test_only_one(void **state)
     assert_true(is_right(&s, SUMS_CRC32C));
     assert_false(is_right(&s, SUMS_CRC32));
     assert_false(is_right(&s, SUMS_CRC64NVME));
+    sums_done(&s);
+}
+
+/* Of pieces that came before the size of the parts was known, and behind that. */
+static void test_parts(void **state)
+{
+    enum { PART = 2 * SUMS_GRID, ALL = 5 * SUMS_GRID + 77 };
+    char *big = malloc(ALL);
+    assert_non_null(big);
+    for (size_t i = 0; i < ALL; i++)
+        big[i] = content[i % 99991];
+    for (unsigned told_after = 0; told_after <= 11; told_after++) {
+        struct sums s = {0};
+        struct sums_crcs want = {0};
+        uint64_t got;
+        for (unsigned i = 0; i <= 11; i++) {
+            struct sums_crcs crcs = {0};
+            uint64_t at = (i * 5 % 11) * (SUMS_GRID / 2), n = MIN(ALL - at, SUMS_GRID / 2);
+            if (i == told_after)
+                sums_only(&s, SUMS_CRC32, PART);
+            if (i == 11)
+                break;
+            assert_false(sums_is_whole(&s, ALL));
+            sums_crcs_update(&crcs, SUMS_ALL, big + at, n);
+            sums_add(&s, at, n, &crcs, SUMS_ALL);
+        }
+        assert_true(sums_is_whole(&s, ALL));
+        assert_int_equal(s.n, 3);
+        for (uint64_t at = 0; at < ALL; at += PART) {
+            uint32_t part = crc32_update(0, big + at, MIN((uint64_t)PART, ALL - at));
+            uint8_t bytes[4] = {(uint8_t)(part >> 24), (uint8_t)(part >> 16), (uint8_t)(part >> 8),
+                                (uint8_t)part};
+            sums_crcs_update(&want, SUMS_ALL, bytes, sizeof(bytes));
+        }
+        assert_true(sums_get(&s, SUMS_CRC32, &got));
+        assert_int_equal(got, want.of[SUMS_CRC32]);
+        assert_false(sums_get(&s, SUMS_CRC32C, &got));
+        sums_done(&s);
+    }
+    free(big);
+}
+
+static void test_odd_parts_are_not_known(void **state)
+{
+    struct sums s = {0};
+    add(&s, 0, 40000);
+    sums_only(&s, SUMS_CRC32, 30000);
+    assert_true(s.lost);
+    sums_done(&s);
+    sums_only(&s, SUMS_CRC32, 30000);
+    add(&s, 20000, 30000);
+    assert_false(s.lost);
+    add(&s, 30000, 60001);
+    assert_true(s.lost);
     sums_done(&s);
 }
 
@@ -145,6 +199,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_in_order),        cmocka_unit_test(test_any_order),
         cmocka_unit_test(test_a_byte_is_wrong), cmocka_unit_test(test_only_one),
+        cmocka_unit_test(test_parts),           cmocka_unit_test(test_odd_parts_are_not_known),
         cmocka_unit_test(test_too_many_holes),
     };
     return cmocka_run_group_tests(tests, fill, NULL);
