@@ -48,7 +48,7 @@ struct s3_error {
     enum s3_error_kind kind;
     int http_status;     /* 0 when no answer arrived */
     unsigned tries;      /* requests sent */
-    bool maybe_done;     /* an earlier try, whose answer was lost, may have had its effect */
+    bool maybe_done;     /* a try whose answer was lost may have had its effect, or have it yet */
     char code[64];       /* S3's <Code>, "" when there was none */
     char request_id[64]; /* x-amz-request-id */
     char operation[32];  /* "GetObject" */

@@ -348,10 +348,12 @@ static void after_failure(struct s3_call *call, const struct http_response *resp
         retry_later(call, delay);
         return;
     }
-    if (doubt_before && s3_outcome_doubtful(call))
+    if (doubt_before && s3_outcome_doubtful(call)) {
         s3_outcome_resolve(call);
-    else
-        s3_call_finish(call, result);
+        return;
+    }
+    call->err.maybe_done = call->outcome_unknown;
+    s3_call_finish(call, result);
 }
 
 /* ---- the exchange ---- */

@@ -54,7 +54,7 @@ static void call_fail(struct fault_call *c)
     struct s3_error err;
     int r = s3_error_set(&err, c->rule.error, "as the script says");
     err.tries = c->rule.tries ? c->rule.tries : 1;
-    err.maybe_done = err.tries > 1;
+    err.maybe_done = err.tries > 1 || c->rule.lose_answer || c->rule.error == S3_ERROR_TIMEOUT;
     snprintf(err.operation, sizeof(err.operation), "%s", store_op_name(c->op));
     c->done(c->ctx, r, &err);
     free(c);

@@ -22,7 +22,8 @@ struct store_fault_rule {
     uint64_t delay_ns;        /* on the clock, before anything else */
     bool hold;                /* until store_fault_release, before anything else */
     enum s3_error_kind error; /* NONE = the request itself goes through */
-    unsigned tries;           /* as the error reports it; 0 = 1. Over 1: with maybe_done */
+    unsigned tries;           /* as the error reports it; 0 = 1. Over 1, and for
+                                 what leaves it open whether it was done: with maybe_done */
     bool lose_answer;         /* with error: after the request has had its effect */
     bool cut;                 /* with error, for GET: after cut_after bytes of the body */
     uint64_t cut_after;

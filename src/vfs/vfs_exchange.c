@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* renameat2's RENAME_EXCHANGE of two files: through a hidden key, three copies and a delete, noted
  * in an intent. Whatever fails, both contents are there, if not under which names one would like.
- */
+ * After the first copy there always is one content that a single key has, so a copy that failed is
+ * looked for: its answer may have been lost, and the server may be at it still. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,8 +10,6 @@
 #include "base/log.h"
 #include "meta/state.h"
 #include "vfs/vfs_intent.h"
-#include "vfs/vfs_move.h"
-
 /* For a moment while two inodes exchange their names; no key can have this component. */
 #define BETWEEN "\n/"
 
@@ -24,55 +23,210 @@ struct side {
     struct store_version version; /* of what has this name afterwards */
 };
 
-static int copy(struct vfs *v, const char *source, const char *etag, uint64_t size, const char *key,
-                const char *replaces, struct store_version *ret, struct s3_error *err)
+/* ---- copies whose answer may be lost ---- */
+
+enum outcome {
+    DONE,
+    NOT_DONE,
+    NOT_YET, /* a try that the server did not answer may still be carried out */
+    UNKNOWN,
+};
+
+static int find_version(struct vfs *v, const char *key, struct store_version *ret,
+                        struct s3_error *err)
 {
-    struct vfs_copy c = {
-        .source = source, .if_match = etag, .size = size, .key = key, .replaces = replaces};
-    return vfs_copy_object(v, &c, ret, err);
+    struct store_object o;
+    int r = store_head(v->store, key, &o, err);
+    if (r < 0)
+        return r;
+    *ret = (struct store_version){.mtime_ns = o.mtime_ns};
+    memcpy(ret->etag, o.etag, sizeof(ret->etag));
+    store_object_done(&o);
+    return 0;
 }
 
-static int begin_intent(struct vfs *v, const struct side *a, const struct side *b,
-                        const char *hidden, uint64_t *ret_id)
+/* before: the ETag of what the failed copy was to replace, "" = nothing. Goes by the ETag alone:
+ * another object of that size, or a newer one, is no copy. */
+static enum outcome find_out(struct vfs *v, const struct vfs_copy *c, const char *before,
+                             const struct s3_error *failure, struct store_version *ret)
 {
-    char payload[2 * STORE_ETAG_SIZE + VFS_HIDDEN_KEY_SIZE];
-    const char *parts[] = {a->etag, b->etag, hidden};
+    struct store_version now;
+    struct s3_error err = {0};
+    int r = find_version(v, c->key, &now, &err);
+    bool absent = r < 0 && err.kind == S3_ERROR_NO_SUCH_KEY;
+    if (r < 0 && !(absent && !before[0]))
+        return UNKNOWN;
+    if (absent || strcmp(now.etag, before) == 0) {
+        bool answered = !failure->maybe_done && failure->kind != S3_ERROR_CANCELLED;
+        return answered ? NOT_DONE : NOT_YET;
+    }
+    *ret = now;
+    /* Nobody else knows the hidden key. */
+    return !before[0] || strcmp(now.etag, c->if_match) == 0 ? DONE : UNKNOWN;
+}
+
+/* replaces: the ETag of what has that key, "" = nothing. *result: 0 when it is done. */
+static enum outcome copy(struct vfs *v, const char *source, const char *etag, uint64_t size,
+                         const char *key, const char *replaces, struct store_version *ret,
+                         int *result, struct s3_error *err)
+{
+    struct vfs_copy c = {.source = source,
+                         .if_match = etag,
+                         .size = size,
+                         .key = key,
+                         .replaces = replaces[0] ? replaces : NULL};
+    struct s3_error local = {0};
+    int r = vfs_copy_object(v, &c, ret, &local);
+    enum outcome outcome = r < 0 ? find_out(v, &c, replaces, &local, ret) : DONE;
+    /* Not told by every server, of a copy in parts. */
+    if (r == 0 && !ret->etag[0] && (r = find_version(v, key, ret, &local)) < 0)
+        outcome = UNKNOWN;
+    *result = outcome == DONE ? 0 : r;
+    if (outcome != DONE && err)
+        *err = local;
+    return outcome;
+}
+
+/* ---- the intent ---- */
+
+#define STEP_HIDE   '1' /* `key` is copied to the hidden key; the others are as they were */
+#define STEP_FIRST  '2' /* `key2` to `key` */
+#define STEP_SECOND '3' /* the hidden key to `key2` */
+#define STEP_FAILED 'x' /* nothing goes on, but a copy to `key` may still come */
+
+struct swap {
+    struct vfs *v;
+    struct side *a, *b;
+    char hidden[VFS_HIDDEN_KEY_SIZE];
+    struct store_version h; /* what is there */
+    uint64_t intent;
+};
+
+#define PAYLOAD_MAX (4 * STORE_ETAG_SIZE + VFS_HIDDEN_KEY_SIZE + 2)
+
+static size_t write_payload(const struct swap *s, char step, char payload[PAYLOAD_MAX])
+{
+    const char text[] = {step, '\0'};
+    const char *parts[] = {s->a->etag, s->b->etag, s->hidden, text, s->h.etag, s->a->version.etag};
     size_t n = 0;
     for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
         size_t len = strlen(parts[i]) + 1;
         memcpy(payload + n, parts[i], len);
         n += len;
     }
-    return vfs_intent_require(v, STATE_INTENT_RENAME_FILE, a->key, b->key, payload, n, ret_id);
+    return n;
 }
 
-/* In the store. */
+static int begin_intent(struct swap *s)
+{
+    char payload[PAYLOAD_MAX];
+    size_t n = write_payload(s, STEP_HIDE, payload);
+    return vfs_intent_require(s->v, STATE_INTENT_RENAME_FILE, s->a->key, s->b->key, payload, n,
+                              &s->intent);
+}
+
+/* On disk before the step begins. */
+static int enter(struct swap *s, char step)
+{
+    char payload[PAYLOAD_MAX];
+    size_t n = write_payload(s, step, payload);
+    return state_intent_update(s->v->opts.state, s->intent, payload, n);
+}
+
+/* ---- the steps ---- */
+
+/* What the hidden key has is under a name as well, or was never needed. */
+static void end(struct swap *s)
+{
+    if (store_delete(s->v->store, s->hidden, NULL, NULL) == 0)
+        vfs_intent_end(s->v, s->intent);
+}
+
+static void keep(const struct swap *s, const char *why)
+{
+    log_error("'%s' and '%s' could not be exchanged, and %s: what '%s' had stays in '%s', which "
+              "the next mount looks at",
+              s->a->key, s->b->key, why, s->a->key, s->hidden);
+}
+
+static int hide(struct swap *s, struct s3_error *err)
+{
+    int r;
+    enum outcome o = copy(s->v, s->a->key, s->a->etag, s->a->size, s->hidden, "", &s->h, &r, err);
+    if (o == DONE && (r = enter(s, STEP_FIRST)) == 0)
+        return 0;
+    if (o == DONE || o == NOT_DONE)
+        end(s);
+    else /* if it is made after this, the next mount deletes it */
+        (void)store_delete(s->v->store, s->hidden, NULL, NULL);
+    return r;
+}
+
+static int first_step(struct swap *s, struct s3_error *err)
+{
+    int r;
+    enum outcome o = copy(s->v, s->b->key, s->b->etag, s->b->size, s->a->key, s->a->etag,
+                          &s->a->version, &r, err);
+    if (o == DONE) {
+        /* Without this note the ETags have to tell. */
+        (void)enter(s, STEP_SECOND);
+    } else if (o == NOT_DONE) {
+        end(s);
+    } else if (o == NOT_YET) {
+        (void)enter(s, STEP_FAILED);
+        keep(s, "the server may still copy the one to the other");
+    } else {
+        keep(s, "which content has which name is not known");
+    }
+    return r;
+}
+
+/* Only when nothing can come after it: what `key2` has is under its own name and `key`'s. */
+static void go_back(struct swap *s)
+{
+    struct store_version undone;
+    int r;
+    if (copy(s->v, s->hidden, s->h.etag, s->a->size, s->a->key, s->a->version.etag, &undone, &r,
+             NULL) == DONE)
+        end(s);
+    else
+        keep(s, "that could not be undone");
+}
+
+static int second_step(struct swap *s, struct s3_error *err)
+{
+    int r;
+    enum outcome o = NOT_YET;
+    bool late = false;
+    /* Going back is closed when a copy may still come. A second one does no harm: each is refused
+     * when another has been there. */
+    for (int tries = 0; o == NOT_YET && tries < 2; tries++) {
+        late = tries > 0;
+        o = copy(s->v, s->hidden, s->h.etag, s->a->size, s->b->key, s->b->etag, &s->b->version, &r,
+                 err);
+    }
+    if (o == DONE)
+        end(s);
+    else if (o == NOT_DONE && !late)
+        go_back(s);
+    else
+        keep(s, "both may have what the second had");
+    return r;
+}
+
+/* In the store. Whatever fails, and whosever answer is lost: the hidden key is deleted when what it
+ * has is known to be under one of the names, and not otherwise. */
 static int exchange(struct vfs *v, struct side *a, struct side *b, struct s3_error *err)
 {
-    char hidden[VFS_HIDDEN_KEY_SIZE];
-    struct store_version h, undone;
-    uint64_t intent;
-    bool needed = false;
-    int r = vfs_hidden_key(hidden);
+    struct swap s = {.v = v, .a = a, .b = b};
+    int r = vfs_hidden_key(s.hidden);
     if (r == 0)
-        r = begin_intent(v, a, b, hidden, &intent);
-    if (r < 0)
-        return r;
-    r = copy(v, a->key, a->etag, a->size, hidden, NULL, &h, err);
+        r = begin_intent(&s);
     if (r == 0)
-        r = copy(v, b->key, b->etag, b->size, a->key, a->etag, &a->version, err);
-    if (r == 0) {
-        r = copy(v, hidden, h.etag, a->size, b->key, b->etag, &b->version, err);
-        /* Back. If that does not succeed either, the next mount goes on. */
-        if (r < 0)
-            needed = copy(v, hidden, h.etag, a->size, a->key, a->version.etag, &undone, NULL) < 0;
-    }
-    if (needed)
-        log_error("'%s' and '%s' could not be exchanged; what '%s' had is in '%s'", a->key, b->key,
-                  a->key, hidden);
-    else if (store_delete(v->store, hidden, NULL, NULL) == 0)
-        vfs_intent_end(v, intent);
-    return r;
+        r = hide(&s, err);
+    if (r == 0)
+        r = first_step(&s, err);
+    return r == 0 ? second_step(&s, err) : r;
 }
 
 /* And here. */
@@ -111,6 +265,12 @@ static int prepare_locked(struct vfs *v, struct side *s, struct inode *new_dir,
     if (i->unlinked)
         return -ENOENT;
     int r = vfs_commit_locked(v, s->of, err);
+    if (r == 0 && !i->attr.etag[0]) { /* not every server tells it of what was written */
+        i->attr_until_ns = 0;
+        r = vfs_refresh_locked(v, i, err);
+        if (r == 0 && !i->attr.etag[0])
+            r = -ESTALE;
+    }
     if (r == 0)
         r = vfs_rename_mark_locked(v, new_dir, i, err);
     if (r == 0)
@@ -162,56 +322,94 @@ static int look(struct vfs *v, const char *key, struct store_object *o, struct s
     return r < 0 && err->kind == S3_ERROR_NO_SUCH_KEY ? 0 : r;
 }
 
-static bool is_copy(const struct state_intent *t, const struct store_object *o,
-                    const struct store_object *copy)
+/* What the notes say of the copies; "" = they were not there yet, or an earlier version wrote it.
+ */
+struct noted {
+    const char *etag_a, *etag_b; /* before */
+    const char *hidden;
+    char step; /* 0: an earlier version */
+    const char *etag_first;
+};
+
+static void read_noted(const struct state_intent *t, struct noted *n)
 {
-    return o->etag[0] && copy->etag[0] &&
-           vfs_is_copy(o->etag, o->size, MAX(o->mtime_ns, t->time_ns - VFS_CLOCK_NS), copy->etag,
-                       copy->size, copy->mtime_ns);
+    const char *p = n->hidden, *limit = (const char *)t->payload + t->payload_len;
+    const char *parts[] = {"", "", ""};
+    for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+        p += strlen(p) + 1; /* a NUL follows the payload */
+        if (p >= limit)
+            break;
+        parts[i] = p;
+    }
+    n->step = parts[0][0];
+    n->etag_first = parts[2];
+}
+
+struct found {
+    struct store_object a, b, h;
+};
+
+/* The same ETag is the same content. Nothing else is proof enough to delete the only copy, or to
+ * replace what is under the second name: files are of one size often, and the ETag of what was made
+ * of parts may be another one in its copy. */
+static bool is(const struct store_object *o, const char *etag)
+{
+    return o->etag[0] && strcmp(o->etag, etag) == 0;
+}
+
+/* The first name has what the second had. */
+static bool first_done(const struct noted *n, const struct found *f)
+{
+    return !is(&f->a, n->etag_a) && (is(&f->a, n->etag_b) || is(&f->a, n->etag_first));
 }
 
 /* What the first file had is in the hidden key. Whether it has to be anywhere else. */
-static bool has_a_name(const struct state_intent *t, const struct store_object *h,
-                       const struct store_object *a, const char *etag_a,
-                       const struct store_object *b, const char *etag_b)
+static bool has_a_name(const struct noted *n, const struct found *f)
 {
-    bool not_begun = a->etag[0] && (strcmp(a->etag, etag_a) == 0 || is_copy(t, h, a));
-    bool all_there = strcmp(b->etag, etag_b) != 0 && is_copy(t, h, b);
-    return not_begun || all_there;
+    /* Only another host's object can be in its place. */
+    bool not_begun = n->step == STEP_HIDE;
+    return not_begun || is(&f->a, n->etag_a) || is(&f->a, f->h.etag) || is(&f->b, f->h.etag);
+}
+
+static int finish(struct vfs *v, const struct state_intent *t, const struct noted *n,
+                  const struct found *f, struct s3_error *err)
+{
+    struct store_version version;
+    int r = 0;
+    bool done = has_a_name(n, f);
+    if (!done && n->step != STEP_FAILED && first_done(n, f) && is(&f->b, n->etag_b)) {
+        enum outcome o =
+            copy(v, n->hidden, f->h.etag, f->h.size, t->key2, f->b.etag, &version, &r, err);
+        done = o == DONE;
+        if (r < 0 && err->kind == S3_ERROR_PRECONDITION && o != NOT_YET)
+            r = 0; /* another host was faster */
+    }
+    if (r < 0)
+        return r;
+    if (done)
+        return store_delete(v->store, n->hidden, NULL, err);
+    /* Whether that was to go as well cannot be told any more. */
+    log_error("'%s' or '%s' has been replaced in the middle of their exchange; what '%s' had is in "
+              "'%s'",
+              t->key, t->key2, t->key, n->hidden);
+    return 0;
 }
 
 int vfs_recover_exchange(struct vfs *v, const struct state_intent *t, const char *etag_a,
                          const char *etag_b, const char *hidden, struct s3_error *err)
 {
-    struct store_object a, b = {0}, h = {0};
-    struct store_version version;
-    int r = look(v, t->key, &a, err);
+    struct noted n = {.etag_a = etag_a, .etag_b = etag_b, .hidden = hidden};
+    struct found f = {0};
+    read_noted(t, &n);
+    int r = look(v, t->key, &f.a, err);
     if (r == 0)
-        r = look(v, t->key2, &b, err);
+        r = look(v, t->key2, &f.b, err);
     if (r == 0)
-        r = look(v, hidden, &h, err);
-    bool second_done = a.etag[0] && strcmp(a.etag, etag_a) != 0 && is_copy(t, &b, &a);
-    if (r == 0 && h.etag[0]) {
-        bool keep = false;
-        if (!has_a_name(t, &h, &a, etag_a, &b, etag_b)) {
-            keep = !second_done || strcmp(b.etag, etag_b) != 0;
-            if (!keep)
-                r = copy(v, hidden, h.etag, h.size, t->key2, b.etag, &version, err);
-        }
-        if (r < 0 && err->kind == S3_ERROR_PRECONDITION) {
-            keep = true;
-            r = 0;
-        }
-        if (r == 0 && !keep)
-            r = store_delete(v->store, hidden, NULL, err);
-        /* Whether that was to go as well cannot be told any more. */
-        if (keep)
-            log_error("'%s' or '%s' has been replaced in the middle of their exchange; what '%s' "
-                      "had is in '%s'",
-                      t->key, t->key2, t->key, hidden);
-    }
-    store_object_done(&a);
-    store_object_done(&b);
-    store_object_done(&h);
+        r = look(v, hidden, &f.h, err);
+    if (r == 0 && f.h.etag[0])
+        r = finish(v, t, &n, &f, err);
+    store_object_done(&f.a);
+    store_object_done(&f.b);
+    store_object_done(&f.h);
     return r;
 }

@@ -28,7 +28,8 @@ struct vfs_intent_dir {
 
 /* STATE_INTENT_RENAME_FILE: the ETag of what is to be replaced, with its NUL, "" = nothing that is
  * known of (earlier versions: no payload); or that of an exchange: the ETags, each with its NUL, of
- * key and key2 before it, and the hidden key that the content of `key` is under meanwhile.
+ * key and key2 before it, the hidden key that the content of `key` is under meanwhile, the step and
+ * the ETags of the first two copies (earlier versions: the first three).
  * STATE_INTENT_DELETE has none: `key` is a hidden key. */
 
 /* Notes an operation before its first step: durable when it returns, without the lock. 0 = it could

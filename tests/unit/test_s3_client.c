@@ -686,6 +686,28 @@ static void test_others_say_so(void **state)
     bed_close(&b);
 }
 
+/* Nobody has met anything, and all the same the server may have acted, or act yet. */
+static void test_doubt_stays(void **state)
+{
+    const struct s3_conditions replace = {.if_match = "\"old\""};
+    struct s3_put_object_out out;
+    struct s3_error err;
+
+    for (unsigned k = 0; k < 4; k++) {
+        struct bed_options opts = {.client.retry.max_attempts = 2};
+        struct bed b;
+        bed_open_with(&b, &opts);
+        bed_fail(&b, S3_ERROR_TIMEOUT, k < 2); /* of some the request never got there */
+        if (k % 2)
+            bed_fail(&b, S3_ERROR_TIMEOUT, k < 2);
+        else
+            bed_error(&b, 503, "SlowDown");
+        assert_true(put(&b, "hello", &replace, NULL, &out, &err) < 0);
+        assert_int_equal(err.maybe_done, k < 2);
+        bed_close(&b);
+    }
+}
+
 /* ---- messages ---- */
 
 static void test_messages(void **state)
@@ -835,6 +857,7 @@ int main(void)
         cmocka_unit_test(test_complete_met_itself),
         cmocka_unit_test(test_complete_gone),
         cmocka_unit_test(test_others_say_so),
+        cmocka_unit_test(test_doubt_stays),
         cmocka_unit_test(test_messages),
         cmocka_unit_test(test_meta),
         cmocka_unit_test(test_sessions),

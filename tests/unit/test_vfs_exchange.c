@@ -77,6 +77,155 @@ static void test_failures(void **state)
     }
 }
 
+/* The copy is carried out, but the one who asked does not hear of it. */
+static void test_lost_answers(void **state)
+{
+    static const struct {
+        enum s3_error_kind kind;
+        unsigned tries;
+    } losses[] = {
+        {S3_ERROR_PRECONDITION, 2}, /* a second try met the success of the first */
+        {S3_ERROR_TIMEOUT, 1},
+        {S3_ERROR_SERVER, 4},
+    };
+    for (uint64_t at = 0; at < 3; at++) {
+        for (size_t k = 0; k < ARRAY_SIZE(losses); k++) {
+            struct vfs_bed bed;
+            struct fixture *f = &bed.f;
+            vfs_bed_begin(&bed);
+            fixture_object(f, "a", "AA");
+            fixture_object(f, "b", "B");
+            (void)fixture_ls(f, "", false);
+            struct store_fault_rule lost = {.op = STORE_COPY,
+                                            .after = at,
+                                            .count = 1,
+                                            .error = losses[k].kind,
+                                            .tries = losses[k].tries,
+                                            .lose_answer = true};
+            assert_int_equal(store_fault_add(f->fault, &lost), 0);
+            assert_int_equal(exchange(f, "a", "b"), 0);
+            assert_string_equal(fixture_keys(f), "a b ");
+            assert_string_equal(fixture_get(f, "a"), "B");
+            assert_string_equal(fixture_get(f, "b"), "AA");
+            assert_string_equal(fixture_read(f, "a"), "B");
+            assert_string_equal(fixture_read(f, "b"), "AA");
+            assert_int_equal(vfs_bed_intents(&bed), 0);
+            vfs_bed_end(&bed);
+        }
+    }
+}
+
+static void fail_copies(struct fixture *f, uint64_t after, uint64_t count, bool done)
+{
+    struct store_fault_rule rule = {.op = STORE_COPY,
+                                    .after = after,
+                                    .count = count,
+                                    .error = S3_ERROR_TIMEOUT,
+                                    .lose_answer = done};
+    assert_int_equal(store_fault_add(f->fault, &rule), 0);
+}
+
+static void fail_heads(struct fixture *f)
+{
+    struct store_fault_rule rule = {.op = STORE_HEAD, .error = S3_ERROR_CONNECT};
+    assert_int_equal(store_fault_add(f->fault, &rule), 0);
+}
+
+/* The content that some key has: a name, or the one that the next mount looks at. */
+static bool is_anywhere(struct fixture *f, const char *content)
+{
+    char keys[1024], *rest = keys;
+    snprintf(keys, sizeof(keys), "%s", fixture_keys(f));
+    for (const char *key; (key = strsep(&rest, " ")) && *key;) {
+        if (strcmp(fixture_get(f, key), content) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Whether it was carried out cannot be found out either. The next mount can. */
+static void test_unknown_outcome(void **state)
+{
+    for (unsigned k = 0; k < 6; k++) {
+        uint64_t at = k / 2;
+        bool done = k % 2;
+        struct vfs_bed bed;
+        struct fixture *f = &bed.f;
+        vfs_bed_begin(&bed);
+        fixture_object(f, "a", "AA");
+        fixture_object(f, "b", "B");
+        (void)fixture_ls(f, "", false);
+        fail_copies(f, at, 0, done);
+        fail_heads(f);
+        assert_int_equal(exchange(f, "a", "b"), -EIO);
+        store_fault_clear(f->fault);
+        assert_true(is_anywhere(f, "AA"));
+        assert_true(is_anywhere(f, "B"));
+        assert_int_equal(vfs_bed_intents(&bed), 1);
+        vfs_bed_next(&bed);
+        assert_int_equal(bed.figures.left, 0);
+        assert_string_equal(fixture_keys(f), "a b ");
+        bool exchanged = at == 2 || (at == 1 && done);
+        assert_string_equal(fixture_get(f, "a"), exchanged ? "B" : "AA");
+        assert_string_equal(fixture_get(f, "b"), exchanged ? "AA" : "B");
+        vfs_bed_end(&bed);
+    }
+}
+
+/* What was given up may still be carried out: nothing is done that would make that a loss. */
+static void test_carried_out_late(void **state)
+{
+    for (uint64_t at = 1; at < 3; at++) {
+        struct vfs_bed bed;
+        struct fixture *f = &bed.f;
+        struct store_version version;
+        vfs_bed_begin(&bed);
+        fixture_object(f, "a", "AA");
+        fixture_object(f, "b", "B");
+        (void)fixture_ls(f, "", false);
+        fail_copies(f, at, 2, false);
+        assert_int_equal(exchange(f, "a", "b"), -EIO);
+        /* Here it comes: the copy to one of the names. */
+        char keys[256];
+        snprintf(keys, sizeof(keys), "%s", fixture_keys(f));
+        keys[strcspn(keys, " ")] = '\0';
+        struct store_copy_in late = {.source_key = at == 1 ? "b" : keys,
+                                     .key = at == 1 ? "a" : "b"};
+        assert_int_equal(store_copy(f->memory, &late, &version, &f->err), 0);
+        assert_true(is_anywhere(f, "AA"));
+        assert_true(is_anywhere(f, "B"));
+        vfs_bed_next(&bed);
+        assert_int_equal(bed.figures.left, 0);
+        assert_true(is_anywhere(f, "AA"));
+        assert_true(is_anywhere(f, "B"));
+        vfs_bed_end(&bed);
+    }
+}
+
+/* The way back has an answer to lose, too. */
+static void test_lost_on_the_way_back(void **state)
+{
+    for (unsigned lost = 0; lost < 2; lost++) {
+        struct vfs_bed bed;
+        struct fixture *f = &bed.f;
+        vfs_bed_begin(&bed);
+        fixture_object(f, "a", "AA");
+        fixture_object(f, "b", "B");
+        (void)fixture_ls(f, "", false);
+        struct store_fault_rule refused = {
+            .op = STORE_COPY, .after = 2, .count = 1, .error = S3_ERROR_ACCESS_DENIED};
+        assert_int_equal(store_fault_add(f->fault, &refused), 0);
+        fail_copies(f, 2, 1, lost);
+        assert_int_equal(exchange(f, "a", "b"), -EACCES);
+        assert_int_equal(vfs_bed_intents(&bed), lost ? 0 : 1);
+        vfs_bed_next(&bed);
+        assert_string_equal(fixture_keys(f), "a b ");
+        assert_string_equal(fixture_get(f, "a"), lost ? "AA" : "B");
+        assert_string_equal(fixture_get(f, "b"), lost ? "B" : "AA");
+        vfs_bed_end(&bed);
+    }
+}
+
 static void test_other_host(void **state)
 {
     struct vfs_bed bed;
@@ -163,6 +312,102 @@ static void test_crash(void **state)
     }
 }
 
+/* As a server keeps it that gives a copy the ETag of its parts, or none that anybody knows. */
+static void put_parts(struct fixture *f, const char *key, const char *content,
+                      char etag[STORE_ETAG_SIZE])
+{
+    struct store_upload_create_in create = {.key = key};
+    struct store_upload upload;
+    struct store_version version;
+    struct store_part part;
+    struct iovec body = {.iov_base = (void *)(uintptr_t)content, .iov_len = strlen(content)};
+    assert_int_equal(store_call(f->memory, STORE_UPLOAD_CREATE, &create, &upload, &f->err), 0);
+    struct store_upload_part_in in = {
+        .key = key, .upload_id = upload.id, .number = 1, .body = &body, .n_body = 1};
+    assert_int_equal(store_call(f->memory, STORE_UPLOAD_PART, &in, &part, &f->err), 0);
+    struct store_upload_complete_in complete = {
+        .key = key, .upload_id = upload.id, .parts = &part, .n_parts = 1};
+    assert_int_equal(store_call(f->memory, STORE_UPLOAD_COMPLETE, &complete, &version, &f->err), 0);
+    memcpy(etag, version.etag, STORE_ETAG_SIZE);
+    assert_non_null(strchr(etag, '-'));
+}
+
+static void put_kind(struct fixture *f, const char *key, const char *content, bool parts,
+                     char etag[STORE_ETAG_SIZE])
+{
+    struct store_object o;
+    if (parts) {
+        put_parts(f, key, content, etag);
+        return;
+    }
+    fixture_object(f, key, content);
+    assert_int_equal(store_head(f->memory, key, &o, &f->err), 0);
+    memcpy(etag, o.etag, STORE_ETAG_SIZE);
+    store_object_done(&o);
+}
+
+/* Two disk images of one size, of parts, whose copies have the ETags of parts too, or not. */
+static void test_crash_with_parts(void **state)
+{
+    static const struct {
+        const char *a, *b; /* "p" in front: made of parts */
+        const char *hidden;
+        const char *step; /* NULL = the note of an earlier version */
+        bool noted;       /* what the first name has got */
+        const char *want_a, *want_b;
+        bool kept;
+    } cases[] = {
+        /* The copies keep their ETags. */
+        {"pA", "pB", "pA", NULL, false, "A", "B", false},
+        {"pB", "pB", "pA", NULL, false, "B", "A", false},
+        {"pB", "pA", "pA", NULL, false, "B", "A", false},
+        /* They do not: only a note tells. */
+        {"pA", "pB", "A", NULL, false, "A", "B", false},
+        {"B", "pB", "A", NULL, false, "B", "B", true},
+        {"B", "pB", "pA", NULL, false, "B", "B", true},
+        {"B", "pB", "pA", "2", false, "B", "B", true},
+        {"B", "pB", "pA", "3", true, "B", "A", false},
+        {"B", "pB", "A", "3", true, "B", "A", false},
+        {"B", "A", "A", "3", true, "B", "A", false},
+        {"B", "A", "pA", "3", true, "B", "A", true},
+        /* Another host's, of that size. */
+        {"X", "pB", "pA", NULL, false, "X", "B", true},
+        {"pX", "pB", "pA", "2", false, "X", "B", true},
+        {"pB", "pX", "pA", "3", true, "B", "X", true},
+        {"B", "X", "pA", "3", true, "B", "X", true},
+        /* The first step had not begun, whatever is there now. */
+        {"pX", "pB", "pA", "1", false, "X", "B", false},
+        /* It was given up; what came after that is the user's. */
+        {"pA", "pB", "pA", "x", false, "A", "B", false},
+        {"pB", "pB", "pA", "x", false, "B", "B", true},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct vfs_bed b;
+        char etag_a[STORE_ETAG_SIZE], etag_b[STORE_ETAG_SIZE], now[STORE_ETAG_SIZE];
+        char hidden[STORE_ETAG_SIZE], payload[1024];
+        vfs_bed_begin(&b);
+        put_parts(&b.f, "a", "A", etag_a);
+        put_parts(&b.f, "b", "B", etag_b);
+        const char *c[] = {cases[i].a, cases[i].b, cases[i].hidden};
+        put_kind(&b.f, "b", c[1] + (c[1][0] == 'p'), c[1][0] == 'p', now);
+        put_kind(&b.f, HIDDEN, c[2] + (c[2][0] == 'p'), c[2][0] == 'p', hidden);
+        put_kind(&b.f, "a", c[0] + (c[0][0] == 'p'), c[0][0] == 'p', now);
+        size_t n = 0;
+        const char *parts[] = {etag_a,        etag_b, HIDDEN,
+                               cases[i].step, hidden, cases[i].noted ? now : ""};
+        for (size_t k = 0; k < (cases[i].step ? ARRAY_SIZE(parts) : 3); k++)
+            n += (size_t)snprintf(payload + n, sizeof(payload) - n, "%s", parts[k]) + 1;
+        vfs_bed_note(&b, STATE_INTENT_RENAME_FILE, "a", "b", payload, n);
+        vfs_bed_next(&b);
+        print_message("case %zu\n", i);
+        assert_int_equal(b.figures.left, 0);
+        assert_string_equal(fixture_get(&b.f, "a"), cases[i].want_a);
+        assert_string_equal(fixture_get(&b.f, "b"), cases[i].want_b);
+        assert_string_equal(fixture_keys(&b.f), cases[i].kept ? HIDDEN " a b " : "a b ");
+        vfs_bed_end(&b);
+    }
+}
+
 /* A program is faster than the recovery: it writes the one before that is looked at. */
 static void test_written_before_it_is_recovered(void **state)
 {
@@ -188,9 +433,17 @@ static void test_written_before_it_is_recovered(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_exchange),   cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_other_host), cmocka_unit_test(test_not_without_a_note),
-        cmocka_unit_test(test_crash),      cmocka_unit_test(test_written_before_it_is_recovered),
+        cmocka_unit_test(test_exchange),
+        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_lost_answers),
+        cmocka_unit_test(test_unknown_outcome),
+        cmocka_unit_test(test_carried_out_late),
+        cmocka_unit_test(test_lost_on_the_way_back),
+        cmocka_unit_test(test_crash_with_parts),
+        cmocka_unit_test(test_other_host),
+        cmocka_unit_test(test_not_without_a_note),
+        cmocka_unit_test(test_crash),
+        cmocka_unit_test(test_written_before_it_is_recovered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
