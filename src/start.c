@@ -581,8 +581,11 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
     data_options.store = s->store;
     data_options.dirty_dir = s->state_dir ? s->state_dir->dirty : NULL;
     data_options.cache_dir = s->state_dir ? s->state_dir->blocks : NULL;
+    if (s->state_dir && asprintf(&s->numbers, "%s/inode-numbers", s->state_dir->path) < 0)
+        s->numbers = NULL; /* a cache */
     r = data_new(&data_options, &s->data);
     if (r == 0) {
+        vfs_options.numbers = s->numbers;
         vfs_options.store = s->store;
         vfs_options.state = s->state;
         vfs_options.lost = s->lost;
@@ -600,6 +603,7 @@ void start_done(struct start *s)
     bool unfinished;
 
     vfs_free(s->vfs);
+    free(s->numbers);
     data_free(s->data);
     caps_end(&s->caps);
     store_free(s->store);

@@ -26,6 +26,7 @@ struct start {
     struct store *ledger;        /* notes uploads in state; part of store; NULL without state */
     char server[64];             /* what the server calls itself, "" when it does not */
     struct caps caps;            /* what it does with conditions */
+    char *numbers;               /* path; NULL without the folder */
     struct store *writeback;     /* outermost of store; NULL when there is nothing for it */
     struct store *store;
     struct data *data;

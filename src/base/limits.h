@@ -27,5 +27,6 @@
 #define LIMIT_METADATA_ROW   (32u << 10)  /* attributes of one object, bytes; S3 takes 2 KiB */
 #define LIMIT_METADATA_QUEUE 4096u        /* rows that wait to be written; more are dropped */
 #define LIMIT_METADATA_OWN   100000u      /* own changes that wait to be read back */
+#define LIMIT_INODE_NUMBERS  500000u      /* that do not follow from the key; 32 bytes each */
 
 #endif

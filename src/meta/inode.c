@@ -176,6 +176,7 @@ void inode_table_done(struct inode_table *t)
         }
     }
     stubs_done(&t->stubs);
+    inode_numbers_done(&t->numbers);
     free(t->by_ino);
     free(t->by_name);
     *t = (struct inode_table){0};
@@ -245,10 +246,23 @@ struct inode *inode_child_awake(struct inode_table *t, const struct inode *paren
 
 static uint64_t free_number(struct inode_table *t, uint64_t key_hash)
 {
-    uint64_t ino = first_number(key_hash);
-    while (find_awake(t, ino) || stubs_find(&t->stubs, ino))
+    uint64_t noted = inode_numbers_get(&t->numbers, key_hash);
+    uint64_t ino = noted ? noted : first_number(key_hash);
+    while (find_awake(t, ino) || stubs_find(&t->stubs, ino) ||
+           inode_numbers_is_taken(&t->numbers, ino, key_hash))
         ino = (ino + 1) & INO_MASK ? (ino + 1) & INO_MASK : INO_FIRST;
     return ino;
+}
+
+/* The key has that number from now on. */
+static void note_number(struct inode_table *t, uint64_t key_hash, uint64_t ino)
+{
+    if (ino != first_number(key_hash)) {
+        inode_numbers_put(&t->numbers, key_hash, ino);
+        return;
+    }
+    inode_numbers_remove(&t->numbers, key_hash);
+    inode_numbers_remove_ino(&t->numbers, ino);
 }
 
 uint64_t inode_number(struct inode_table *t, const struct inode *parent, const char *name,
@@ -277,6 +291,7 @@ int inode_get(struct inode_table *t, struct inode *parent, const char *name, enu
         return -ENOMEM;
     i->key_hash = child_key_hash(parent, i->name, i->name_len, kind);
     i->ino = free_number(t, i->key_hash);
+    note_number(t, i->key_hash, i->ino);
     i->parent = inode_ref(parent);
     i->refs = 1;
     insert(t, i);
@@ -353,10 +368,11 @@ int inode_stub_put(struct inode_table *t, struct inode *dir, struct dir_entry *e
         s->entry = dir_entry_share(e);
     }
     if (!s) {
-        s = stubs_add(&t->stubs, free_number(t, child_key_hash(dir, name, e->name_len, NODE_FILE)),
-                      dir, e);
+        uint64_t key_hash = child_key_hash(dir, name, e->name_len, NODE_FILE);
+        s = stubs_add(&t->stubs, free_number(t, key_hash), dir, e);
         if (!s)
             return -ENOMEM;
+        note_number(t, key_hash, s->ino);
         inode_ref(dir);
     }
     s->until_ns = until_ns;
@@ -393,10 +409,33 @@ void inode_unlink(struct inode_table *t, struct inode *i)
 {
     assert(i != t->root);
     unlink_name(t, i);
+    inode_numbers_remove_ino(&t->numbers, i->ino);
     struct inode *parent = i->parent;
     i->parent = NULL;
     i->unlinked = true;
     inode_unref(t, parent);
+}
+
+/* The keys of what is below a directory that was renamed are others, and its numbers are not. */
+static void rename_below(struct inode_table *t, const struct inode *dir)
+{
+    char key[COMPONENT_LENGTH_MAX + 1];
+    for (size_t b = 0; b < t->n_buckets; b++) {
+        for (struct inode *i = t->by_ino[b]; i; i = i->next_by_ino) {
+            if (i == dir || !inode_is_under(i, dir) || inode_key(i, COMPONENT_LENGTH_MAX, key) < 0)
+                continue;
+            i->key_hash = fnv(FNV_START, key, strlen(key));
+            note_number(t, i->key_hash, i->ino);
+        }
+    }
+    for (size_t b = 0; b < t->stubs.n_buckets; b++) {
+        for (const struct inode_stub *s = t->stubs.by_ino[b]; s; s = s->next_by_ino) {
+            const char *name = dir_entry_component(s->entry);
+            if (inode_is_under(s->parent, dir))
+                note_number(t, child_key_hash(s->parent, name, s->entry->name_len, NODE_FILE),
+                            s->ino);
+        }
+    }
 }
 
 int inode_move(struct inode_table *t, struct inode *i, struct inode *parent, const char *name)
@@ -412,8 +451,11 @@ int inode_move(struct inode_table *t, struct inode *i, struct inode *parent, con
     i->name_len = strlen(copy);
     i->parent = inode_ref(parent);
     i->key_hash = child_key_hash(parent, i->name, i->name_len, i->kind);
+    note_number(t, i->key_hash, i->ino);
     i->unlinked = false;
     link_name(t, i);
+    if (i->kind == NODE_DIR)
+        rename_below(t, i);
     inode_unref(t, old_parent);
     return 0;
 }

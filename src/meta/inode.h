@@ -4,7 +4,8 @@
  * up.
  *
  * Numbers: made from the key, so that a file has the same number in every mount (backup tools
- *          compare them); when another inode has the number, the next free one.
+ *          compare them); when another inode has the number, the next free one. A renamed file
+ *          keeps its number. What does not follow from the key is noted (meta/inode_numbers.h).
  * Life:    an inode lives while the kernel counts lookups on it (inode_forget takes them back) or
  *          somebody holds a reference: a handle, an operation under way, a child.
  *          inode_unlink and inode_move change the name, never the inode.
@@ -20,6 +21,7 @@
 #include <sys/queue.h>
 
 #include "meta/dir.h"
+#include "meta/inode_numbers.h"
 #include "meta/inode_stub.h"
 #include "meta/names.h"
 #include "store/store.h"
@@ -111,6 +113,7 @@ struct inode_table {
     size_t n_buckets; /* of each */
     size_t n;
     struct inode_stubs stubs;
+    struct inode_numbers numbers;
     void (*freed)(void *ctx, struct inode *inode); /* just before the memory goes; may be NULL */
     /* An inode has taken the place of a stub: the entry tells what the file is. */
     void (*woken)(void *ctx, struct inode *inode, const struct dir_entry *e, uint64_t until_ns);

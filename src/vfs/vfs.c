@@ -45,6 +45,10 @@ int vfs_new(const struct vfs_options *opts, struct vfs **ret)
         free(v);
         return -ENOMEM;
     }
+    int r = opts->numbers ? inode_numbers_load(&v->inodes.numbers, opts->numbers) : 0;
+    if (r < 0)
+        log_warn("'%s' is not used: %s; renamed files have new inode numbers", opts->numbers,
+                 strerror(-r));
     v->inodes.woken = vfs_woken;
     v->inodes.ctx = v;
     pthread_mutex_init(&v->lock, NULL);
@@ -66,6 +70,12 @@ void vfs_free(struct vfs *v)
     vfs_pager_wait_locked(v);
     pthread_mutex_unlock(&v->lock);
     dir_unref(v->window.d);
+    int r = v->opts.numbers && !v->opts.read_only
+                ? inode_numbers_save(&v->inodes.numbers, v->opts.numbers)
+                : 0;
+    if (r < 0)
+        log_warn("'%s': %s; renamed files will have new inode numbers", v->opts.numbers,
+                 strerror(-r));
     inode_table_done(&v->inodes);
     pthread_cond_destroy(&v->changed);
     pthread_mutex_destroy(&v->lock);

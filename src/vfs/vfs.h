@@ -62,6 +62,7 @@ struct vfs_options {
     struct data *data;   /* borrowed */
     struct state *state; /* borrowed; NULL = nothing is noted for the time after a crash */
     struct lost *lost;   /* borrowed; NULL = what loses to another host is not kept */
+    const char *numbers; /* borrowed; file of meta/inode_numbers.h; NULL = none */
     struct clock *clock; /* borrowed; NULL = clock_system() */
     uid_t uid;           /* of what carries no owner */
     gid_t gid;

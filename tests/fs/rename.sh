@@ -54,7 +54,13 @@ f = open("open", "w"); f.write("one"); os.rename("open", "renamed"); f.write("tw
 assert get("renamed") == "onetwo", get("renamed")
 assert not os.path.exists("open")
 P
+# Backup tools and git look at the numbers, which stay what they were.
+numbers() { (cd "$MNT" && find . ! -name . -printf '%i %P\n' | sort && ls -1i moved/r); }
+numbers >"$SCRATCH/numbers"
+equal "each has its own" "" "$(cd "$MNT" && find . -printf '%i\n' | sort | uniq -d)"
 cd / && remount_fs
+numbers >"$SCRATCH/numbers.after"
+check "inode numbers after a remount" diff "$SCRATCH/numbers" "$SCRATCH/numbers.after"
 equal "after a remount" "Xdeeptoponetwo" "$(cat "$MNT/x" "$MNT/moved/r/deep" "$MNT/p/top" "$MNT/renamed")"
 equal "exchanged" "22 1" "$(cat "$MNT/one") $(cat "$MNT/two")"
 equal "NOREPLACE kept the target" D "$(cat "$MNT/dst")"

@@ -18,19 +18,29 @@ import mounted
 COMPONENTS = ["", "", ".", "..", "a", "b", "a%", "%@", "%@a", "%@=a", "%@a%file", "%41", " ", "\t", "a b",
               "new\nline", "\u00e9", "\u65e5\u672c", "\U0001f5d1", "a" * 255, "a" * 256, "\u00e9" * 128,
               "x" * 300 + "1", "x" * 300 + "2", "a.lock", "-rf", "$HOME", "*", "\\", "~", "a+b", "a&b",
-              "lock", "%2F", "%@" + "y" * 260]
+              "lock", "%2F", "%@" + "y" * 260,
+              # around '/' in the order of keys, and where servers that sort by UTF-16 differ
+              "a-", "a-b", "a.", "a.b", "a0", "a\x7f", "a!", "-", "/", "0", "a\x01", "\x7f", "\ue000", "\uffff",
+              "a\uffee", "a\U0001f5d1", "\U0010ffff", "a\U00010000", "a\ud7ff", "\u0080", "b\u00ff"]
 
 
 def random_key(r):
+    """Some are markers of directories: '/' at the end."""
     while True:
         n = r.choice((1, 1, 2, 2, 3, 4))
         parts = [r.choice(COMPONENTS) if r.random() < 0.8 else
                  "".join(chr(r.choice((37, 64, 43, 61, 97, 46, 0xE9, 0x4E2D))) for _ in range(r.randint(1, 6)))
                  for _ in range(n)]
         key = "/".join(parts)
-        # A key that ends in '/' is a directory's marker.
-        if key and not key.endswith("/") and len(key.encode()) <= 900:
+        if r.random() < 0.1:
+            key += "/"
+        if key and len(key.encode()) <= 900:
             return key
+
+
+def directories(keys):
+    """The prefixes that are directories of the mount."""
+    return {key[:n + 1] for key in keys for n, c in enumerate(key) if c == "/"}
 
 
 def main():
@@ -46,12 +56,15 @@ def main():
         keys = sorted({random_key(r) for _ in range(options.keys)})
         want = {}
         for n, key in enumerate(keys):
-            body = b"%d" % n
+            body = b"" if key.endswith("/") else b"%d" % n
             bed.s3.put_object(Bucket=bucket, Key=key, Body=body)
-            want[body] = key
+            if body:
+                want[body] = key
+        n_folders = len(directories(keys))
         mount = bed.mount(bucket=bucket)
-        found, paths = {}, set()
-        for folder, _, names in os.walk(os.fsencode(mount.path)):
+        found, paths, folders = {}, set(), set()
+        for folder, below, names in os.walk(os.fsencode(mount.path)):
+            folders.update(os.path.join(folder, name) for name in below)
             for name in names:
                 path = os.path.join(folder, name)
                 assert path not in paths, f"twice: {path}"
@@ -63,20 +76,22 @@ def main():
                 found[body] = path
         missing = [want[b] for b in want if b not in found]
         assert not missing, f"not reached: {missing[:5]} ({len(missing)})"
+        assert len(folders) == n_folders, f"{len(folders)} directories, not {n_folders}"
         mount.unmount()
         # The same names whatever the pages are, for find (a walk), ls -l and ls of each directory alone.
         for page_keys in (1, r.randint(2, 20)) if bed.kind == "s3d" else ():
             bed.s3d("POST", f"settings?page-keys={page_keys}")
             mount.mount()
-            walked = subprocess.run(["find", os.fsencode(mount.path), "-type", "f", "-printf", r"%p\0%s\0"],
+            walked = subprocess.run(["find", os.fsencode(mount.path), "-mindepth", "1", "-printf", r"%p\0%y%s\0"],
                                     stdout=subprocess.PIPE, check=True).stdout.split(b"\0")[:-1]
-            assert set(walked[::2]) == paths, f"find, pages of {page_keys}: {set(walked[::2]) ^ paths}"
-            sizes = dict(zip(walked[::2], map(int, walked[1::2])))
-            assert all(sizes[path] == len(body) for body, path in found.items()), "sizes of find"
+            told = dict(zip(walked[::2], walked[1::2]))
+            assert set(told) == paths | folders, f"find, pages of {page_keys}: {set(told) ^ (paths | folders)}"
+            assert {path for path in told if told[path][:1] == b"d"} == folders, "types of find"
+            assert all(int(told[path][1:]) == len(body) for body, path in found.items()), "sizes of find"
             mount.unmount()
             mount.mount()
-            folders = {os.path.dirname(path) for path in paths}
-            for folder in r.sample(sorted(folders), min(20, len(folders))):
+            parents = {os.path.dirname(path) for path in paths}
+            for folder in r.sample(sorted(parents), min(20, len(parents))):
                 names = {os.path.join(folder, e.name) for e in os.scandir(folder) if e.is_file(follow_symlinks=False)}
                 assert names == {p for p in paths if os.path.dirname(p) == folder}, f"{folder}, pages of {page_keys}"
             mount.unmount()
