@@ -528,6 +528,7 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
                                         .read_part_size = o->read_part_size,
                                         .parallel = o->parallel,
                                         .verify_min = verify_min(s, o),
+                                        .verify_always = o->verify == CONF_VERIFY_ON,
                                         .dirty_limit = o->dirty_limit,
                                         .cache_limit = o->cache_size};
     struct vfs_options vfs_options = {

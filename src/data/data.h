@@ -5,6 +5,7 @@
 #ifndef PAILFS_DATA_DATA_H
 #define PAILFS_DATA_DATA_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/clock.h"
@@ -27,6 +28,9 @@ struct data_options {
     /* Objects from this size on that are read in ranges, from their start to their end, are held
      * against their stored checksum, for a HEAD each; 0 = none. */
     uint64_t verify_min;
+    /* Also when none was told of many in a row, and of what the disk cache alone has; and a HEAD
+     * that fails is warned of. */
+    bool verify_always;
     unsigned parallel; /* requests under way of one reader or writer; 0 = 8 */
     uint64_t idle_ns;  /* memory not used for so long goes back to the system; 0 = 5 s */
     /* Folder on the local disk for changes that cannot be streamed, see dirty.h; copied. NULL: they

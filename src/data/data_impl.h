@@ -45,7 +45,9 @@ struct data {
     uint64_t write_part_max; /* growth stops here: parts wait for their answer in memory */
     uint64_t read_part_size;
     uint64_t verify_min;
-    atomic_uint vain_checks; /* see reader_check.c */
+    bool verify_always;
+    atomic_uint vain_checks, vain_skipped; /* see reader_check.c */
+    atomic_bool vain_told;
     unsigned parallel;
     uint64_t idle_ns;
     char *zero_block; /* DATA_BLOCK_SIZE zeros; stands for holes in bodies, never written */

@@ -10,40 +10,72 @@
  * Until that is told, all the CRCs that it may be are computed: while the bytes are hot they cost
  * little beside their way through the socket.
  *
- * The HEAD goes out early, so that its answer is there in time; who reads the end waits for it. */
+ * The HEAD goes out early, so that its answer is there in time; who reads the end waits for it.
+ *
+ * What the disk cache has is summed as well: a reader that saw a part only may have put it there.
+ * An object that is read from there alone, without any request, costs none for this either, unless
+ * it was asked for that all be checked. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/encode.h"
+#include "base/log.h"
 #include "base/parse.h"
 #include "data/reader_impl.h"
 
+/* A reader begins there. Not at 0 alone: the kernel's first reads come side by side, and the second
+ * may be the first to be sent. */
+#define START (4 * MIB)
 /* An object is worth the HEAD when so much of it has come, or a quarter. */
 #define ASK_COVERED (32 * MIB)
-/* So many objects in a row of which no checksum is told: the server does not keep them. */
-#define VAIN_MAX 4u
+/* So many objects in a row of which no checksum is told: the server does not keep them, or did not
+ * when these were written. From then on it is asked about one in VAIN_AGAIN, until it tells one. */
+#define VAIN_MAX   4u
+#define VAIN_AGAIN 16u
+
+static bool is_vain(struct data *d)
+{
+    return !d->verify_always &&
+           atomic_load_explicit(&d->vain_checks, memory_order_relaxed) >= VAIN_MAX &&
+           (atomic_fetch_add_explicit(&d->vain_skipped, 1, memory_order_relaxed) + 1) % VAIN_AGAIN;
+}
+
+/* What begins elsewhere will hardly see the whole. */
+static void begin_locked(struct reader *r, uint64_t offset)
+{
+    struct data *d = r->d;
+    struct reader_check *c = &r->check;
+    if (c->state != CHECK_OFF || offset >= START || r->size <= READER_WHOLE_MAX || !d->verify_min ||
+        r->size < d->verify_min)
+        return;
+    if (!c->decided)
+        c->left_out = is_vain(d);
+    c->decided = true;
+    if (!c->left_out)
+        c->state = CHECK_SUMMING;
+}
+
+static unsigned wanted_locked(const struct reader *r)
+{
+    enum check_state state = r->check.state;
+    if (state == CHECK_TOLD)
+        return 1u << r->check.algo;
+    return state == CHECK_SUMMING || state == CHECK_ASKING ? SUMS_ALL : 0;
+}
 
 void reader_check_range_locked(struct reader *r, struct range *g)
 {
-    const struct data *d = r->d;
-    /* What begins elsewhere will hardly see the whole. */
-    if (g->offset == 0 && !g->whole && r->size > READER_WHOLE_MAX && d->verify_min &&
-        r->size >= d->verify_min &&
-        atomic_load_explicit(&d->vain_checks, memory_order_relaxed) < VAIN_MAX &&
-        r->check.state == CHECK_OFF)
-        r->check.state = CHECK_SUMMING;
     if (g->whole)
         return;
-    if (r->check.state == CHECK_TOLD)
-        g->sum = 1u << r->check.algo;
-    else if (r->check.state == CHECK_SUMMING || r->check.state == CHECK_ASKING)
-        g->sum = SUMS_ALL;
+    begin_locked(r, g->offset);
+    g->sum = wanted_locked(r);
 }
 
 static void finish_locked(struct reader_check *c, enum check_state state)
 {
     c->state = state;
+    c->fetched = false;
     sums_done(&c->sums);
 }
 
@@ -65,9 +97,10 @@ static void compare_locked(struct reader *r)
 static void add_locked(struct range *g, uint64_t filled)
 {
     struct reader *r = g->reader;
-    enum check_state state = r->check.state;
-    if (state == CHECK_SUMMING || state == CHECK_ASKING || state == CHECK_TOLD)
+    if (wanted_locked(r)) {
+        r->check.fetched = true;
         sums_add(&r->check.sums, g->offset + g->summed, filled - g->summed, &g->crcs, g->sum);
+    }
     g->summed = filled;
     g->crcs = (struct sums_crcs){0};
     compare_locked(r);
@@ -96,6 +129,43 @@ void reader_check_add_locked(struct range *g)
         add_locked(g, g->filled);
 }
 
+/* ---- what the disk cache has ---- */
+
+unsigned reader_check_local_locked(struct reader *r, uint64_t offset)
+{
+    if (r->d->verify_always || !r->blocks.all)
+        begin_locked(r, offset);
+    return wanted_locked(r);
+}
+
+void reader_check_sum_local(unsigned algos, const struct iovec *iov, int n_iov,
+                            struct sums_crcs crcs[BLOCK_FILE_CHUNKS])
+{
+    size_t at = 0;
+    memset(crcs, 0, BLOCK_FILE_CHUNKS * sizeof(*crcs));
+    for (int i = 0; i < n_iov; i++) {
+        const char *from = iov[i].iov_base;
+        for (size_t left = iov[i].iov_len; left;) {
+            size_t n = MIN(left, BLOCK_FILE_CHUNK - at % BLOCK_FILE_CHUNK);
+            sums_crcs_update(&crcs[at / BLOCK_FILE_CHUNK], algos, from, n);
+            from += n;
+            left -= n;
+            at += n;
+        }
+    }
+}
+
+/* Chunk by chunk: of what has come before, each is left out by itself. */
+void reader_check_add_local_locked(struct reader *r, uint64_t offset, uint64_t length,
+                                   unsigned algos, const struct sums_crcs crcs[BLOCK_FILE_CHUNKS])
+{
+    if (!wanted_locked(r))
+        return;
+    for (uint64_t at = 0; at < length; at += BLOCK_FILE_CHUNK)
+        sums_add(&r->check.sums, offset + at, MIN(length - at, BLOCK_FILE_CHUNK),
+                 &crcs[at / BLOCK_FILE_CHUNK], algos);
+    compare_locked(r);
+}
 /* ---- what is stored ---- */
 
 static const struct {
@@ -178,12 +248,29 @@ static void go_on_unlock(struct reader *r, uint32_t part, store_done_fn done)
     ask(r, part, done);
 }
 
-static void end_unlock(struct reader *r, int result)
+/* Whether that is to be told. */
+static bool note_vain(struct data *d)
 {
+    return !d->verify_always &&
+           atomic_fetch_add_explicit(&d->vain_checks, 1, memory_order_relaxed) + 1 == VAIN_MAX &&
+           !atomic_exchange_explicit(&d->vain_told, true, memory_order_relaxed);
+}
+
+static void end_unlock(struct reader *r, int result, const struct s3_error *err)
+{
+    struct reader_check *c = &r->check;
+    bool failed = result && c->state == CHECK_OFF;
+    bool warn =
+        failed && r->d->verify_always && !c->warned && (!err || err->kind != S3_ERROR_CANCELLED);
+    c->warned |= warn;
     pthread_cond_broadcast(&r->cond);
     pthread_mutex_unlock(&r->lock);
     if (!result)
-        store_object_done(&r->check.out);
+        store_object_done(&c->out);
+    if (failed)
+        log_write(warn ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG,
+                  "'%s' is read without being held against its checksum, which cannot be had: %s",
+                  r->key, err && err->message[0] ? err->message : strerror(-result));
     reader_unref(r);
 }
 
@@ -205,7 +292,7 @@ static void first_part_told(void *ctx, int result, const struct s3_error *err)
         begin_comparing_locked(r);
     else
         finish_locked(c, CHECK_OFF);
-    end_unlock(r, result);
+    end_unlock(r, result, err);
 }
 
 static void told(void *ctx, int result, const struct s3_error *err)
@@ -214,12 +301,12 @@ static void told(void *ctx, int result, const struct s3_error *err)
     struct reader_check *c = &r->check;
     pthread_mutex_lock(&r->lock);
     bool same = is_same(r, result);
-    bool known = same && stored_crc(&c->out, c);
+    bool known = same && stored_crc(&c->out, c), vain = false;
     c->part_size = 0;
     if (known)
         atomic_store_explicit(&r->d->vain_checks, 0, memory_order_relaxed);
-    else if (same)
-        atomic_fetch_add_explicit(&r->d->vain_checks, 1, memory_order_relaxed);
+    else if (same && !c->out.pending) /* what is not stored yet tells nothing of the server */
+        vain = note_vain(r->d);
     if (known && c->n_parts) {
         go_on_unlock(r, 1, first_part_told);
         return;
@@ -228,7 +315,11 @@ static void told(void *ctx, int result, const struct s3_error *err)
         begin_comparing_locked(r);
     else
         finish_locked(c, CHECK_OFF);
-    end_unlock(r, result);
+    end_unlock(r, result, err);
+    if (vain)
+        log_info("the server tells no checksum of large objects: from now on only one in %u is "
+                 "asked about (see the option verify)",
+                 VAIN_AGAIN);
 }
 
 /* The lock is given up meanwhile. */
@@ -270,12 +361,19 @@ static void part_told(void *ctx, int result, const struct s3_error *err)
         go_on_unlock(r, part + 1, part_told);
         return;
     }
-    end_unlock(r, result);
+    end_unlock(r, result, err);
+}
+
+static bool is_worth_asking_locked(const struct reader *r)
+{
+    const struct reader_check *c = &r->check;
+    return c->state == CHECK_SUMMING && r->state == READER_KNOWN &&
+           (c->fetched || r->d->verify_always) && c->sums.n && c->sums.pieces[0].offset == 0;
 }
 
 void reader_check_ask_locked(struct reader *r)
 {
-    if (r->check.state == CHECK_SUMMING && r->state == READER_KNOWN &&
+    if (is_worth_asking_locked(r) &&
         (r->check.sums.covered >= ASK_COVERED || r->check.sums.covered >= r->size / 4))
         ask_locked(r, CHECK_ASKING, 0, told);
 }
@@ -283,7 +381,7 @@ void reader_check_ask_locked(struct reader *r)
 int reader_check_result_locked(struct reader *r, struct s3_error *reterr)
 {
     struct reader_check *c = &r->check;
-    if (c->state == CHECK_SUMMING && sums_is_whole(&c->sums, r->size))
+    if (is_worth_asking_locked(r) && sums_is_whole(&c->sums, r->size))
         ask_locked(r, CHECK_ASKING, 0, told);
     for (;;) {
         if (c->state == CHECK_DOUBT)

@@ -43,6 +43,9 @@ struct reader_check {
     uint64_t part_size; /* 0 = it is of the whole object */
     uint64_t n_parts;
     uint64_t wrong_from, wrong_until; /* when spoilt */
+    bool decided, left_out;           /* whether it is one of those that are not asked about */
+    bool fetched;                     /* not all of it is from the disk cache */
+    bool warned;                      /* that it cannot be asked for */
     struct store_head_in in;          /* of the request */
     struct store_object out;
 };
@@ -184,6 +187,13 @@ void reader_check_range_locked(struct reader *r, struct range *g);
 void reader_check_bytes(struct range *g, const char *data, size_t len);
 /* It has come, all of it or what will be used of it. */
 void reader_check_add_locked(struct range *g);
+/* The same for a range of the disk cache: at offset, a chunk's begin. Which CRCs of its chunks are
+ * wanted: 0 = none, else they are summed without the lock, and added. */
+unsigned reader_check_local_locked(struct reader *r, uint64_t offset);
+void reader_check_sum_local(unsigned algos, const struct iovec *iov, int n_iov,
+                            struct sums_crcs crcs[BLOCK_FILE_CHUNKS]);
+void reader_check_add_local_locked(struct reader *r, uint64_t offset, uint64_t length,
+                                   unsigned algos, const struct sums_crcs crcs[BLOCK_FILE_CHUNKS]);
 /* Asks for the stored checksum when it is time. May give up the lock. */
 void reader_check_ask_locked(struct reader *r);
 /* After a read: 0, or that the bytes were not what is stored. May wait for the answer to that

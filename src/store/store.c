@@ -129,7 +129,8 @@ int store_attrs_copy(const struct store_attrs *attrs, struct arena *a, struct st
 
 int store_object_copy(const struct store_object *o, struct store_object *ret)
 {
-    struct store_object c = {.size = o->size, .mtime_ns = o->mtime_ns, .date_ns = o->date_ns};
+    struct store_object c = {
+        .size = o->size, .mtime_ns = o->mtime_ns, .date_ns = o->date_ns, .pending = o->pending};
     arena_init(&c.arena, LIMIT_PAGE_STRINGS);
     memcpy(c.etag, o->etag, sizeof(c.etag));
     /* Facts are copied as attributes are. */

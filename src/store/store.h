@@ -72,6 +72,7 @@ struct store_object {
     char etag[STORE_ETAG_SIZE]; /* with quotes */
     int64_t date_ns;            /* the server's clock when it answered; 0 = not told */
     bool remembered;            /* nobody was asked: as old as store_head_in.known */
+    bool pending;               /* nobody was asked: the store does not have it yet; no facts */
     struct store_attrs attrs;
     /* Asked for by store_head_in.facts: version-id, checksum-type, checksum-crc32c ..., restore. */
     const struct store_metadata *facts;

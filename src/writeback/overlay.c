@@ -66,6 +66,7 @@ int wb_object_locked(const struct wb_op *op, struct store_object *ret)
 {
     struct store_object o = {.size = op->size,
                              .mtime_ns = op->mtime_ns - op->mtime_ns % NS_PER_S,
+                             .pending = true,
                              .arena = ARENA_INIT(LIMIT_PAGE_STRINGS)};
     memcpy(o.etag, op->etag, strlen(op->etag) + 1);
     if (wb_attrs_decode(op->attrs, op->attrs_len, &o.arena, &o.attrs)) {

@@ -54,6 +54,21 @@ for name in plain parts crc32 crc32c crc32_parts crc32c_parts; do
     s3d_faults_clear
     check "$name is read anew" cmp "$SCRATCH/r" "$MNT/$name"
 done
+# Bytes that the read of a part has put into the disk cache.
+s3 put part "$SCRATCH/r"
+remount_fs -o verify=on,part_size=5M,cache_size=200M
+s3d_fault "op=GetObject key=part action=corrupt-body"
+tail -c 6000000 "$MNT/part" >/dev/null || fail "a part is not checked"
+s3d_faults_clear
+remount_fs -o verify=on,part_size=5M,cache_size=200M
+refuse "what the cache has of it" cat "$MNT/part"
+contains "the log" "'part'" "$(grep "checksum CRC64NVME " "$LOG" | tail -n 1)"
+check "and then anew" cmp "$SCRATCH/r" "$MNT/part"
+s3d_fault "op=HeadObject key=part action=status:403"
+remount_fs -o verify=on,part_size=5M
+check "without a HEAD" cmp "$SCRATCH/r" "$MNT/part"
+contains "it is told" "'part' is read without being held against its checksum" "$(cat "$LOG")"
+s3d_faults_clear
 unmount_fs
 mount_fs -o verify=off
 s3d_reset
