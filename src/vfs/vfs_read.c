@@ -150,8 +150,9 @@ static int read_once_locked(struct vfs *v, struct vfs_file *file, uint64_t offse
         return r;
     pthread_mutex_unlock(&v->lock);
     r = reader_read_view(fr->reader, offset, len, ret, err);
+    bool spoilt = r == -EIO && reader_is_spoilt(fr->reader);
     pthread_mutex_lock(&v->lock);
-    if (r == -EIO && reader_is_spoilt(fr->reader)) {
+    if (spoilt) {
         /* The next open begins anew, and not with what is in the page cache. */
         i->version++;
         vfs_notify_inode(v, i);
