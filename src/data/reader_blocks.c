@@ -48,7 +48,11 @@ static bool may_have_locked(struct reader *r, uint64_t pos)
 
 bool reader_blocks_has_locked(struct reader *r, uint64_t pos)
 {
-    return r->state == READER_KNOWN && may_have_locked(r, pos);
+    bool has = may_have_locked(r, pos);
+    /* Blocks go when others need the room. */
+    if (!has && pos < r->size)
+        r->blocks.all = false;
+    return has && r->state == READER_KNOWN;
 }
 
 uint64_t reader_blocks_end_locked(struct reader *r, uint64_t pos)
