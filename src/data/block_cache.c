@@ -11,6 +11,8 @@
 
 /* Blocks of one object that are asked for on the disk, while the thread is still finding out. */
 #define LOOK_MAX 4096u
+/* After its content was wrong, nothing of an object is taken for so long. */
+#define DROPPED_NS (60 * (uint64_t)NS_PER_S)
 /* A use is noted on the disk no more often: it is for the order after the next mount. */
 #define NOTE_USE_S 60u
 
@@ -88,7 +90,9 @@ static bool look_at(struct block_cache *c, const struct block_object *o, uint32_
     if (block_folder_look(&c->folder, o->id, block, &b) < 0)
         return false;
     SCOPE_LOCK(&c->lock);
-    return block_index_find(&c->index, o->id, block) != BLOCK_INDEX_NONE ||
+    if (block_index_find(&c->index, o->id, block) != BLOCK_INDEX_NONE)
+        return true;
+    return !block_cache_is_dropped_locked(c, o->id) &&
            block_index_add(&c->index, o->id, block, b.bytes, b.used_s, false) == 0;
 }
 
@@ -180,10 +184,11 @@ int block_cache_read(struct block_cache *c, const struct block_object *o, uint32
 
 /* ---- writing ---- */
 
-static bool takes_locked(struct block_cache *c, size_t length)
+static bool takes_locked(struct block_cache *c, const struct block_object *o, uint32_t block)
 {
-    return c->limit && !c->stop && c->queued + length <= c->queue_max &&
-           (!c->paused_until || clock_monotonic_ns(c->clock) >= c->paused_until);
+    return c->limit && !c->stop && c->queued + block_object_length(o, block) <= c->queue_max &&
+           (!c->paused_until || clock_monotonic_ns(c->clock) >= c->paused_until) &&
+           !block_cache_is_dropped_locked(c, o->id);
 }
 
 bool block_cache_wants(struct block_cache *c, const struct block_object *o, uint32_t block)
@@ -191,7 +196,7 @@ bool block_cache_wants(struct block_cache *c, const struct block_object *o, uint
     SCOPE_LOCK(&c->lock);
     if (block_index_find(&c->index, o->id, block) != BLOCK_INDEX_NONE)
         return false;
-    if (takes_locked(c, block_object_length(o, block)))
+    if (takes_locked(c, o, block))
         return true;
     c->stats.left_out++;
     return false;
@@ -199,33 +204,60 @@ bool block_cache_wants(struct block_cache *c, const struct block_object *o, uint
 
 bool block_cache_put(struct block_cache *c, struct block_job *job)
 {
-    size_t length = block_object_length(&job->object, job->block);
     SCOPE_LOCK(&c->lock);
-    if (!takes_locked(c, length)) {
+    if (!takes_locked(c, &job->object, job->block)) {
         c->stats.left_out++;
         return false;
     }
     job->next = NULL;
+    job->dropped = false;
     *c->last = job;
     c->last = &job->next;
-    c->queued += length;
+    c->queued += block_object_length(&job->object, job->block);
     pthread_cond_signal(&c->wake);
     return true;
 }
 
-bool block_cache_is_dropped_locked(const struct block_cache *c, const struct block_object *o)
+/* ---- what is wrong ---- */
+
+static bool is_same(const uint64_t a[2], const uint64_t b[2])
 {
-    for (unsigned i = 0; i < MIN(c->n_dropped, BLOCK_CACHE_DROPPED); i++)
-        if (c->dropped[i][0] == o->id[0] && c->dropped[i][1] == o->id[1])
+    return a[0] == b[0] && a[1] == b[1];
+}
+
+bool block_cache_is_dropped_locked(const struct block_cache *c, const uint64_t id[2])
+{
+    for (unsigned i = 0; i < BLOCK_CACHE_DROPPED; i++)
+        if (c->dropped[i].until_ns && is_same(c->dropped[i].id, id) &&
+            clock_monotonic_ns(c->clock) < c->dropped[i].until_ns)
             return true;
-    return false;
+    return !c->ready && block_index_find(&c->gone, id, BLOCK_CACHE_WHOLE) != BLOCK_INDEX_NONE;
+}
+
+static void note_dropped_locked(struct block_cache *c, const uint64_t id[2])
+{
+    struct block_dropped *d = NULL;
+    for (unsigned i = 0; i < BLOCK_CACHE_DROPPED && !d; i++)
+        if (c->dropped[i].until_ns && is_same(c->dropped[i].id, id))
+            d = &c->dropped[i];
+    if (!d)
+        d = &c->dropped[c->n_dropped++ % BLOCK_CACHE_DROPPED];
+    *d = (struct block_dropped){{id[0], id[1]}, clock_monotonic_ns(c->clock) + DROPPED_NS};
+    /* What is on the disk of it and not known yet: without the memory for that it stays, and is
+     * compared again by who reads all of it. */
+    if (!c->ready && block_index_find(&c->gone, id, BLOCK_CACHE_WHOLE) == BLOCK_INDEX_NONE)
+        (void)block_index_add(&c->gone, id, BLOCK_CACHE_WHOLE, 0, 0, false);
 }
 
 void block_cache_drop(struct block_cache *c, const struct block_object *o)
 {
     SCOPE_LOCK(&c->lock);
-    if (!block_cache_is_dropped_locked(c, o))
-        memcpy(c->dropped[c->n_dropped++ % BLOCK_CACHE_DROPPED], o->id, sizeof(c->dropped[0]));
+    note_dropped_locked(c, o->id);
+    if (c->writing && is_same(c->writing->object.id, o->id))
+        c->writing->dropped = true;
+    for (struct block_job *job = c->first; job; job = job->next)
+        if (is_same(job->object.id, o->id))
+            job->dropped = true;
     for (uint32_t b = 0; b < block_object_count(o); b++) {
         uint32_t entry = block_index_find(&c->index, o->id, b);
         if (entry != BLOCK_INDEX_NONE)

@@ -41,7 +41,8 @@ int block_cache_read(struct block_cache *c, const struct block_object *o, uint32
 
 /* A block to be written. */
 struct block_job {
-    struct block_job *next; /* the cache's */
+    struct block_job *next; /* the cache's, as the next one */
+    bool dropped;           /* while it waited */
     struct block_object object;
     uint32_t block;
     int n_iov;

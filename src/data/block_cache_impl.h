@@ -10,6 +10,15 @@
 #include "data/block_index.h"
 
 #define BLOCK_CACHE_DROPPED 8u
+/* In `gone`: all blocks of the object; no block has that number. */
+#define BLOCK_CACHE_WHOLE UINT32_MAX
+
+/* Of an object whose content was wrong nothing is taken for a while: what other readers have
+ * fetched beside the one that found out may be wrong too. */
+struct block_dropped {
+    uint64_t id[2];
+    uint64_t until_ns; /* monotonic; 0 = none is here */
+};
 
 struct block_cache {
     struct block_folder folder;
@@ -27,17 +36,17 @@ struct block_cache {
     bool ready;               /* the index has all that is on the disk */
     bool stop;
     bool busy; /* the thread writes */
-    struct block_job *first, **last;
+    struct block_job *first, **last, *writing;
     uint64_t queued;       /* bytes */
     uint64_t paused_until; /* monotonic: nothing is taken while the disk takes nothing */
     bool told;             /* that the disk takes nothing */
-    uint64_t dropped[BLOCK_CACHE_DROPPED][2]; /* ids, the last ones */
+    struct block_dropped dropped[BLOCK_CACHE_DROPPED]; /* the last ones */
     unsigned n_dropped;
     struct block_cache_stats stats;
 };
 
 /* block_cache.c */
-bool block_cache_is_dropped_locked(const struct block_cache *c, const struct block_object *o);
+bool block_cache_is_dropped_locked(const struct block_cache *c, const uint64_t id[2]);
 /* block_cache_thread.c */
 void *block_cache_main(void *arg);
 /* Takes the entry out of the index, and the file off the disk. The lock is given up meanwhile. */

@@ -75,10 +75,15 @@ static void add_all(struct block_cache *c, const struct scan *s)
                 pthread_mutex_unlock(&c->lock);
             pthread_mutex_lock(&c->lock);
         }
-        bool there = block_index_find(&c->index, b->id, b->block) != BLOCK_INDEX_NONE ||
-                     block_index_find(&c->gone, b->id, b->block) != BLOCK_INDEX_NONE;
-        if (!there && block_index_add(&c->index, b->id, b->block, b->bytes, b->used_s, true) < 0)
-            (void)block_folder_remove(&c->folder, b->id, b->block);
+        if (block_index_find(&c->index, b->id, b->block) != BLOCK_INDEX_NONE ||
+            block_index_find(&c->gone, b->id, b->block) != BLOCK_INDEX_NONE)
+            continue;
+        if (!block_cache_is_dropped_locked(c, b->id) &&
+            block_index_add(&c->index, b->id, b->block, b->bytes, b->used_s, true) == 0)
+            continue;
+        pthread_mutex_unlock(&c->lock);
+        (void)block_folder_remove(&c->folder, b->id, b->block);
+        pthread_mutex_lock(&c->lock);
     }
     if (s->n)
         pthread_mutex_unlock(&c->lock);
@@ -168,12 +173,21 @@ static void store_failed(struct block_cache *c, int result)
     c->told = true;
 }
 
+/* Whether it is to be written. */
+static bool is_wanted(struct block_cache *c, const struct block_job *job)
+{
+    SCOPE_LOCK(&c->lock);
+    /* Two may have read it at the same time. */
+    return !job->dropped &&
+           block_index_find(&c->index, job->object.id, job->block) == BLOCK_INDEX_NONE;
+}
+
 static void store_job(struct block_cache *c, const struct block_job *job)
 {
     const struct block_object *o = &job->object;
     uint64_t bytes = block_object_length(o, job->block) + BLOCK_INDEX_UNIT;
-    if (block_cache_has(c, o, job->block))
-        return; /* two have read it at the same time */
+    if (!is_wanted(c, job))
+        return;
     int result = keep_limit(c, bytes) && keep_free(c, bytes) ? 0 : -ENOSPC;
     if (!result)
         result = block_folder_store(&c->folder, o, job->block, job->iov, job->n_iov, &bytes);
@@ -184,14 +198,12 @@ static void store_job(struct block_cache *c, const struct block_job *job)
     pthread_mutex_lock(&c->lock);
     uint32_t now_s = (uint32_t)(clock_realtime_ns(c->clock) / NS_PER_S);
     c->told = false;
-    if (!block_cache_is_dropped_locked(c, o) &&
-        block_index_add(&c->index, o->id, job->block, bytes, now_s, false) == 0) {
-        c->stats.stored++;
-        pthread_mutex_unlock(&c->lock);
-        return;
-    }
+    bool kept =
+        !job->dropped && block_index_add(&c->index, o->id, job->block, bytes, now_s, false) == 0;
+    c->stats.stored += kept;
     pthread_mutex_unlock(&c->lock);
-    (void)block_folder_remove(&c->folder, o->id, job->block);
+    if (!kept)
+        (void)block_folder_remove(&c->folder, o->id, job->block);
 }
 
 static struct block_job *take_locked(struct block_cache *c)
@@ -209,9 +221,13 @@ static void do_job_locked(struct block_cache *c, struct block_job *job, bool wri
 {
     uint64_t length = block_object_length(&job->object, job->block);
     c->busy = true;
+    c->writing = job;
     pthread_mutex_unlock(&c->lock);
     if (write)
         store_job(c, job);
+    pthread_mutex_lock(&c->lock);
+    c->writing = NULL;
+    pthread_mutex_unlock(&c->lock);
     job->release(job);
     pthread_mutex_lock(&c->lock);
     c->busy = false;

@@ -297,6 +297,140 @@ static void other_keys_and_sizes_are_other_objects(void **state)
     assert_false(block_file_name_parse(0, "new", id, &block));
 }
 
+/* ---- content that was wrong ---- */
+
+struct lone { /* a cache without readers */
+    struct block_cache *cache;
+    struct clock_fake clock;
+    char *dir;
+    unsigned released;
+};
+
+static void open_lone(struct lone *l, uint64_t limit)
+{
+    struct block_cache_options o = {
+        .dir = l->dir, .limit = limit, .queue_max = GIB, .clock = &l->clock.clock};
+    assert_int_equal(block_cache_new(&o, &l->cache), 0);
+}
+
+struct lone_job {
+    struct block_job job;
+    struct lone *lone;
+};
+
+static void lone_release(struct block_job *job)
+{
+    struct lone_job *j = CONTAINER_OF(job, struct lone_job, job);
+    j->lone->released++;
+    free(j);
+}
+
+static void lone_object(const char *key, struct block_object *ret)
+{
+    assert_true(block_object_init(ret, key, "\"0123456789abcdef0123456789abcdef\"", 100));
+}
+
+static bool lone_put(struct lone *l, const char *key)
+{
+    static char content[100];
+    struct lone_job *j = calloc(1, sizeof(*j));
+    assert_non_null(j);
+    lone_object(key, &j->job.object);
+    j->lone = l;
+    j->job.n_iov = 1;
+    j->job.iov[0] = (struct iovec){content, sizeof(content)};
+    j->job.release = lone_release;
+    if (block_cache_put(l->cache, &j->job))
+        return true;
+    free(j);
+    return false;
+}
+
+static uint64_t lone_blocks(struct lone *l)
+{
+    struct block_cache_stats s;
+    block_cache_settle(l->cache);
+    block_cache_stats(l->cache, &s);
+    return s.blocks;
+}
+
+/* It is refused, not written and removed again; and after a while it is an object as any other. */
+static void wrong_content_is_refused_for_a_while(void **state)
+{
+    struct lone l = {.dir = tempfolder_make()};
+    struct block_object o;
+    clock_fake_init(&l.clock, 1000000 * (int64_t)NS_PER_S);
+    open_lone(&l, GIB);
+    lone_object("f", &o);
+    assert_true(lone_put(&l, "f"));
+    assert_int_equal(lone_blocks(&l), 1);
+    block_cache_drop(l.cache, &o);
+    assert_int_equal(lone_blocks(&l), 0);
+    assert_false(block_cache_wants(l.cache, &o, 0));
+    assert_false(lone_put(&l, "f"));
+    assert_true(lone_put(&l, "g"));
+    assert_int_equal(lone_blocks(&l), 1);
+    clock_fake_advance(&l.clock, 61 * (uint64_t)NS_PER_S);
+    assert_true(block_cache_wants(l.cache, &o, 0));
+    assert_true(lone_put(&l, "f"));
+    assert_int_equal(lone_blocks(&l), 2);
+    assert_int_equal(l.released, 3);
+    block_cache_free(l.cache);
+    tempfolder_remove(l.dir);
+}
+
+/* Also what an earlier mount has left, of more objects than are remembered afterwards. */
+static void wrong_content_that_is_not_known_yet(void **state)
+{
+    struct lone l = {.dir = tempfolder_make()};
+    char key[16];
+    clock_fake_init(&l.clock, 1000000 * (int64_t)NS_PER_S);
+    open_lone(&l, GIB);
+    for (int i = 0; i < 100; i++) {
+        snprintf(key, sizeof(key), "f%d", i);
+        assert_true(lone_put(&l, key));
+    }
+    assert_int_equal(lone_blocks(&l), 100);
+    block_cache_free(l.cache);
+
+    open_lone(&l, GIB); /* and its thread begins to find out */
+    for (int i = 0; i < 20; i++) {
+        struct block_object o;
+        snprintf(key, sizeof(key), "f%d", i);
+        lone_object(key, &o);
+        block_cache_drop(l.cache, &o);
+        assert_int_equal(block_cache_look(l.cache, &o), BLOCK_CACHE_NONE);
+    }
+    assert_int_equal(lone_blocks(&l), 80);
+    block_cache_free(l.cache);
+    open_lone(&l, GIB);
+    assert_int_equal(lone_blocks(&l), 80);
+    block_cache_free(l.cache);
+    tempfolder_remove(l.dir);
+}
+
+/* Blocks of an object that was there as a whole go: the rest is fetched ahead again. */
+static void blocks_that_go_meanwhile(void **state)
+{
+    struct cached c;
+    struct store_version v;
+    struct block_object o;
+    const uint64_t size = 20 * MIB;
+    open_cache(&c, 0, GIB);
+    bed_put(&c.bed, "f", SEED, size, &v);
+    read_through(&c, "f", v.etag, SEED, size, MIB, false);
+    struct reader *r = open_reader(&c, "f", v.etag, size, true);
+    read_some(r, SEED, size, 0, 128 * KIB);
+    read_some(r, SEED, size, 128 * KIB, 128 * KIB);
+    store_count_reset(c.bed.store);
+    assert_true(block_object_init(&o, "f", v.etag, size));
+    block_cache_drop(c.bed.data->blocks, &o);
+    read_some(r, SEED, size, 256 * KIB, 128 * KIB);
+    assert_true(store_count_requests(c.bed.store, STORE_GET) > 1);
+    reader_free(r);
+    close_cache(&c);
+}
+
 /* ---- damage ---- */
 
 static char found_path[PATH_MAX];
@@ -612,6 +746,9 @@ int main(void)
         cmocka_unit_test(siblings_that_are_there_are_not_fetched),
         cmocka_unit_test(another_version_is_another_object),
         cmocka_unit_test(other_keys_and_sizes_are_other_objects),
+        cmocka_unit_test(wrong_content_is_refused_for_a_while),
+        cmocka_unit_test(wrong_content_that_is_not_known_yet),
+        cmocka_unit_test(blocks_that_go_meanwhile),
         cmocka_unit_test(damage_is_a_miss),
         cmocka_unit_test(damage_beside_a_new_version),
         cmocka_unit_test(vanished_folder),
