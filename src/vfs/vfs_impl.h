@@ -43,6 +43,9 @@ TAILQ_HEAD(pending_files, open_file);
 /* Keys of a page. */
 #define VFS_WALK_MARKED 1000u
 
+/* Inodes whose attributes were asked for before their names were. */
+#define VFS_AHEAD 256u
+
 /* Threads of a program that ask for names in order at the same time; git takes one for 500. */
 #define VFS_WALKS 8u
 
@@ -148,6 +151,11 @@ struct vfs {
     bool stopping;
 
     struct vfs_siblings siblings; /* protected by lock */
+
+    struct {                         /* vfs_ahead.c; protected by lock */
+        struct inode *at[VFS_AHEAD]; /* referenced; a ring */
+        unsigned next;
+    } ahead;
 
     const atomic_bool *recover_stop; /* of vfs_recover while it runs, on its thread */
 };
@@ -409,6 +417,11 @@ int vfs_resolve_locked(struct vfs *v, struct inode *dir, const char *name, struc
 int vfs_ask_time_locked(struct vfs *v, struct inode *i, struct s3_error *err);
 /* Attributes of its own for a child of the directory, where there are any. */
 int vfs_complete_locked(struct vfs *v, struct inode *dir, struct inode *i, struct s3_error *err);
+
+/* vfs_ahead.c: vfs_posix_load_locked for one name that was looked up, and for those that will be.
+ * The caller has a reference on i. Lock given up. */
+int vfs_load_in_order_locked(struct vfs *v, struct inode *dir, struct inode *i,
+                             struct s3_error *err);
 
 /* The inode of an entry of the directory's listing d, referenced. Lock held. */
 int vfs_inode_of_entry_locked(struct vfs *v, struct inode *dir, const struct dir *d,

@@ -370,8 +370,7 @@ int vfs_complete_locked(struct vfs *v, struct inode *dir, struct inode *i, struc
     int r = vfs_posix_known_locked(v, dir, &wanted, err);
     if (r < 0 || !wanted)
         return r;
-    vfs_list_markers_locked(v, &i, 1);
-    r = vfs_posix_load_locked(v, &i, 1, err);
+    r = vfs_load_in_order_locked(v, dir, i, err);
     if (r < 0)
         return r;
     if (i->attr.posix_known)

@@ -189,9 +189,12 @@ static int list_one_locked(struct vfs *v, struct inode *dir, bool alone)
     char key[COMPONENT_LENGTH_MAX + 1];
     size_t walk = VFS_FIRST_PAGE;
     struct dir *d;
-    if (!alone && !v->walk.off && dir->parent &&
-        inode_key(dir->parent, COMPONENT_LENGTH_MAX, key) == 0)
+    if (alone)
+        walk = vfs_walk_asked_locked(v, dir);
+    else if (!v->walk.off && dir->parent && inode_key(dir->parent, COMPONENT_LENGTH_MAX, key) == 0)
         walk = strlen(key);
+    if (walk == VFS_NO_WALK)
+        walk = VFS_FIRST_PAGE;
     int r = vfs_listing_get_locked(v, dir, &d);
     if (r < 0)
         return r;

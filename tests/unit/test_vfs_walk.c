@@ -662,6 +662,63 @@ static void test_asked_at_random(void **state ATTR_UNUSED)
     fixture_done(&f);
 }
 
+static uint64_t heads(struct fixture *f)
+{
+    uint64_t n = store_count_requests(f->count, STORE_HEAD);
+    store_count_reset(f->count);
+    return n;
+}
+
+/* Attributes in the metadata: HEADs of those that will be asked for go beside the one's that is. */
+static void test_attributes_in_order(void **state ATTR_UNUSED)
+{
+    struct vfs_options opts = fixture_options();
+    struct fixture f;
+    opts.posix = VFS_POSIX_ON;
+    fixture_init(&f, &opts);
+    make_tree(&f, 1, 400);
+    assert_string_not_equal(fixture_ls(&f, "t/d000", false), "");
+    heads(&f);
+    ask(&f, 0, 100);
+    ask(&f, 0, 101);
+    assert_int_equal(heads(&f), 2);
+    for (unsigned n = 102; n < 110; n++)
+        ask(&f, 0, n);
+    uint64_t first = heads(&f);
+    assert_in_range(first, 16, 64);
+    for (unsigned n = 110; n < 400; n++)
+        ask(&f, 0, n);
+    /* Each once; in the listing "f11" comes between "f109" and "f110". */
+    assert_in_range(first + heads(&f), 298, 332);
+    /* What comes after f79 cannot be had: that is its own affair. */
+    struct store_fault_rule fail = {
+        .op = STORE_HEAD, .prefix = "t/d000/f8", .error = S3_ERROR_SERVER};
+    struct vfs_entry e;
+    fixture_remount(&f, &opts);
+    assert_int_equal(store_fault_add(f.fault, &fail), 0);
+    assert_string_not_equal(fixture_ls(&f, "t/d000", false), "");
+    for (unsigned n = 70; n < 80; n++)
+        ask(&f, 0, n);
+    assert_true(store_fault_applied(f.fault) > 0);
+    assert_int_equal(fixture_lookup(&f, "t/d000/f8", &e), -EIO);
+    fixture_done(&f);
+}
+
+static void test_attributes_at_random(void **state ATTR_UNUSED)
+{
+    struct vfs_options opts = fixture_options();
+    struct fixture f;
+    opts.posix = VFS_POSIX_ON;
+    fixture_init(&f, &opts);
+    make_tree(&f, 1, 400);
+    assert_string_not_equal(fixture_ls(&f, "t/d000", false), "");
+    heads(&f);
+    for (unsigned n = 399; n >= 200; n -= 7)
+        ask(&f, 0, n);
+    assert_int_equal(heads(&f), 29);
+    fixture_done(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -683,6 +740,8 @@ int main(void)
         cmocka_unit_test(test_asked_in_many),
         cmocka_unit_test(test_asked_in_large),
         cmocka_unit_test(test_asked_at_random),
+        cmocka_unit_test(test_attributes_in_order),
+        cmocka_unit_test(test_attributes_at_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
