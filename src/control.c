@@ -95,6 +95,7 @@ static void append_cache(const struct data_stats *d, struct strbuf *out)
     (void)strbuf_appendf(out, "cache_stored: %" PRIu64 "\n", b->stored);
     (void)strbuf_appendf(out, "cache_waiting: %" PRIu64 "\n", b->waiting);
     (void)strbuf_appendf(out, "cache_left_out: %" PRIu64 "\n", b->left_out);
+    (void)strbuf_appendf(out, "cache_evicted: %" PRIu64 "\n", b->evicted);
     (void)strbuf_appendf(out, "cache_damaged: %" PRIu64 "\n", b->damaged);
     (void)strbuf_appendf(out, "cache_ready: %s\n", b->ready ? "yes" : "no");
 }

@@ -446,6 +446,14 @@ static int one_row(void *ctx, const struct journal_row *row)
     return 1;
 }
 
+/* Large content comes from the data layer, which is there as long as it is under way. */
+static bool make_room(void *ctx, uint64_t bytes)
+{
+    const struct start *s = ctx;
+
+    return data_make_room(s->data, bytes);
+}
+
 /* Also without the option, when a mount with it has left something: that is stored first. */
 static int open_writeback(struct start *s, const struct conf_options *o, struct s3_error *reterr)
 {
@@ -457,6 +465,7 @@ static int open_writeback(struct start *s, const struct conf_options *o, struct 
                                      .only_old = !o->writeback,
                                      .lost = keep_lost,
                                      .settled = settled,
+                                     .make_room = make_room,
                                      .ctx = s};
     int r;
 

@@ -265,6 +265,19 @@ void block_cache_drop(struct block_cache *c, const struct block_object *o)
     }
 }
 
+/* Beyond what is missing, so that the next one need not come again. */
+#define ROOM_MORE (16 * MIB)
+
+uint64_t block_cache_make_room(struct block_cache *c, const char *beside, uint64_t bytes)
+{
+    if (!block_folder_is_beside(&c->folder, beside))
+        return 0;
+    bytes += ROOM_MORE;
+    SCOPE_LOCK(&c->lock);
+    block_cache_pause_locked(c, BLOCK_CACHE_PAUSE_FULL_NS);
+    return bytes - block_cache_evict_locked(c, bytes);
+}
+
 /* ---- figures ---- */
 
 void block_cache_note_miss(struct block_cache *c, uint64_t bytes)

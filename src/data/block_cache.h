@@ -59,6 +59,9 @@ bool block_cache_put(struct block_cache *c, struct block_job *job);
 /* Its content turned out to be wrong: what is there of it goes, also what still waits, and for a
  * while no more is taken. */
 void block_cache_drop(struct block_cache *c, const struct block_object *o);
+/* The disk is full, and something more important than a cache wants so much of it: the oldest
+ * blocks go. Returns what they took; 0 also when the folder is on another disk than `beside`. */
+uint64_t block_cache_make_room(struct block_cache *c, const char *beside, uint64_t bytes);
 /* A request to the store for bytes that are not here. */
 void block_cache_note_miss(struct block_cache *c, uint64_t bytes);
 /* Waits until all that was put is written and what is there is known. For tests. */
@@ -72,6 +75,7 @@ struct block_cache_stats {
     uint64_t stored;             /* blocks written */
     uint64_t waiting;            /* bytes to be written */
     uint64_t left_out;           /* not written: the disk is slow, full or broken */
+    uint64_t evicted;            /* blocks that made room for others */
     uint64_t damaged;            /* blocks that did not hold */
     bool ready;                  /* it is known what is there */
 };

@@ -51,5 +51,10 @@ bool block_cache_is_dropped_locked(const struct block_cache *c, const uint64_t i
 void *block_cache_main(void *arg);
 /* Takes the entry out of the index, and the file off the disk. The lock is given up meanwhile. */
 void block_cache_remove_locked(struct block_cache *c, uint32_t entry);
-
+/* Removes the oldest blocks until `bytes` are given back; returns those that are missing. The lock
+ * is given up meanwhile. */
+uint64_t block_cache_evict_locked(struct block_cache *c, uint64_t bytes);
+/* Nothing is taken for so long. */
+void block_cache_pause_locked(struct block_cache *c, uint64_t ns);
+#define BLOCK_CACHE_PAUSE_FULL_NS NS_PER_S
 #endif

@@ -11,7 +11,6 @@
 /* While nothing is written, the disk is looked at so often: others may want its space. */
 #define LOOK_S 10
 /* After a write that failed nothing is taken for so long: a full disk, another failure. */
-#define PAUSE_FULL_NS   NS_PER_S
 #define PAUSE_FAILED_NS (30 * (uint64_t)NS_PER_S)
 /* Removed at once when the disk is full. */
 #define FULL_STEP (16 * MIB)
@@ -120,12 +119,12 @@ static bool find_out(struct block_cache *c)
 
 /* ---- room ---- */
 
-/* Removes the oldest blocks until `bytes` are given back; returns those that are missing. */
-static uint64_t evict_locked(struct block_cache *c, uint64_t bytes)
+uint64_t block_cache_evict_locked(struct block_cache *c, uint64_t bytes)
 {
     while (bytes && c->index.n) {
         uint64_t freed = (uint64_t)c->index.entries[c->index.oldest].units * BLOCK_INDEX_UNIT;
         block_cache_remove_locked(c, c->index.oldest);
+        c->stats.evicted++;
         bytes -= MIN(bytes, freed);
     }
     return bytes;
@@ -135,7 +134,7 @@ static bool keep_limit(struct block_cache *c, uint64_t more)
 {
     SCOPE_LOCK(&c->lock);
     uint64_t after = block_index_bytes(&c->index) + more;
-    return after <= c->limit || evict_locked(c, after - c->limit) == 0;
+    return after <= c->limit || block_cache_evict_locked(c, after - c->limit) == 0;
 }
 
 /* Whether the disk has so much for us, after others have been given what they need. */
@@ -145,10 +144,10 @@ static bool keep_free(struct block_cache *c, uint64_t more)
     if (spare >= (int64_t)more)
         return true;
     SCOPE_LOCK(&c->lock);
-    return evict_locked(c, (uint64_t)((int64_t)more - spare)) == 0;
+    return block_cache_evict_locked(c, (uint64_t)((int64_t)more - spare)) == 0;
 }
 
-static void pause_locked(struct block_cache *c, uint64_t ns)
+void block_cache_pause_locked(struct block_cache *c, uint64_t ns)
 {
     c->paused_until = clock_monotonic_ns(c->clock) + ns;
 }
@@ -160,14 +159,14 @@ static void store_failed(struct block_cache *c, int result)
     SCOPE_LOCK(&c->lock);
     c->stats.left_out++;
     if (result == -ENOSPC || result == -EDQUOT) {
-        (void)evict_locked(c, FULL_STEP);
-        pause_locked(c, PAUSE_FULL_NS);
+        (void)block_cache_evict_locked(c, FULL_STEP);
+        block_cache_pause_locked(c, BLOCK_CACHE_PAUSE_FULL_NS);
         return;
     }
     /* Somebody has put a folder where the block belongs: no reason to do without the others. */
     if (result == -EISDIR || result == -ENOTEMPTY || result == -EEXIST)
         return;
-    pause_locked(c, PAUSE_FAILED_NS);
+    block_cache_pause_locked(c, PAUSE_FAILED_NS);
     if (!c->told)
         log_warn("the cache of file content cannot be written: %s", strerror(-result));
     c->told = true;

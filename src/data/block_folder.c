@@ -160,6 +160,12 @@ void block_folder_sweep(struct block_folder *f, bool all)
     }
 }
 
+bool block_folder_is_beside(struct block_folder *f, const char *path)
+{
+    struct stat mine, other;
+    return fstat(f->fd, &mine) == 0 && stat(path, &other) == 0 && mine.st_dev == other.st_dev;
+}
+
 int64_t block_folder_spare(struct block_folder *f)
 {
     struct statvfs s;

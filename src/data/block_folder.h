@@ -48,6 +48,8 @@ int block_folder_scan(struct block_folder *f, unsigned folder,
 void block_folder_sweep(struct block_folder *f, bool all);
 /* Bytes that the disk has free beyond what is left to others: a twentieth of it, 4 GiB at most;
  * negative when that is short. */
+/* Whether path is on the same disk. */
+bool block_folder_is_beside(struct block_folder *f, const char *path);
 int64_t block_folder_spare(struct block_folder *f);
 
 #endif

@@ -298,6 +298,12 @@ static void cache_init(struct data *d, const struct data_options *opts)
         log_warn("'%s': %s: file content will not be cached", o.dir, strerror(-result));
 }
 
+bool data_make_room(struct data *d, uint64_t bytes)
+{
+    const char *dir = d ? dirty_folder(d->dirty) : NULL;
+    return dir && block_cache_is_on(d->blocks) && block_cache_make_room(d->blocks, dir, bytes);
+}
+
 int data_new(const struct data_options *opts, struct data **ret)
 {
     struct data *d = calloc(1, sizeof(*d));

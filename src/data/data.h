@@ -45,6 +45,10 @@ struct data_options {
 int data_new(const struct data_options *opts, struct data **ret);
 void data_free(struct data *d);
 
+/* The disk that holds the changes is full: what was read and is cached there goes, the oldest
+ * first. Whether that has given any room. Blocks; NULL ok. */
+bool data_make_room(struct data *d, uint64_t bytes);
+
 struct data_stats {
     uint64_t memory_used;
     uint64_t memory_limit;

@@ -54,6 +54,11 @@ void dirty_free(struct dirty *d)
     free(d);
 }
 
+const char *dirty_folder(const struct dirty *d)
+{
+    return d->dir;
+}
+
 /* For filesystems without O_TMPFILE: the name lives for a moment. */
 static int open_and_unlink(const char *dir)
 {
@@ -92,17 +97,35 @@ int dirty_open(struct dirty *d, int *ret_fd)
     return 0;
 }
 
-/* Bytes that others can spare. */
-static uint64_t ask_disk(const struct dirty *d)
+/* What is free, and what of it is for others. */
+static void ask_disk(const struct dirty *d, uint64_t *ret_free, uint64_t *ret_keep)
 {
     struct statvfs s;
-    if (!d->dir)
-        return UINT64_MAX;
-    if (statvfs(d->dir, &s))
-        return 0;
-    uint64_t free_bytes = (uint64_t)s.f_bavail * s.f_frsize;
-    uint64_t keep = MIN((uint64_t)s.f_blocks * s.f_frsize / KEEP_FREE_SHARE, KEEP_FREE_MAX);
+    *ret_free = *ret_keep = 0;
+    if (!d->dir) {
+        *ret_free = UINT64_MAX;
+    } else if (statvfs(d->dir, &s) == 0) {
+        *ret_free = (uint64_t)s.f_bavail * s.f_frsize;
+        *ret_keep = MIN((uint64_t)s.f_blocks * s.f_frsize / KEEP_FREE_SHARE, KEEP_FREE_MAX);
+    }
+}
+
+/* Bytes that others can spare. */
+static uint64_t ask_spare(const struct dirty *d)
+{
+    uint64_t free_bytes, keep;
+    ask_disk(d, &free_bytes, &keep);
     return free_bytes > keep ? free_bytes - keep : 0;
+}
+
+uint64_t dirty_lacks(struct dirty *d, uint64_t bytes)
+{
+    uint64_t free_bytes, keep;
+    pthread_mutex_lock(&d->lock);
+    bool limited = bytes > d->limit || d->used > d->limit - bytes;
+    pthread_mutex_unlock(&d->lock);
+    ask_disk(d, &free_bytes, &keep);
+    return limited || free_bytes >= keep + bytes ? 0 : keep + bytes - free_bytes;
 }
 
 int dirty_reserve(struct dirty *d, uint64_t bytes)
@@ -110,7 +133,7 @@ int dirty_reserve(struct dirty *d, uint64_t bytes)
     pthread_mutex_lock(&d->lock);
     bool ask = bytes > d->allowance;
     pthread_mutex_unlock(&d->lock);
-    uint64_t spare = ask ? ask_disk(d) : 0;
+    uint64_t spare = ask ? ask_spare(d) : 0;
 
     SCOPE_LOCK(&d->lock);
     if (ask) {

@@ -20,10 +20,14 @@ struct dirty;
 int dirty_new(const char *dir, uint64_t limit, struct dirty **ret);
 void dirty_free(struct dirty *d); /* NULL ok */
 
+/* NULL = memory. */
+const char *dirty_folder(const struct dirty *d);
 /* A new, empty file; *ret_fd is the caller's to close. 0 or -errno. */
 int dirty_open(struct dirty *d, int *ret_fd);
 /* 0 or -ENOSPC. */
 int dirty_reserve(struct dirty *d, uint64_t bytes);
+/* What the disk lacks to spare so much; 0 = it does not, or the limit is what refuses. */
+uint64_t dirty_lacks(struct dirty *d, uint64_t bytes);
 void dirty_release(struct dirty *d, uint64_t bytes);
 uint64_t dirty_used(struct dirty *d);
 

@@ -128,15 +128,23 @@ static void punch(const struct stage *s, uint64_t offset, uint64_t len)
 static int write_file(const struct stage *s, uint64_t offset, const char *from, size_t len,
                       size_t *ret_done)
 {
+    bool room_made = false;
     *ret_done = 0;
     while (*ret_done < len) {
         ssize_t n = pwrite(s->fd, from + *ret_done, len - *ret_done, (off_t)(offset + *ret_done));
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0)
-            return errno == EDQUOT ? -ENOSPC : -errno;
-        if (n == 0)
+        bool full = n == 0 || (n < 0 && (errno == ENOSPC || errno == EDQUOT));
+        if (full && !room_made) {
+            /* Somebody was quicker. */
+            room_made = true;
+            if (data_make_room(s->d, len - *ret_done))
+                continue;
+        }
+        if (full)
             return -ENOSPC;
+        if (n < 0)
+            return -errno;
         *ret_done += (size_t)n;
     }
     CRASH_POINT("dirty.written");
@@ -156,6 +164,9 @@ static int read_file(const struct stage *s, uint64_t offset, char *to, size_t le
 static int reserve(struct stage *s, uint64_t bytes)
 {
     int r = dirty_reserve(s->d->dirty, bytes);
+    uint64_t lacks = r ? dirty_lacks(s->d->dirty, bytes) : 0;
+    if (lacks && data_make_room(s->d, lacks))
+        r = dirty_reserve(s->d->dirty, bytes);
     if (r && extents_bytes(&s->extents, EXTENT_CLEAN)) {
         stage_drop_clean(s);
         r = dirty_reserve(s->d->dirty, bytes);

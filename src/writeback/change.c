@@ -283,6 +283,9 @@ static void prepare_file(void *arg)
     const struct store_put_in *in = op->call->in;
     char etag[STORE_ETAG_SIZE];
     int r = wb_body_write(wb, op->seq, in->body, in->n_body, etag);
+    if ((r == -ENOSPC || r == -EDQUOT) && wb->opts.make_room &&
+        wb->opts.make_room(wb->opts.ctx, op->size))
+        r = wb_body_write(wb, op->seq, in->body, in->n_body, etag);
     CRASH_POINT("writeback.file.written");
     pthread_mutex_lock(&wb->lock);
     wb->tasks--;

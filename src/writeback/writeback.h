@@ -56,6 +56,8 @@ struct writeback_options {
     /* Keeps it, blocking; key "": nobody knows what it was meant for; 0 or -errno and then it is
      * tried again. Never NULL. */
     int (*lost)(void *ctx, const struct writeback_lost *l);
+    /* The disk is full: whether something else there has made room for so much. May be NULL. */
+    bool (*make_room)(void *ctx, uint64_t bytes);
     void *ctx;
 };
 

@@ -137,6 +137,17 @@ if [ "$(id -u)" = 0 ]; then
         check "and again" all
         check "blocks are there" test "$(figure cache_blocks)" -gt 0
         check "some room is left" test "$(df --output=avail -k "$SCRATCH/disk" | tail -1)" -ge 256
+        # A change that cannot be streamed goes to the same disk: blocks make room for it.
+        full() { [ "$(figure cache_used)" -ge $((6 << 20)) ]; }
+        [ "$(figure cache_blocks)" -ge 6 ] || check "the disk is full of blocks" poll 20 full
+        evicted=$(figure cache_evicted)
+        patch() { dd if="$SCRATCH/odd" of="$1" bs=1M seek=3 conv=notrunc status=none; }
+        cp "$SCRATCH/20m" "$SCRATCH/patched"
+        patch "$SCRATCH/patched"
+        check "a change of 3 MB" patch "$MNT/big"
+        check "blocks have made room" test "$(figure cache_evicted)" -gt "$evicted"
+        check "is right" cmp "$SCRATCH/patched" "$MNT/big"
+        mv "$SCRATCH/patched" "$SCRATCH/20m"
         dd if=/dev/zero of="$SCRATCH/disk/other" bs=64k 2>/dev/null
         check "without any room" all
         unmount_fs

@@ -8,6 +8,7 @@
 [ "$(id -u)" = 0 ] || skip "a small disk of its own needs root"
 server_start
 random_file "$SCRATCH/4m" 4000000
+random_file "$SCRATCH/big" 24000000
 field() { "$PAILCTL" status "$MNT" | awk -v f="$1:" '$1 == f {print $2}'; }
 killed() {
     kill -9 "$(daemon_pids)"
@@ -77,5 +78,23 @@ mount_fs
 for i in $acknowledged; do check "full$i" cmp "$SCRATCH/4m" "$MNT/full$i"; done
 check "direct" cmp "$SCRATCH/4m" "$MNT/direct"
 check "local" cmp "$SCRATCH/4m" "$MNT/local"
+unmount_fs
+
+# The same disk full of what was read: that makes room.
+s3 put big "$SCRATCH/big"
+mount_fs -o "writeback,retries=0,state_dir=$SCRATCH/small/state,cache_dir=$SCRATCH/small/cache,cache_size=1G"
+check "reading" cmp "$SCRATCH/big" "$MNT/big"
+filled() { [ "$(field cache_waiting)" = 0 ] && [ "$(field cache_blocks)" -ge 10 ]; }
+check "the disk is full of blocks" poll 20 filled
+s3d_reset
+s3d_fault "op=PutObject key=room action=status:503:SlowDown"
+for i in 1 2; do check "room$i" cp "$SCRATCH/4m" "$MNT/room$i"; done
+equal "pending" 2 "$(field writeback_pending)"
+check "blocks have made room" test "$(field cache_evicted)" -ge 4
+s3d_faults_clear
+check "flush" "$PAILCTL" flush "$MNT"
+unmount_fs
+mount_fs
+for i in 1 2; do check "room$i" cmp "$SCRATCH/4m" "$MNT/room$i"; done
 unmount_fs
 umount "$SCRATCH/small"

@@ -674,6 +674,30 @@ static void the_oldest_go_first(void **state)
     close_cache(&c);
 }
 
+/* For what matters more than a cache, on the same disk. */
+static void room_is_made_for_changes(void **state)
+{
+    struct cached c;
+    struct store_version v;
+    open_cache(&c, 1, GIB);
+    struct block_cache *blocks = c.bed.data->blocks;
+    bed_put(&c.bed, "f", SEED, 20 * MIB, &v);
+    read_through(&c, "f", v.etag, SEED, 20 * MIB, MIB, false);
+    uint64_t n = figures(&c).blocks;
+    assert_true(n >= 18);
+    assert_int_equal(block_cache_make_room(blocks, "/proc", MIB), 0);
+    assert_int_equal(block_cache_make_room(blocks, "/nonexistent", MIB), 0);
+    assert_int_equal(figures(&c).blocks, n);
+    assert_true(block_cache_make_room(blocks, c.dir, 1) > 0);
+    assert_in_range(figures(&c).blocks, 1, n - 15);
+    assert_int_equal(figures(&c).evicted, n - figures(&c).blocks);
+    assert_true(block_cache_make_room(blocks, c.dir, GIB) > 0);
+    assert_int_equal(figures(&c).blocks, 0);
+    assert_int_equal(block_cache_make_room(blocks, c.dir, 1), 0);
+    read_through(&c, "f", v.etag, SEED, 20 * MIB, MIB, true);
+    close_cache(&c);
+}
+
 static void what_a_kill_left_is_swept(void **state)
 {
     struct cached c;
@@ -754,6 +778,7 @@ int main(void)
         cmocka_unit_test(vanished_folder),
         cmocka_unit_test(the_limit_is_held),
         cmocka_unit_test(the_oldest_go_first),
+        cmocka_unit_test(room_is_made_for_changes),
         cmocka_unit_test(what_a_kill_left_is_swept),
         cmocka_unit_test(readers_beside_each_other),
     };
