@@ -536,6 +536,7 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
                                         .write_part_size = o->write_part_size,
                                         .read_part_size = o->read_part_size,
                                         .parallel = o->parallel,
+                                        .connections = o->max_connections,
                                         .verify_min = verify_min(s, o),
                                         .verify_always = o->verify == CONF_VERIFY_ON,
                                         .dirty_limit = o->dirty_limit,

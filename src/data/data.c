@@ -17,6 +17,7 @@
 #define PART_SIZE_DEFAULT    (8 * MIB)
 #define READ_PART_SIZE_MIN   (256 * KIB)
 #define PARALLEL_DEFAULT     8u
+#define CONNECTIONS_DEFAULT  64u
 #define IDLE_NS_DEFAULT      (5 * NS_PER_S)
 /* A part waits for its answer in memory, so one may take this share of the limit. */
 #define PART_MEMORY_SHARE 4u
@@ -327,6 +328,7 @@ int data_new(const struct data_options *opts, struct data **ret)
     d->read_part_size =
         MAX(MIN(d->read_part_size, d->memory_limit / PART_MEMORY_SHARE), READ_PART_SIZE_MIN);
     d->parallel = opts->parallel ? opts->parallel : PARALLEL_DEFAULT;
+    d->connections = opts->connections ? opts->connections : CONNECTIONS_DEFAULT;
     d->idle_ns = opts->idle_ns ? opts->idle_ns : IDLE_NS_DEFAULT;
     d->waiters_tail = &d->waiters;
     uint64_t dirty_limit = opts->dirty_limit;

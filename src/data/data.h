@@ -31,8 +31,9 @@ struct data_options {
     /* Also when none was told of many in a row, and of what the disk cache alone has; and a HEAD
      * that fails is warned of. */
     bool verify_always;
-    unsigned parallel; /* requests under way of one reader or writer; 0 = 8 */
-    uint64_t idle_ns;  /* memory not used for so long goes back to the system; 0 = 5 s */
+    unsigned parallel;    /* requests under way of one reader or writer; 0 = 8 */
+    unsigned connections; /* of the store; readers share them; 0 = 64 */
+    uint64_t idle_ns;     /* memory not used for so long goes back to the system; 0 = 5 s */
     /* Folder on the local disk for changes that cannot be streamed, see dirty.h; copied. NULL: they
      * are held in memory, up to a quarter of memory_limit. */
     const char *dirty_dir;

@@ -49,6 +49,8 @@ struct data {
     atomic_uint vain_checks, vain_skipped; /* see reader_check.c */
     atomic_bool vain_told;
     unsigned parallel;
+    unsigned connections;
+    atomic_uint streams; /* readers with requests under way */
     uint64_t idle_ns;
     char *zero_block; /* DATA_BLOCK_SIZE zeros; stands for holes in bodies, never written */
 

@@ -19,8 +19,12 @@
 /* What is fetched ahead for each byte that was read: a reader of 1 MiB pieces has its full window
  * with the fourth, and one who stops has cost in proportion to what it wanted. */
 #define WINDOW_PER_BYTE 16u
-/* More requests at the same time than asked for, where a connection is slow and many are not. */
+/* More requests at the same time than asked for, where a connection is slow and many are not. At
+ * first as smaller ones, which costs no memory and hardly any CPU; if that is not enough, with more
+ * ahead. */
 #define PARALLEL_GROWTH 4u
+/* Of a handle among very many: one that comes and one that is read. */
+#define SHARE_MIN 2u
 /* A raise has to bring so much, or it is taken back for HOLD_SPANS. */
 #define GAIN_PERCENT 10u
 #define HOLD_SPANS   16u
@@ -30,7 +34,10 @@ void prefetch_init(struct prefetch *p, uint64_t part, unsigned parallel)
     *p = (struct prefetch){.part = part,
                            .parallel = parallel,
                            .parallel_min = parallel,
-                           .parallel_max = parallel * PARALLEL_GROWTH};
+                           .parallel_max = parallel * PARALLEL_GROWTH,
+                           .spread = parallel * PARALLEL_GROWTH,
+                           .share = parallel * PARALLEL_GROWTH,
+                           .settling = true};
 }
 
 static bool belongs(const struct prefetch_run *r, uint64_t offset, uint64_t len)
@@ -109,10 +116,16 @@ bool prefetch_wants(const struct prefetch *p, uint64_t offset, uint64_t len, boo
     return false;
 }
 
+void prefetch_set_share(struct prefetch *p, unsigned connections)
+{
+    p->share = MIN(MAX(connections, SHARE_MIN), p->parallel_max);
+}
+
 static uint64_t request_unit(const struct prefetch *p, const struct prefetch_run *run)
 {
     uint64_t unit = MIN((uint64_t)REQUEST_MIN, p->part);
-    while (unit * 2 <= p->part && unit * 2 * p->parallel_min <= run->window)
+    unsigned n = MIN(p->spread, p->share);
+    while (unit * 2 <= p->part && unit * 2 * n <= run->window)
         unit *= 2;
     return unit * 2 > p->part ? p->part : unit;
 }
@@ -120,7 +133,7 @@ static uint64_t request_unit(const struct prefetch *p, const struct prefetch_run
 unsigned prefetch_requests(const struct prefetch *p, const struct prefetch_run *run)
 {
     uint64_t n = p->parallel * (p->part / request_unit(p, run));
-    return (unsigned)MIN(n, (uint64_t)p->parallel_max);
+    return (unsigned)MIN(n, (uint64_t)p->share);
 }
 
 uint64_t prefetch_request_end(const struct prefetch *p, const struct prefetch_run *run,
@@ -133,28 +146,32 @@ uint64_t prefetch_request_end(const struct prefetch *p, const struct prefetch_ru
     return end >= size || size - end <= MIN(REST_MAX, unit / 8) ? size : end;
 }
 
-void prefetch_pace(struct prefetch *p, uint64_t bytes, uint64_t waited, uint64_t now_ns)
+void prefetch_pace(struct prefetch *p, uint64_t bytes, uint64_t waited_ns, uint64_t now_ns)
 {
     if (!p->look_ns)
         p->look_ns = now_ns;
     p->look_bytes += bytes;
-    p->look_waited += waited;
+    p->look_waited += waited_ns;
     if (p->look_bytes < p->part * p->parallel || now_ns <= p->look_ns)
         return;
     uint64_t rate = p->look_bytes * NS_PER_MS / (now_ns - p->look_ns);
-    bool starved = p->look_waited > p->look_bytes / 4;
+    bool starved = p->look_waited > (now_ns - p->look_ns) / 4;
     p->look_ns = now_ns;
     p->look_bytes = p->look_waited = 0;
+    p->spread = starved ? p->parallel_max : MAX(p->spread / 2, p->parallel_min);
     if (p->hold) {
         p->hold--;
+    } else if (p->settling) {
+        p->settling = false;
     } else if (p->best_rate && rate * 100 < p->best_rate * (100 + GAIN_PERCENT)) {
         /* The last raise brought nothing: the limit lies elsewhere. */
-        p->parallel = MAX(p->parallel * 2 / 3, p->parallel_min);
+        p->parallel = MAX(p->parallel / 2, p->parallel_min);
         p->best_rate = 0;
         p->hold = HOLD_SPANS;
     } else if (starved && p->parallel < p->parallel_max) {
         p->best_rate = rate;
-        p->parallel = MIN(p->parallel + MAX(p->parallel / 2, 1u), p->parallel_max);
+        p->parallel = MIN(p->parallel * 2, p->parallel_max);
+        p->settling = true;
     } else {
         p->best_rate = 0;
     }

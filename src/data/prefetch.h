@@ -26,14 +26,16 @@ struct prefetch {
     struct prefetch_run runs[PREFETCH_RUNS];
     uint64_t tick;
     uint64_t part;     /* size of one request, at most */
-    unsigned parallel; /* requests under way at the same time, now */
+    unsigned parallel; /* parts under way or in memory ahead, now */
     unsigned parallel_min, parallel_max;
-    /* Whether more requests at the same time bring more bytes: all runs together, from one look to
-     * the next. */
+    unsigned spread; /* requests that those are cut into, while they are not too small for it */
+    unsigned share;  /* requests that this handle may have under way beside the others */
+    /* Whether more ahead brings more bytes: all runs together, from one look to the next. */
     uint64_t look_ns;     /* when the present span began */
     uint64_t look_bytes;  /* by which ends moved on since */
-    uint64_t look_waited; /* of those, bytes that were still to come when they were wanted */
+    uint64_t look_waited; /* nanoseconds in which reads waited for bytes */
     uint64_t best_rate;   /* bytes per second before the last raise; 0 = nothing was raised */
+    bool settling;        /* much of the present span was asked for before the last change */
     unsigned hold;        /* spans until it may be tried again */
 };
 
@@ -46,17 +48,20 @@ void prefetch_init(struct prefetch *p, uint64_t part, unsigned parallel);
  * the object. */
 const struct prefetch_run *prefetch_note(struct prefetch *p, uint64_t offset, uint64_t len,
                                          uint64_t size);
-/* Notes that of a sequential read so many bytes had not arrived yet, and decides about
- * p->parallel. */
-void prefetch_pace(struct prefetch *p, uint64_t bytes, uint64_t waited, uint64_t now_ns);
+/* Of the mount's connections so many are there for this handle. */
+void prefetch_set_share(struct prefetch *p, unsigned connections);
+/* Notes that a sequential read has its bytes, and that reads waited for so long since the last
+ * call; decides about p->spread and p->parallel. */
+void prefetch_pace(struct prefetch *p, uint64_t bytes, uint64_t waited_ns, uint64_t now_ns);
 /* Bytes that a run is about to read, or has read lately and a late request may want: worth keeping.
  * With `tight` only the former. */
 bool prefetch_wants(const struct prefetch *p, uint64_t offset, uint64_t len, bool tight);
-/* How many requests may be under way at the same time: more as long as they are small. */
+/* How many requests may be under way at the same time. */
 unsigned prefetch_requests(const struct prefetch *p, const struct prefetch_run *run);
-/* Where a request of the run that begins at offset ends: at a multiple of a size that grows with
- * the window up to the part size, so that the first windows too are many requests at the same time,
- * and handles of one object ask for the same ranges; a small rest of the object is taken along. */
+/* Where a request of the run that begins at offset ends: at a multiple of a size that is the
+ * smaller the more connections there are for the window: the same memory ahead is there sooner from
+ * many of them. Handles of one object ask for the same ranges; a small rest of the object is taken
+ * along. */
 uint64_t prefetch_request_end(const struct prefetch *p, const struct prefetch_run *run,
                               uint64_t offset, uint64_t size);
 

@@ -272,7 +272,8 @@ static void finish_locked(struct range *g, int result, const struct s3_error *er
     g->done = true;
     if (!result || (g->filled && g->listed))
         reader_check_add_locked(g);
-    r->in_flight--;
+    if (--r->in_flight == 0)
+        atomic_fetch_sub_explicit(&r->d->streams, 1, memory_order_relaxed);
     if (g->started && result) {
         /* The first read asks again. */
         if (r->state == READER_ASKING)
@@ -332,7 +333,8 @@ void range_submit(struct range *g)
     }
     reader_check_range_locked(r, g);
     r->refs++;
-    r->in_flight++;
+    if (r->in_flight++ == 0)
+        atomic_fetch_add_explicit(&r->d->streams, 1, memory_order_relaxed);
     if (r->blocks.usable)
         block_cache_note_miss(r->d->blocks, g->length);
     pthread_mutex_unlock(&r->lock);

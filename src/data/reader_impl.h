@@ -127,6 +127,8 @@ struct reader {
     struct reader_check check;
     struct range *ranges;
     unsigned in_flight;
+    unsigned waiting;                  /* reads that wait for bytes */
+    uint64_t waiting_since, waited_ns; /* from the first to the last of them; until it was told */
     uint64_t tick;
     uint64_t last_read_ns;
 };

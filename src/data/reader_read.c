@@ -10,6 +10,23 @@
 /* Requests of one read that end early after having brought bytes, before that is an error: the
  * layer below has retried each. */
 #define RESUMES_MAX 4
+/* The smallest request of a run that is short of memory. */
+#define REQUEST_MIN MIB
+
+/* A range of the run from pos on: up to end, or as far as there is memory for half of it, or of
+ * that, but `least`. Who is short of memory would else ask for what is just free, crumb by crumb.
+ */
+static struct range *range_ahead_locked(struct reader *r, uint64_t pos, uint64_t end,
+                                        uint64_t least)
+{
+    struct range *g = range_new_locked(r, pos, end - pos, false);
+    while (!g && (end - pos) / 2 >= least) {
+        uint64_t half = pos + (end - pos) / 2;
+        end = half - half % MIB > pos ? half - half % MIB : half;
+        g = range_new_locked(r, pos, end - pos, false);
+    }
+    return g;
+}
 
 unsigned reader_plan_ahead_locked(struct reader *r, const struct prefetch_run *run,
                                   struct range **batch, unsigned max, bool *ret_refused)
@@ -30,13 +47,13 @@ unsigned reader_plan_ahead_locked(struct reader *r, const struct prefetch_run *r
         uint64_t end = MIN(prefetch_request_end(&r->prefetch, run, pos, r->size),
                            range_start_after_locked(r, pos));
         end = reader_blocks_next_locked(r, pos, end);
-        struct range *g = range_new_locked(r, pos, end - pos, false);
+        struct range *g = range_ahead_locked(r, pos, end, MAX((end - pos) / 2, REQUEST_MIN));
         if (!g) {
             *ret_refused = true;
             break;
         }
         batch[n++] = g;
-        pos = end;
+        pos = g->offset + g->length;
     }
     return n;
 }
@@ -56,7 +73,7 @@ static struct range *demand_locked(struct reader *r, const struct prefetch_run *
     if (run->window) {
         uint64_t request_end = MIN(prefetch_request_end(&r->prefetch, run, pos, r->size), next);
         request_end = reader_blocks_next_locked(r, pos, request_end);
-        struct range *g = range_new_locked(r, pos, request_end - pos, false);
+        struct range *g = range_ahead_locked(r, pos, request_end, REQUEST_MIN);
         if (g) {
             g->demand = true;
             return g;
@@ -71,8 +88,7 @@ static struct range *demand_locked(struct reader *r, const struct prefetch_run *
 /* A read under way. */
 struct want {
     uint64_t pos, end;
-    uint64_t waited; /* bytes that had not arrived when they were wanted */
-    bool guess;      /* begun before the version was known */
+    bool guess; /* begun before the version was known */
     unsigned resumes;
     struct range *mine; /* pinned: demanded by this read, its failure is this read's */
     struct reader_view *view;
@@ -195,6 +211,21 @@ static int failed_range_locked(struct reader *r, struct range *g, struct want *w
     return brought && w->resumes++ < RESUMES_MAX ? 0 : result;
 }
 
+static void wait_locked(struct reader *r, struct range *g, uint64_t until)
+{
+    if (r->waiting++ == 0)
+        r->waiting_since = clock_monotonic_ns(r->d->clock);
+    range_wait_locked(g, until);
+    if (--r->waiting == 0)
+        r->waited_ns += clock_monotonic_ns(r->d->clock) - r->waiting_since;
+}
+
+static void pace_locked(struct reader *r, uint64_t bytes)
+{
+    prefetch_pace(&r->prefetch, bytes, r->waited_ns, clock_monotonic_ns(r->d->clock));
+    r->waited_ns = 0;
+}
+
 /* Collects [w->pos, w->end), waiting and asking as needed. */
 static int collect_locked(struct reader *r, const struct prefetch_run *run, struct want *w,
                           struct s3_error *reterr)
@@ -217,8 +248,7 @@ static int collect_locked(struct reader *r, const struct prefetch_run *run, stru
             if (result)
                 return result;
         } else if (g) {
-            w->waited += until - w->pos - n;
-            range_wait_locked(g, until - g->offset);
+            wait_locked(r, g, until - g->offset);
         } else {
             if (r->stale)
                 return reader_stale(r, reterr);
@@ -239,12 +269,21 @@ static int collect_locked(struct reader *r, const struct prefetch_run *run, stru
     return 0;
 }
 
+static void share_locked(struct reader *r)
+{
+    unsigned others = atomic_load_explicit(&r->d->streams, memory_order_relaxed);
+    if (r->in_flight)
+        others--;
+    prefetch_set_share(&r->prefetch, r->d->connections / (others + 1));
+}
+
 static int read_once(struct reader *r, uint64_t offset, size_t len, struct reader_view *ret,
                      struct s3_error *reterr)
 {
     struct want w = {.pos = offset, .view = ret};
     pthread_mutex_lock(&r->lock);
     bool hint = r->state == READER_KNOWN || r->hint_etag[0];
+    share_locked(r);
     struct prefetch_run run =
         *prefetch_note(&r->prefetch, offset, len, hint ? r->size : UINT64_MAX);
     pthread_mutex_unlock(&r->lock);
@@ -289,7 +328,7 @@ static int read_once(struct reader *r, uint64_t offset, size_t len, struct reade
     if (!result)
         result = reader_check_result_locked(r, reterr);
     if (run.window && !result)
-        prefetch_pace(&r->prefetch, w.pos - offset, w.waited, clock_monotonic_ns(r->d->clock));
+        pace_locked(r, w.pos - offset);
     pthread_mutex_unlock(&r->lock);
     if (result)
         reader_view_done(ret);

@@ -12,7 +12,6 @@
 
 #include "data_bed.h"
 #include "data/buffer.h"
-#include "data/prefetch.h"
 #include "store/store_limits.h"
 
 /* ---- part sizes ---- */
@@ -463,128 +462,6 @@ static void buffer_against_reference(void **state)
     bed_close(&b);
 }
 
-/* ---- prefetching ---- */
-
-static uint64_t window_at(struct prefetch *p, uint64_t offset, uint64_t len)
-{
-    return prefetch_note(p, offset, len, 100 * GIB)->window;
-}
-
-static void runs_are_recognised(void **state)
-{
-    struct prefetch p;
-    prefetch_init(&p, 8 * MIB, 8);
-    assert_int_equal(window_at(&p, 0, 128 * KIB), 0);
-    assert_int_equal(window_at(&p, 128 * KIB, 128 * KIB), 4 * MIB);
-    /* The window grows with what was read, up to all requests that may be under way. */
-    uint64_t at = 256 * KIB, before = 0;
-    for (; at < 8 * MIB; at += 128 * KIB) {
-        uint64_t window = window_at(&p, at, 128 * KIB);
-        assert_true(window >= before && window <= 16 * (at + 128 * KIB));
-        before = window;
-    }
-    assert_int_equal(before, 64 * MIB);
-    for (; at < 40 * MIB; at += 128 * KIB)
-        assert_int_equal(window_at(&p, at, 128 * KIB), 64 * MIB);
-    assert_true(prefetch_wants(&p, at, MIB, true));
-    assert_true(prefetch_wants(&p, at - 2 * MIB, MIB, false));
-    assert_false(prefetch_wants(&p, at - 2 * MIB, MIB, true));
-    assert_false(prefetch_wants(&p, at + 64 * MIB, MIB, false));
-    assert_false(prefetch_wants(&p, 0, MIB, false));
-    /* Somewhere else begins another one, and the first is not forgotten. */
-    assert_int_equal(window_at(&p, 500 * MIB, 128 * KIB), 0);
-    assert_true(window_at(&p, at + MIB, 128 * KIB) > 0);
-    /* Two share the requests. */
-    assert_int_equal(window_at(&p, 500 * MIB + 128 * KIB, 128 * KIB), 4 * MIB);
-    assert_int_equal(window_at(&p, at + MIB + 128 * KIB, 128 * KIB), 32 * MIB);
-    /* A small object is wanted whole when a program begins at its start, and not just a header. */
-    prefetch_init(&p, 8 * MIB, 8);
-    assert_int_equal(prefetch_note(&p, 0, 128 * KIB, 5 * MIB)->window, 8 * MIB);
-    prefetch_init(&p, 8 * MIB, 8);
-    assert_int_equal(prefetch_note(&p, 0, 64 * KIB, 5 * MIB)->window, 0);
-    prefetch_init(&p, 8 * MIB, 8);
-    assert_int_equal(prefetch_note(&p, MIB, 128 * KIB, 5 * MIB)->window, 0);
-    assert_int_equal(prefetch_note(&p, 0, 128 * KIB, 5 * MIB)->window, 0);
-}
-
-static void random_reads_are_no_run(void **state)
-{
-    uint64_t random = 99;
-    struct prefetch p;
-    prefetch_init(&p, 8 * MIB, 8);
-    unsigned windows = 0;
-    for (int i = 0; i < 10000; i++)
-        windows += window_at(&p, next_random(&random) % (10 * GIB) / 4096 * 4096, 4096) > 0;
-    assert_true(windows < 10);
-    /* Reading the same again and again is no progress. */
-    prefetch_init(&p, 8 * MIB, 8);
-    for (int i = 0; i < 100; i++)
-        assert_int_equal(window_at(&p, 4096, 4096), 0);
-    /* Nor is reading backwards. */
-    prefetch_init(&p, 8 * MIB, 8);
-    for (uint64_t at = 100 * MIB; at > 0; at -= MIB)
-        assert_int_equal(window_at(&p, at, MIB), 0);
-}
-
-static void requests_end_at_parts(void **state)
-{
-    struct prefetch p;
-    prefetch_init(&p, 8 * MIB, 8);
-    struct prefetch_run run = {.window = 64 * MIB};
-    assert_int_equal(prefetch_request_end(&p, &run, 0, 100 * MIB), 8 * MIB);
-    assert_int_equal(prefetch_request_end(&p, &run, MIB, 100 * MIB), 8 * MIB);
-    assert_int_equal(prefetch_request_end(&p, &run, 8 * MIB, 100 * MIB), 16 * MIB);
-    assert_int_equal(prefetch_request_end(&p, &run, 88 * MIB, 97 * MIB), 97 * MIB);
-    assert_int_equal(prefetch_request_end(&p, &run, 88 * MIB, 97 * MIB + 1), 96 * MIB);
-    assert_int_equal(prefetch_request_end(&p, &run, 96 * MIB, 97 * MIB + 1), 97 * MIB + 1);
-    /* A little before an end is not worth a request. */
-    assert_int_equal(prefetch_request_end(&p, &run, 8 * MIB - 4096, 100 * MIB), 16 * MIB);
-    /* As many requests at the same time in a window that is still small. */
-    static const uint64_t WINDOW[] = {1, 8, 15, 16, 32, 63, 64, 256};
-    static const uint64_t UNIT[] = {1, 1, 1, 2, 4, 4, 8, 8};
-    for (size_t i = 0; i < ARRAY_SIZE(WINDOW); i++) {
-        run.window = WINDOW[i] * MIB;
-        assert_int_equal(prefetch_request_end(&p, &run, 16 * MIB, GIB), (16 + UNIT[i]) * MIB);
-        assert_int_equal(prefetch_requests(&p, &run), MIN(64 / UNIT[i], 32));
-    }
-    /* Any part size. */
-    prefetch_init(&p, 5 * MIB, 8);
-    run.window = 40 * MIB;
-    assert_int_equal(prefetch_request_end(&p, &run, 5 * MIB, GIB), 10 * MIB);
-    prefetch_init(&p, 256 * KIB, 8);
-    assert_int_equal(prefetch_request_end(&p, &run, 256 * KIB, GIB), 512 * KIB);
-}
-
-/* Where a connection gives 90 MB/s, more of them give more, up to the line's rate; where something
- * else is the limit, no more requests than asked for are left after a try. */
-static void parallel_follows_what_it_brings(void **state)
-{
-    static const struct {
-        uint64_t line; /* bytes per ms */
-        unsigned least, most;
-    } CASE[] = {
-        {500 * 1000, 8, 12}, {720 * 1000, 8, 12}, {1500 * 1000, 16, 27}, {9000 * 1000, 32, 32}};
-    for (size_t c = 0; c < ARRAY_SIZE(CASE); c++) {
-        struct prefetch p;
-        prefetch_init(&p, 8 * MIB, 8);
-        uint64_t now = NS_PER_S;
-        for (int i = 0; i < 20000; i++) {
-            uint64_t rate = MIN(p.parallel * 90000ull, CASE[c].line);
-            now += MIB * NS_PER_MS / rate;
-            prefetch_pace(&p, MIB, MIB / 2, now);
-            assert_in_range(p.parallel, 8, 32);
-        }
-        assert_in_range(p.parallel, CASE[c].least, CASE[c].most);
-    }
-    /* A program that is slower than the store needs no more. */
-    struct prefetch p;
-    prefetch_init(&p, 8 * MIB, 8);
-    for (uint64_t now = 1; now < 20000 * (uint64_t)NS_PER_MS; now += NS_PER_MS) {
-        prefetch_pace(&p, MIB, 0, now);
-        assert_int_equal(p.parallel, 8);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -598,10 +475,6 @@ int main(void)
         cmocka_unit_test(unused_memory_goes_back),
         cmocka_unit_test(small_files_are_small),
         cmocka_unit_test(buffer_against_reference),
-        cmocka_unit_test(runs_are_recognised),
-        cmocka_unit_test(random_reads_are_no_run),
-        cmocka_unit_test(requests_end_at_parts),
-        cmocka_unit_test(parallel_follows_what_it_brings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
