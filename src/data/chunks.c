@@ -3,8 +3,8 @@
  * KiB costs as much as receiving them, and the kernel looks up each page that is copied to it.
  *
  * A free block is kept (its memory is there) or cold (it is not). What is kept and what is in use
- * stay within memory_limit together; beyond that, whole chunks are unmapped, and single blocks of
- * the others given back to the system. */
+ * stay within memory_limit together, until little is in use for a while (idle.c); beyond that,
+ * whole chunks are unmapped, and single blocks of the others given back to the system. */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -14,9 +14,7 @@
 #define CHUNK_SIZE   (2 * MIB)
 #define CHUNK_BLOCKS (CHUNK_SIZE / DATA_BLOCK_SIZE)
 #define CHUNK_ALL    ((1u << CHUNK_BLOCKS) - 1)
-/* Free blocks kept for the next request. */
-#define KEPT_MAX    (64 * MIB / DATA_BLOCK_SIZE)
-#define BUCKETS_MAX (64 * KIB)
+#define BUCKETS_MAX  (64 * KIB)
 
 struct data_chunk {
     char *memory; /* CHUNK_SIZE, aligned to it */
@@ -187,7 +185,7 @@ void data_blocks_trim_locked(struct data *d, size_t most)
 void data_blocks_fit_locked(struct data *d)
 {
     uint64_t room = d->used < d->memory_limit ? d->memory_limit - d->used : 0;
-    data_blocks_trim_locked(d, MIN(room / DATA_BLOCK_SIZE, KEPT_MAX));
+    data_blocks_trim_locked(d, room / DATA_BLOCK_SIZE);
 }
 
 int data_blocks_get(struct data *d, char **ret, size_t n)

@@ -13,7 +13,7 @@
 /* libcurl sends a body up to this size in one packet with the headers, out of the caller's memory.
  * Larger ones go through on_read, where sending can stop when the server has refused. */
 #define INLINE_BODY_MAX (64 * KIB)
-#define UPLOAD_BUFFER   (1 * MIB)
+#define UPLOAD_BUFFER   (256 * KIB)
 /* A recv per wake-up takes so much at most; fewer, larger ones cost less CPU per byte. */
 #define RECEIVE_BUFFER_SINK (256 * KIB)
 #define RECEIVE_BUFFER_BODY (64 * KIB)
