@@ -79,7 +79,8 @@ void caps_init(struct caps *c, const char *endpoint, const char *server, struct 
     c->server = server;
     c->state = state;
     pthread_mutex_init(&c->lock, NULL);
-    if (aws_endpoint_is_aws(endpoint) || strcmp(server, "s3d") == 0)
+    c->as_aws = aws_endpoint_is_aws(endpoint) || strcmp(server, "s3d") == 0;
+    if (c->as_aws)
         c->at_start = store_caps_all();
     else if (kept(c))
         warn(c, &c->at_start);

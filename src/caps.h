@@ -22,6 +22,7 @@ struct caps {
     struct state *state; /* borrowed; NULL = what is found out is forgotten */
     struct store *store; /* the one over the bucket; borrowed */
     struct store_caps at_start;
+    bool as_aws;       /* AWS, or s3d: all that is documented is known to be there */
     atomic_bool ready; /* caps_begin has run */
     atomic_bool stop;
     pthread_mutex_t lock;

@@ -570,6 +570,7 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
 
     if (r == 0) {
         caps_init(&s->caps, where(s), s->server, s->state);
+        store_options.whole_checksum = s->caps.as_aws;
         r = store_s3_new(&store_options, &s->store, reterr);
     }
     if (r < 0)

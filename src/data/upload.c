@@ -115,6 +115,11 @@ bool upload_error_is_uncertain(const struct s3_error *err)
     return false;
 }
 
+bool upload_sum_differs(const struct s3_error *err)
+{
+    return strcmp(err->code, "BadDigest") == 0;
+}
+
 /* ---- retained parts ---- */
 
 static void part_free(struct part *p)
@@ -719,10 +724,11 @@ int upload_complete(struct upload *u, const char *if_match, bool if_absent,
         err = (struct s3_error){0};
         r = store_call(u->d->store, STORE_UPLOAD_COMPLETE, &in, ret, &err);
     }
-    if (r && (u->uncertain || upload_error_is_uncertain(&err)) && is_stored(u, ret))
+    bool uncertain = u->uncertain || upload_error_is_uncertain(&err);
+    if (r && uncertain && !upload_sum_differs(&err) && is_stored(u, ret))
         r = 0;
     if (r) {
-        u->uncertain = u->uncertain || upload_error_is_uncertain(&err);
+        u->uncertain = uncertain;
         if (reterr)
             *reterr = err;
         return r;

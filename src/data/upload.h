@@ -63,6 +63,8 @@ void upload_id(const struct upload *u, char ret[STORE_UPLOAD_ID_SIZE]);
 void upload_keep(struct upload *u);
 void upload_free(struct upload *u); /* NULL ok */
 
+/* The server has put together other bytes than were sent: to complete it again would not help. */
+bool upload_sum_differs(const struct s3_error *err);
 /* True for errors after which the request may nevertheless have had its effect. */
 bool upload_error_is_uncertain(const struct s3_error *err);
 

@@ -155,7 +155,7 @@ static int commit_upload(struct writer *w, struct store_version *ret, struct s3_
         /* The buffer may still grow; its part is then sent anew under the same number. */
         if (w->buffer.len)
             upload_drop_last(w->upload);
-        if (err->kind == S3_ERROR_NO_SUCH_UPLOAD)
+        if (err->kind == S3_ERROR_NO_SUCH_UPLOAD || upload_sum_differs(err))
             (void)writer_stream_failed(w, r, err);
         return r;
     }

@@ -256,7 +256,8 @@ static int complete(struct writer *w, struct store_version *ret, struct s3_error
 {
     int r = upload_complete(w->upload, writer_condition(w), w->if_absent, ret, err);
     /* Only what may have had its effect is worth asking about again. */
-    if (!r || !upload_error_is_uncertain(err) || err->kind == S3_ERROR_NO_SUCH_UPLOAD)
+    if (!r || !upload_error_is_uncertain(err) || err->kind == S3_ERROR_NO_SUCH_UPLOAD ||
+        upload_sum_differs(err))
         upload_free(TAKE_PTR(w->upload));
     return r;
 }

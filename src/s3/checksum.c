@@ -126,6 +126,20 @@ int s3_checksum_iov(enum s3_checksum_algo algo, const struct iovec *iov, int n_i
     return r;
 }
 
+bool s3_checksum_crc64(const struct s3_checksum *sum, uint64_t *ret)
+{
+    uint8_t raw[8];
+    size_t len;
+
+    if (sum->algo != S3_CHECKSUM_CRC64NVME ||
+        decode_base64(sum->value, raw, sizeof(raw), &len) < 0 || len != sizeof(raw))
+        return false;
+    *ret = 0;
+    for (size_t i = 0; i < len; i++)
+        *ret = *ret << 8 | raw[i];
+    return true;
+}
+
 int s3_checksum_md5_base64(const struct iovec *iov, int n_iov, char out[32])
 {
     uint8_t md5[DIGEST_MD5_SIZE];

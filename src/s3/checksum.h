@@ -19,6 +19,9 @@ int s3_checksum_iov(enum s3_checksum_algo algo, const struct iovec *iov, int n_i
 /* Base64 text of the body's MD5, for Content-MD5. */
 int s3_checksum_md5_base64(const struct iovec *iov, int n_iov, char out[32]);
 
+/* The number that a CRC64NVME stands for. False: it is another checksum, or none. */
+bool s3_checksum_crc64(const struct s3_checksum *sum, uint64_t *ret);
+
 /* Life: init -> update... -> final -> done. Embedded; init with S3_CHECKSUM_NONE is allowed. */
 struct s3_checksum_state {
     enum s3_checksum_algo algo;

@@ -74,6 +74,10 @@ void s3_build_complete_multipart_upload(struct s3_build *b, const void *in)
 
     s3_build_param_needed(b, "uploadId", i->upload_id);
     s3_build_conditions(b, &i->conditions);
+    if (i->checksum.algo != S3_CHECKSUM_NONE) {
+        s3_build_header(b, s3_checksum_header(i->checksum.algo), i->checksum.value);
+        s3_build_header(b, "x-amz-checksum-type", "FULL_OBJECT");
+    }
     if (i->n_parts < 1 || i->n_parts > S3_PARTS_MAX) {
         s3_build_fail(b, -EINVAL, "an upload has 1 to %u parts, not %zu", S3_PARTS_MAX, i->n_parts);
         return;
@@ -104,6 +108,7 @@ void s3_build_complete_multipart_upload(struct s3_build *b, const void *in)
 
 static const struct xml_element complete_children[] = {
     XML_FIELD("ETag", XML_ETAG_CHARS, struct s3_put_object_out, etag, XML_F_REQUIRED),
+    XML_FIELD("ChecksumCRC64NVME", XML_CHARS, struct s3_put_object_out, crc64nvme, 0),
 };
 const struct xml_element s3_xml_complete_multipart_upload =
     XML_SUBTREE("CompleteMultipartUploadResult", complete_children, 0);

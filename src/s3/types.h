@@ -227,7 +227,8 @@ struct s3_put_object_in {
 struct s3_put_object_out {
     char etag[S3_ETAG_SIZE]; /* "" when not told (Ceph 16 after Complete) */
     char version_id[S3_VERSION_ID_SIZE];
-    int64_t date_ns; /* the answer's Date: an upper bound for LastModified; 0 when not told */
+    int64_t date_ns;    /* the answer's Date: an upper bound for LastModified; 0 when not told */
+    char crc64nvme[32]; /* of Complete: what the server has computed; "" when not told */
 };
 
 enum s3_metadata_directive { S3_METADATA_COPY, S3_METADATA_REPLACE };
@@ -362,6 +363,7 @@ struct s3_complete_multipart_upload_in {
     const struct s3_completed_part *parts; /* ascending */
     size_t n_parts;
     struct s3_conditions conditions;
+    struct s3_checksum checksum; /* of the whole object; algo NONE = not sent */
 };
 
 struct s3_abort_multipart_upload_in {

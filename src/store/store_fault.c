@@ -55,6 +55,7 @@ static void call_fail(struct fault_call *c)
     int r = s3_error_set(&err, c->rule.error, "as the script says");
     err.tries = c->rule.tries ? c->rule.tries : 1;
     err.maybe_done = err.tries > 1 || c->rule.lose_answer || c->rule.error == S3_ERROR_TIMEOUT;
+    snprintf(err.code, sizeof(err.code), "%s", c->rule.code ? c->rule.code : "");
     snprintf(err.operation, sizeof(err.operation), "%s", store_op_name(c->op));
     c->done(c->ctx, r, &err);
     free(c);

@@ -22,6 +22,7 @@ struct store_fault_rule {
     uint64_t delay_ns;        /* on the clock, before anything else */
     bool hold;                /* until store_fault_release, before anything else */
     enum s3_error_kind error; /* NONE = the request itself goes through */
+    const char *code;         /* S3's; NULL = none. Borrowed until store_free */
     unsigned tries;           /* as the error reports it; 0 = 1. Over 1, and for
                                  what leaves it open whether it was done: with maybe_done */
     bool lose_answer;         /* with error: after the request has had its effect */

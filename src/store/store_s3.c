@@ -100,7 +100,7 @@ const struct store_s3_row store_s3_rows[STORE_OP_MAX] = {
     [STORE_UPLOAD_PART_COPY] = {S3_OP_UPLOAD_PART_COPY, true, store_s3_prepare_part_copy,
                                 store_s3_finish_part_copy},
     [STORE_UPLOAD_COMPLETE] = {S3_OP_COMPLETE_MULTIPART_UPLOAD, true, store_s3_prepare_complete,
-                               store_s3_finish_version},
+                               store_s3_finish_complete},
     [STORE_UPLOAD_ABORT] = {S3_OP_ABORT_MULTIPART_UPLOAD, false, store_s3_prepare_abort,
                             store_s3_finish_abort},
     [STORE_UPLOAD_LIST] = {S3_OP_LIST_MULTIPART_UPLOADS, true, store_s3_prepare_uploads,
@@ -296,6 +296,7 @@ int store_s3_new(const struct store_s3_options *opts, struct store **ret, struct
     s->storage_class = opts->storage_class ? strdup(opts->storage_class) : NULL;
     s->checksum = opts->checksum;
     s->part_checksum = opts->part_checksum;
+    s->whole_checksum = opts->whole_checksum;
     s->unknown = opts->unknown;
     s->unknown_ctx = opts->unknown_ctx;
     store_s3_set_caps(&s->store, opts->caps ? opts->caps : &all);

@@ -18,6 +18,8 @@ struct store_s3_options {
     const char *storage_class;           /* of new objects; NULL = the bucket's default; copied */
     enum s3_checksum_algo checksum;      /* sent with every PUT */
     enum s3_checksum_algo part_checksum; /* sent with every part of an upload */
+    /* The server is known to hold a completed upload against the checksum of the whole object. */
+    bool whole_checksum;
     struct clock *clock;           /* for times the server does not tell; NULL = clock_system() */
     const struct store_caps *caps; /* copied; NULL = all conditions are held */
     /* Called once, with the first change when it is not known which conditions the server holds.

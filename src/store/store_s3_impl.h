@@ -16,6 +16,7 @@ struct store_s3 {
     size_t prefix_len;
     char *storage_class;
     enum s3_checksum_algo checksum, part_checksum;
+    bool whole_checksum;
     struct clock *clock;
     atomic_uchar caps[STORE_CAP_MAX]; /* enum store_cap_state */
     atomic_bool bare_etags;           /* the server takes If-Match on PUT without quotes only */
@@ -143,6 +144,7 @@ int store_s3_finish_part(struct store_s3_request *r, int result);
 int store_s3_prepare_part_copy(struct store_s3_request *r);
 int store_s3_finish_part_copy(struct store_s3_request *r, int result);
 int store_s3_prepare_complete(struct store_s3_request *r);
+int store_s3_finish_complete(struct store_s3_request *r, int result);
 int store_s3_prepare_abort(struct store_s3_request *r);
 int store_s3_finish_abort(struct store_s3_request *r, int result);
 int store_s3_prepare_uploads(struct store_s3_request *r);

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crc.h"
 #include "base/limits.h"
 #include "base/parse.h"
+#include "s3/checksum.h"
 #include "store/store_s3_impl.h"
 
 int store_s3_prepare_create(struct store_s3_request *r)
@@ -122,6 +124,27 @@ static void checksum_from_text(const char *text, struct s3_checksum *ret)
     (void)snprintf(ret->value, sizeof(ret->value), "%s", colon + 1);
 }
 
+/* Of all parts together. A copied part has none that this host has computed, and then the whole has
+ * none either. */
+static void whole_checksum(const struct store_s3_request *r, struct s3_checksum *ret)
+{
+    const struct store_upload_complete_in *in = r->in;
+    struct s3_checksum_state whole = {.algo = S3_CHECKSUM_CRC64NVME};
+    struct s3_checksum part;
+    uint64_t crc;
+
+    if (!r->s->whole_checksum)
+        return;
+    for (size_t i = 0; i < in->n_parts; i++) {
+        checksum_from_text(in->parts[i].checksum, &part);
+        if (!s3_checksum_crc64(&part, &crc))
+            return;
+        whole.crc = crc64nvme_combine(whole.crc, crc, in->parts[i].size);
+    }
+    if (s3_checksum_state_final(&whole, ret))
+        *ret = (struct s3_checksum){0};
+}
+
 int store_s3_prepare_complete(struct store_s3_request *r)
 {
     const struct store_upload_complete_in *in = r->in;
@@ -142,7 +165,25 @@ int store_s3_prepare_complete(struct store_s3_request *r)
     complete->n_parts = in->n_parts;
     complete->conditions.if_match = in->if_match;
     complete->conditions.if_none_match = in->if_absent ? "*" : NULL;
+    whole_checksum(r, &complete->checksum);
     return complete->key ? 0 : -ENOMEM;
+}
+
+/* A server that has another checksum than was sent refuses the request. One that has it and does
+ * not refuse has stored other bytes. */
+int store_s3_finish_complete(struct store_s3_request *r, int result)
+{
+    const struct store_upload_complete_in *in = r->in;
+    const struct s3_checksum *ours = &r->s3_in.complete.checksum;
+    const char *theirs = r->s3_out.put.crc64nvme;
+
+    if (result == 0 && ours->algo != S3_CHECKSUM_NONE && *theirs && strcmp(ours->value, theirs)) {
+        result = s3_error_set(&r->err, S3_ERROR_BAD_RESPONSE,
+                              "'%s' was stored with the checksum %s instead of %s", in->key, theirs,
+                              ours->value);
+        (void)snprintf(r->err.code, sizeof(r->err.code), "BadDigest");
+    }
+    return store_s3_finish_version(r, result);
 }
 
 int store_s3_prepare_abort(struct store_s3_request *r)

@@ -53,6 +53,25 @@ echo new >"$MNT/f" || fail "a passing 503 must be retried"
 s3d_faults_clear
 equal "retried content" new "$(cat "$MNT/f")"
 check "retried large content" cmp "$SCRATCH/big" "$MNT/big"
+# What the server has put together is not what was sent: told, and sent anew.
+s3d_fault "op=CompleteMultipartUpload action=status:400:BadDigest"
+/usr/bin/python3 - "$MNT/big" "$SCRATCH/big" <<'P' || fail "a wrong checksum of the whole"
+import errno, os, sys, urllib.request
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_TRUNC)
+data = open(sys.argv[2], "rb").read()[::-1]
+os.write(fd, data)
+try:
+    os.fsync(fd)
+    sys.exit("fsync told nothing")
+except OSError as e:
+    assert e.errno == errno.EIO, e
+urllib.request.urlopen(urllib.request.Request(os.environ["S3_ENDPOINT"] + "/_s3d/faults", method="DELETE"))
+os.fsync(fd)
+os.close(fd)
+P
+check "sent anew" cmp <(s3 get big "$SCRATCH/got" && cat "$SCRATCH/got") <(/usr/bin/python3 -c '
+import sys
+sys.stdout.buffer.write(open(sys.argv[1], "rb").read()[::-1])' "$SCRATCH/big")
 # Who is asked to slow down has fewer requests under way, and sends nothing but what was refused again.
 s3d_fault "op=UploadPart key=slow count=2 action=status:503:SlowDown"
 s3d_reset

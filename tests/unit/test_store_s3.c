@@ -12,11 +12,14 @@
 #include <string.h>
 
 #include "base/attr.h"
+#include "s3/checksum.h"
 #include "s3_bed.h"
 #include "store/store_s3.h"
 
-#define V1   "\"11111111111111111111111111111111\""
-#define V2   "\"22222222222222222222222222222222\""
+#define V1 "\"11111111111111111111111111111111\""
+#define V2 "\"22222222222222222222222222222222\""
+#define NOT_TOLD                                                                                   \
+    "<CompleteMultipartUploadResult><ETag>" V2 "</ETag></CompleteMultipartUploadResult>"
 #define BARE "11111111111111111111111111111111"
 
 static struct store *open_store(struct bed *b, const char *prefix)
@@ -201,6 +204,70 @@ static void absent_is_deleted(void **state)
     bed_close(&b);
 }
 
+static struct store_part part_of(const char *text)
+{
+    struct iovec iov = {(char *)text, strlen(text)};
+    struct s3_checksum sum;
+    struct store_part p = {.size = strlen(text), .etag = V1};
+    assert_int_equal(s3_checksum_iov(S3_CHECKSUM_CRC64NVME, &iov, 1, &sum), 0);
+    snprintf(p.checksum, sizeof(p.checksum), "%u:%s", (unsigned)sum.algo, sum.value);
+    return p;
+}
+
+/* A completion says what the whole has to be, where the server is known to look at it. */
+static void completion_has_a_checksum(void **state)
+{
+    struct bed b;
+    bed_open(&b);
+    struct store_s3_options o = {
+        .client = b.client, .bucket = "bkt", .clock = &b.clock.clock, .whole_checksum = true};
+    struct store *s = NULL;
+    struct store_part parts[] = {part_of("hello "), part_of("wor"), part_of("ld")};
+    struct store_part whole = part_of("hello world");
+    char sum[STORE_CHECKSUM_SIZE], answer[512];
+    struct store_upload_complete_in in = {
+        .key = "k", .upload_id = "u", .parts = parts, .n_parts = ARRAY_SIZE(parts)};
+    struct store_version v;
+    struct s3_error err = {0};
+    for (uint32_t i = 0; i < ARRAY_SIZE(parts); i++)
+        parts[i].number = i + 1;
+    snprintf(sum, sizeof(sum), "%s", strchr(whole.checksum, ':') + 1);
+    assert_int_equal(store_s3_new(&o, &s, NULL), 0);
+    static const char *const form =
+        "<CompleteMultipartUploadResult><ETag>" V2 "</ETag><ChecksumCRC64NVME>%s"
+        "</ChecksumCRC64NVME></CompleteMultipartUploadResult>";
+    snprintf(answer, sizeof(answer), form, sum);
+    bed_answer(&b, 200, NULL, answer);
+    assert_int_equal(store_call(s, STORE_UPLOAD_COMPLETE, &in, &v, NULL), 0);
+    assert_string_equal(bed_header(&b, 0, "x-amz-checksum-crc64nvme"), sum);
+    assert_string_equal(bed_header(&b, 0, "x-amz-checksum-type"), "FULL_OBJECT");
+    /* The server may say nothing of it. */
+    bed_answer(&b, 200, NULL, NOT_TOLD);
+    assert_int_equal(store_call(s, STORE_UPLOAD_COMPLETE, &in, &v, NULL), 0);
+    assert_string_equal(v.etag, V2);
+    /* It has stored other bytes. */
+    snprintf(answer, sizeof(answer), form, "AAAAAAAAAAA=");
+    bed_answer(&b, 200, NULL, answer);
+    assert_int_equal(store_call(s, STORE_UPLOAD_COMPLETE, &in, &v, &err), -EIO);
+    assert_string_equal(err.code, "BadDigest");
+    /* Of what the server has copied nothing is known here. */
+    parts[1].checksum[0] = '\0';
+    bed_answer(&b, 200, NULL, answer);
+    assert_int_equal(store_call(s, STORE_UPLOAD_COMPLETE, &in, &v, NULL), 0);
+    assert_string_equal(bed_header(&b, 3, "x-amz-checksum-crc64nvme"), "");
+    assert_string_equal(bed_header(&b, 3, "x-amz-checksum-type"), "");
+    store_free(s);
+    /* Other servers are not asked. */
+    parts[1] = part_of("wor");
+    parts[1].number = 2;
+    s = open_store(&b, "");
+    bed_answer(&b, 200, NULL, answer);
+    assert_int_equal(store_call(s, STORE_UPLOAD_COMPLETE, &in, &v, NULL), 0);
+    assert_string_equal(bed_header(&b, 4, "x-amz-checksum-crc64nvme"), "");
+    store_free(s);
+    bed_close(&b);
+}
+
 /* The token of a list of uploads is made of both markers, whatever bytes the key has. */
 static void token_of_two_markers(void **state)
 {
@@ -243,6 +310,7 @@ int main(void)
         cmocka_unit_test(true_conflicts),
         cmocka_unit_test(empty_body_begins),
         cmocka_unit_test(absent_is_deleted),
+        cmocka_unit_test(completion_has_a_checksum),
         cmocka_unit_test(token_of_two_markers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

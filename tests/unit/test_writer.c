@@ -569,6 +569,53 @@ static void failed_complete_can_be_repeated(void **state)
     bed_close(&b);
 }
 
+/* The server has computed another checksum: what it has must not become the object, and is not
+ * asked for again. What is here still is sent anew; else the failure stays. */
+static void wrong_sums_are_not_completed(void **state)
+{
+    struct bed b;
+    bed_open(&b, 1, NULL, NULL);
+    struct store_fault_rule rule = {.op = STORE_UPLOAD_COMPLETE,
+                                    .count = 1,
+                                    .error = S3_ERROR_BAD_RESPONSE,
+                                    .code = "BadDigest",
+                                    .tries = 3};
+    bed_put(&b, "f", SEED + 1, 1000, NULL);
+    assert_int_equal(store_fault_add(b.fault, &rule), 0);
+    struct writer *w = open_writer(&b, "f", NULL, 0);
+    assert_int_equal(write_content(w, SEED, 0, 17 * MIB), 0);
+    assert_int_equal(writer_commit(w, NULL, NULL), -EIO);
+    assert_object(&b, "f", SEED + 1, 1000);
+    assert_true(writer_dirty(w));
+    assert_int_equal(writer_commit(w, NULL, NULL), 0);
+    assert_object(&b, "f", SEED, 17 * MIB);
+    /* The same of a staged one. */
+    store_fault_clear(b.fault);
+    assert_int_equal(store_fault_add(b.fault, &rule), 0);
+    assert_int_equal(write_content(w, SEED + 2, 0, 17 * MIB), 0);
+    assert_int_equal(writer_commit(w, NULL, NULL), -EIO);
+    assert_object(&b, "f", SEED, 17 * MIB);
+    assert_int_equal(writer_commit(w, NULL, NULL), 0);
+    assert_object(&b, "f", SEED + 2, 17 * MIB);
+    writer_free(w);
+    assert_int_equal(store_count_requests(b.store, STORE_HEAD), 0);
+
+    store_fault_clear(b.fault);
+    assert_int_equal(store_fault_add(b.fault, &rule), 0);
+    w = open_writer(&b, "g", NULL, 0);
+    assert_int_equal(write_content(w, SEED, 0, 150 * MIB), 0);
+    struct s3_error err;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(writer_commit(w, NULL, &err), -EIO);
+        assert_string_equal(err.code, "BadDigest");
+    }
+    writer_free(w);
+    struct store *memory = b.memory;
+    data_free(b.data);
+    assert_int_equal(store_memory_upload_count(memory), 0);
+    store_free(b.store);
+}
+
 static void lost_answers_are_recognised(void **state)
 {
     struct bed b;
@@ -816,6 +863,7 @@ int main(void)
         cmocka_unit_test(failed_part_is_sent_again),
         cmocka_unit_test(failure_stays),
         cmocka_unit_test(failed_complete_can_be_repeated),
+        cmocka_unit_test(wrong_sums_are_not_completed),
         cmocka_unit_test(lost_answers_are_recognised),
         cmocka_unit_test(attributes_go_along),
         cmocka_unit_test(orphans_store_nothing),
