@@ -28,6 +28,7 @@ int block_cache_new(const struct block_cache_options *opts, struct block_cache *
     }
     c->limit = opts->limit;
     c->queue_max = opts->queue_max;
+    c->blocks_max = opts->blocks_max ? opts->blocks_max : UINT32_MAX;
     c->clock = opts->clock;
     c->last = &c->first;
     block_index_init(&c->index);

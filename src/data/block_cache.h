@@ -21,6 +21,7 @@ struct block_cache_options {
     const char *dir;     /* is there; nobody else uses it */
     uint64_t limit;      /* bytes on the disk; 0 = what is there is removed */
     uint64_t queue_max;  /* bytes that wait to be written */
+    uint32_t blocks_max; /* each takes memory (block_index.h); 0 = no limit */
     struct clock *clock; /* borrowed */
 };
 

@@ -24,6 +24,7 @@ struct block_cache {
     struct block_folder folder;
     uint64_t limit;
     uint64_t queue_max;
+    uint32_t blocks_max;
     struct clock *clock;
     pthread_t thread;
     bool running; /* the thread; set before others come, cleared by block_cache_stop */

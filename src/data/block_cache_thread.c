@@ -40,9 +40,28 @@ struct scan {
     size_t n, alloc;
 };
 
+static int by_use(const void *a, const void *b)
+{
+    const struct block_found *x = a, *y = b;
+    return x->used_s > y->used_s ? -1 : x->used_s < y->used_s;
+}
+
+/* The newest ones, as many as may be: the others go from the disk. */
+static void sort_and_cut(struct scan *s)
+{
+    if (s->n)
+        qsort(s->found, s->n, sizeof(*s->found), by_use);
+    while (s->n > s->c->blocks_max) {
+        const struct block_found *b = &s->found[--s->n];
+        (void)block_folder_remove(&s->c->folder, b->id, b->block);
+    }
+}
+
 static int add_found(void *ctx, const struct block_found *b)
 {
     struct scan *s = ctx;
+    if (s->n > s->c->blocks_max && s->n - s->c->blocks_max > s->c->blocks_max / 4)
+        sort_and_cut(s);
     if (s->n == s->alloc) {
         size_t alloc = s->alloc ? s->alloc * 2 : 1024;
         struct block_found *more = realloc(s->found, alloc * sizeof(*more));
@@ -56,12 +75,6 @@ static int add_found(void *ctx, const struct block_found *b)
     }
     s->found[s->n++] = *b;
     return 0;
-}
-
-static int by_use(const void *a, const void *b)
-{
-    const struct block_found *x = a, *y = b;
-    return x->used_s > y->used_s ? -1 : x->used_s < y->used_s;
 }
 
 /* The newest first, each behind the one before and all behind what was used since the start. */
@@ -110,8 +123,7 @@ static bool find_out(struct block_cache *c)
     }
     if (failed)
         log_warn("the cache of file content cannot be read in part: %s", strerror(-failed));
-    if (s.n)
-        qsort(s.found, s.n, sizeof(*s.found), by_use);
+    sort_and_cut(&s);
     add_all(c, &s);
     free(s.found);
     return true;
@@ -128,6 +140,14 @@ uint64_t block_cache_evict_locked(struct block_cache *c, uint64_t bytes)
         bytes -= MIN(bytes, freed);
     }
     return bytes;
+}
+
+/* Room in the index for `more` blocks. */
+static void keep_count(struct block_cache *c, uint32_t more)
+{
+    SCOPE_LOCK(&c->lock);
+    while (c->index.n && (uint64_t)c->index.n + more > c->blocks_max)
+        block_cache_remove_locked(c, c->index.oldest);
 }
 
 static bool keep_limit(struct block_cache *c, uint64_t more)
@@ -187,6 +207,7 @@ static void store_job(struct block_cache *c, const struct block_job *job)
     uint64_t bytes = block_object_length(o, job->block) + BLOCK_INDEX_UNIT;
     if (!is_wanted(c, job))
         return;
+    keep_count(c, 1);
     int result = keep_limit(c, bytes) && keep_free(c, bytes) ? 0 : -ENOSPC;
     if (!result)
         result = block_folder_store(&c->folder, o, job->block, job->iov, job->n_iov, &bytes);
@@ -253,6 +274,7 @@ void *block_cache_main(void *arg)
     bool complete = find_out(c);
     if (complete) {
         (void)keep_limit(c, 0);
+        keep_count(c, 0);
         if (!c->limit)
             block_folder_sweep(&c->folder, true);
     }

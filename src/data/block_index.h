@@ -25,6 +25,9 @@ struct block_entry {
     uint32_t next;         /* in its bucket, or of the free ones */
 };
 
+/* Bytes of memory that a block takes, with its bucket. */
+#define BLOCK_INDEX_COST (sizeof(struct block_entry) + sizeof(uint32_t))
+
 struct block_index {
     struct block_entry *entries;
     uint32_t *buckets;

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "data/block_index.h"
 #include "data/data_impl.h"
 #include "data/dirty.h"
 #include "data/upload.h"
@@ -23,6 +24,8 @@
 #define PART_MEMORY_SHARE 4u
 /* What waits for the disk cache has been read, and stays in memory until it is written. */
 #define CACHE_MEMORY_SHARE 4u
+/* And its index, in the memory beside it. */
+#define CACHE_INDEX_SHARE 8
 
 struct data_waiter {
     struct data_waiter *next;
@@ -284,12 +287,22 @@ void data_stats(struct data *d, struct data_stats *ret)
 }
 
 /* The mount works without it. */
+/* A power of two, because the index grows by doubling. */
+static uint32_t blocks_max(const struct data *d)
+{
+    uint64_t most = d->memory_limit / CACHE_INDEX_SHARE / BLOCK_INDEX_COST, max = 1;
+    while (max * 2 <= MIN(most, (uint64_t)1 << 30))
+        max *= 2;
+    return (uint32_t)max;
+}
+
 static void cache_init(struct data *d, const struct data_options *opts)
 {
     struct block_cache_options o = {
         .dir = opts->cache_dir,
         .limit = opts->cache_limit,
         .queue_max = d->memory_limit / CACHE_MEMORY_SHARE,
+        .blocks_max = blocks_max(d),
         .clock = d->clock,
     };
     if (!o.dir)

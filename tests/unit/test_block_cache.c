@@ -304,12 +304,16 @@ struct lone { /* a cache without readers */
     struct clock_fake clock;
     char *dir;
     unsigned released;
+    uint32_t blocks_max;
 };
 
 static void open_lone(struct lone *l, uint64_t limit)
 {
-    struct block_cache_options o = {
-        .dir = l->dir, .limit = limit, .queue_max = GIB, .clock = &l->clock.clock};
+    struct block_cache_options o = {.dir = l->dir,
+                                    .limit = limit,
+                                    .queue_max = GIB,
+                                    .blocks_max = l->blocks_max,
+                                    .clock = &l->clock.clock};
     assert_int_equal(block_cache_new(&o, &l->cache), 0);
 }
 
@@ -405,6 +409,59 @@ static void wrong_content_that_is_not_known_yet(void **state)
     block_cache_free(l.cache);
     open_lone(&l, GIB);
     assert_int_equal(lone_blocks(&l), 80);
+    block_cache_free(l.cache);
+    tempfolder_remove(l.dir);
+}
+
+static unsigned lone_files(struct lone *l, unsigned from, unsigned until)
+{
+    unsigned n = 0;
+    for (unsigned i = from; i < until; i++) {
+        struct block_object o;
+        char key[16], name[BLOCK_FILE_NAME], path[PATH_MAX];
+        snprintf(key, sizeof(key), "f%u", i);
+        lone_object(key, &o);
+        block_file_name(o.id, 0, name);
+        snprintf(path, sizeof(path), "%s/%s", l->dir, name);
+        n += access(path, F_OK) == 0;
+    }
+    return n;
+}
+
+/* Each block takes memory, however small it is on the disk: the oldest go. */
+static void the_number_is_bounded(void **state)
+{
+    struct lone l = {.dir = tempfolder_make(), .blocks_max = 1000};
+    char key[16];
+    clock_fake_init(&l.clock, 1000000 * (int64_t)NS_PER_S);
+    open_lone(&l, GIB);
+    for (unsigned i = 0; i < 1500; i++) {
+        snprintf(key, sizeof(key), "f%u", i);
+        assert_true(lone_put(&l, key));
+        if (i % 100 == 99)
+            assert_true(lone_blocks(&l) <= 1000);
+    }
+    assert_int_equal(lone_blocks(&l), 1000);
+    assert_int_equal(lone_files(&l, 0, 500), 0);
+    assert_int_equal(lone_files(&l, 500, 1500), 1000);
+    block_cache_free(l.cache);
+
+    /* A mount with less memory; the newest stay. */
+    for (unsigned i = 500; i < 1500; i++) {
+        struct block_object o;
+        char name[BLOCK_FILE_NAME], path[PATH_MAX];
+        snprintf(key, sizeof(key), "f%u", i);
+        lone_object(key, &o);
+        block_file_name(o.id, 0, name);
+        snprintf(path, sizeof(path), "%s/%s", l.dir, name);
+        const struct timespec times[2] = {{.tv_sec = 10000 + i}, {.tv_sec = 10000 + i}};
+        assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    }
+    l.blocks_max = 100;
+    open_lone(&l, GIB);
+    assert_int_equal(lone_blocks(&l), 100);
+    assert_int_equal(lone_files(&l, 500, 1400), 0);
+    assert_int_equal(lone_files(&l, 1400, 1500), 100);
     block_cache_free(l.cache);
     tempfolder_remove(l.dir);
 }
@@ -772,6 +829,7 @@ int main(void)
         cmocka_unit_test(other_keys_and_sizes_are_other_objects),
         cmocka_unit_test(wrong_content_is_refused_for_a_while),
         cmocka_unit_test(wrong_content_that_is_not_known_yet),
+        cmocka_unit_test(the_number_is_bounded),
         cmocka_unit_test(blocks_that_go_meanwhile),
         cmocka_unit_test(damage_is_a_miss),
         cmocka_unit_test(damage_beside_a_new_version),
