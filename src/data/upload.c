@@ -32,6 +32,7 @@ struct upload {
     bool kept;        /* is not aborted */
     bool reused;      /* a number may have stood for other bytes */
     bool uncertain;   /* a completion was sent whose effect is not known */
+    bool late;        /* a part's request was given up, and may still be at work at the server */
     int result;       /* of the first failed part */
     bool copy_failed; /* which was a copy */
     struct s3_error err;
@@ -297,11 +298,19 @@ static void upload_destroy(struct upload *u)
 struct abort_call {
     struct upload *upload;
     struct store_upload_abort_in in;
+    bool again; /* a part that is late may have been stored after the first */
 };
+
+static void abort_send(struct abort_call *c);
 
 static void abort_done(void *ctx, int result, const struct s3_error *err)
 {
     struct abort_call *c = ctx;
+    if (!result && c->again) {
+        c->again = false;
+        abort_send(c);
+        return;
+    }
     if (result && (!err || err->kind != S3_ERROR_NO_SUCH_UPLOAD)) {
         char text[512];
         log_warn("parts of an upload of '%s' that was given up stay in the bucket: %s",
@@ -309,6 +318,15 @@ static void abort_done(void *ctx, int result, const struct s3_error *err)
     }
     upload_destroy(c->upload);
     free(c);
+}
+
+static void abort_send(struct abort_call *c)
+{
+    struct upload *u = c->upload;
+    c->in = (struct store_upload_abort_in){.key = u->key, .upload_id = u->id.id};
+    int r = store_submit(u->d->store, STORE_UPLOAD_ABORT, &c->in, NULL, abort_done, c);
+    if (r)
+        abort_done(c, r, NULL);
 }
 
 /* Gives the reference to the request that aborts. */
@@ -322,10 +340,8 @@ static void upload_abort(struct upload *u)
         return;
     }
     c->upload = u;
-    c->in = (struct store_upload_abort_in){.key = u->key, .upload_id = u->id.id};
-    int r = store_submit(u->d->store, STORE_UPLOAD_ABORT, &c->in, NULL, abort_done, c);
-    if (r)
-        abort_done(c, r, NULL);
+    c->again = u->late;
+    abort_send(c);
 }
 
 static void upload_unref(struct upload *u)
@@ -402,6 +418,12 @@ static void note_lost(struct upload *u)
     u->lost = true;
 }
 
+static bool may_be_at_work(const struct s3_error *err)
+{
+    return err && (err->kind == S3_ERROR_TIMEOUT || err->kind == S3_ERROR_CONNECT ||
+                   err->kind == S3_ERROR_CANCELLED);
+}
+
 static void part_done(void *ctx, int result, const struct s3_error *err)
 {
     struct part *p = ctx;
@@ -410,6 +432,7 @@ static void part_done(void *ctx, int result, const struct s3_error *err)
     if (!copy)
         data_count_dirty(u->d, -(int64_t)p->size, -1);
     pthread_mutex_lock(&u->lock);
+    u->late |= result && may_be_at_work(err);
     if (!result) {
         u->parts[p->number - 1] = p->out;
         u->parts[p->number - 1].number = p->number;

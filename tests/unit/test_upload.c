@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Uploads by themselves; what writers make of them is in test_writer.c. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "data/data_impl.h"
+#include "data/upload.h"
+#include "data_bed.h"
+
+/* A part whose request was given up may be stored behind the abort's back: that is said twice. */
+static void abort_after_a_part_without_an_answer(void **state)
+{
+    static const struct {
+        enum s3_error_kind kind;
+        uint64_t aborts;
+    } CASES[] = {{S3_ERROR_NONE, 1},
+                 {S3_ERROR_ACCESS_DENIED, 1},
+                 {S3_ERROR_TIMEOUT, 2},
+                 {S3_ERROR_CONNECT, 2},
+                 {S3_ERROR_CANCELLED, 2}};
+    for (size_t i = 0; i < ARRAY_SIZE(CASES); i++) {
+        struct bed b;
+        bed_open(&b, 2, NULL, NULL);
+        struct store_fault_rule rule = {
+            .op = STORE_UPLOAD_PART, .after = 1, .error = CASES[i].kind, .lose_answer = true};
+        if (CASES[i].kind)
+            assert_int_equal(store_fault_add(b.fault, &rule), 0);
+        struct data_share *share = data_share_new(b.data, 0);
+        struct store_attrs attrs = {0};
+        struct upload *u = NULL;
+        struct s3_error err;
+        assert_int_equal(upload_begin(share, "f", &attrs, &u, NULL), 0);
+        for (int part = 0; part < 2; part++) {
+            struct buffer buffer;
+            size_t done;
+            buffer_init(&buffer, share);
+            assert_int_equal(buffer_write(&buffer, 0, "content", 7, DATA_FORCE, &done), 0);
+            assert_int_equal(upload_part(u, &buffer, &err), 0);
+            buffer_done(&buffer);
+        }
+        assert_int_equal(upload_wait(u, &err) == 0, CASES[i].kind == S3_ERROR_NONE);
+        upload_free(u);
+        data_share_unref(share);
+        for (int k = 0; k < 20000; k++) { /* requests of the abort end on their own */
+            pthread_mutex_lock(&b.data->lock);
+            bool pinned = b.data->pins != 0;
+            pthread_mutex_unlock(&b.data->lock);
+            if (!pinned)
+                break;
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        }
+        assert_int_equal(store_count_requests(b.store, STORE_UPLOAD_ABORT), CASES[i].aborts);
+        bed_close(&b);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(abort_after_a_part_without_an_answer),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
