@@ -74,6 +74,7 @@ static int load_ahead_locked(struct vfs *v, struct vfs_dir *dir, size_t number,
         if (r < 0)
             return r;
         dir->ahead[dir->n_ahead++] = i;
+        vfs_expire_posix_locked(v, i);
     }
     vfs_list_markers_locked(v, dir->ahead, dir->n_ahead);
     return vfs_posix_load_locked(v, dir->ahead, dir->n_ahead, err);
@@ -93,6 +94,8 @@ static int plus_entry_locked(struct vfs *v, struct vfs_dir *dir, size_t number, 
     r = vfs_inode_of_entry_locked(v, dir->inode, dir->listing, e, &i);
     if (r < 0)
         return r;
+    /* The kernel keeps what it gets here, and does not look the name up. */
+    vfs_expire_posix_locked(v, i);
     if (posix && !i->attr.posix_known && !(i->open && vfs_open_file_unclean(i->open)))
         r = load_ahead_locked(v, dir, number, err);
     if (r == 0)

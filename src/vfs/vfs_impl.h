@@ -381,6 +381,8 @@ void vfs_marker_end_locked(struct vfs *v, struct inode *dir, struct marker_call 
 /* The type of an entry of the directory's listing (S_IFREG ...), as far as it is known without
  * asking; 0 = it is not. */
 uint32_t vfs_posix_type_locked(struct vfs *v, const struct inode *dir, const struct dir_entry *e);
+/* What was read of a directory's marker is too old: the next load asks for it. */
+void vfs_expire_posix_locked(struct vfs *v, struct inode *i);
 /* Makes sure that the attributes of the inodes are their own, with requests in parallel. The caller
  * has references. Inodes that turn out to be gone get attr_until_ns 0. */
 int vfs_posix_load_locked(struct vfs *v, struct inode *const *inodes, size_t n,

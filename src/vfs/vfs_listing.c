@@ -163,6 +163,8 @@ static void learn_locked(struct vfs *v, struct inode *dir, struct dir *d)
         dir->marker = KNOWN_YES;
     } else if (((dir != v->inodes.root || v->opts.root_has_key) && dir_has_begun(d)) ||
                d->complete) {
+        if (dir->marker == KNOWN_YES && !vfs_attrs_pending(dir))
+            dir->attr.posix_known = false; /* what it said has gone with it */
         dir->marker = KNOWN_NO;
         dir->posix = KNOWN_NO;
         dir->posix_until_ns = dir->dir_until_ns;

@@ -362,8 +362,7 @@ int vfs_complete_locked(struct vfs *v, struct inode *dir, struct inode *i, struc
     int asked = vfs_ask_time_locked(v, i, err);
     if (asked < 0 || vfs_attrs_pending(i))
         return asked;
-    if (i->kind == NODE_DIR && vfs_now(v) >= i->posix_until_ns)
-        i->attr.posix_known = false;
+    vfs_expire_posix_locked(v, i);
     if (i->attr.posix_known || (i->open && vfs_open_file_unclean(i->open)))
         return 0;
     vfs_walk_markers_locked(v, dir);

@@ -484,6 +484,12 @@ int vfs_posix_mark_locked(struct vfs *v, struct inode *dir, struct s3_error *err
 
 /* ---- attributes of children ---- */
 
+void vfs_expire_posix_locked(struct vfs *v, struct inode *i)
+{
+    if (i->kind == NODE_DIR && vfs_now(v) >= i->posix_until_ns && !vfs_attrs_pending(i))
+        i->attr.posix_known = false;
+}
+
 struct head_job {
     struct inode *inode;
     uint64_t changes;

@@ -346,6 +346,76 @@ static void test_setgid_directory(void **state)
     fixture_done(&f);
 }
 
+struct modes {
+    char text[64];
+    uint64_t next;
+};
+
+static bool fill_modes(void *ctx, const char *name, const struct vfs_entry *e, uint64_t next)
+{
+    struct modes *m = ctx;
+    size_t len = strlen(m->text);
+    m->next = next;
+    if (name[0] != '.')
+        snprintf(m->text + len, sizeof(m->text) - len, "%s=%o ", name,
+                 (unsigned)(e->st.st_mode & 07777));
+    return true;
+}
+
+/* What `ls -l` shows where the kernel asks for no name, because each answer tells it anew. */
+static const char *modes_of(struct fixture *f, uint64_t ino)
+{
+    struct vfs_dir *dir;
+    struct modes m = {0};
+    uint64_t before;
+    assert_int_equal(vfs_opendir(f->vfs, ino, &dir), 0);
+    do {
+        before = m.next;
+        assert_int_equal(vfs_readdir(f->vfs, dir, m.next, true, fill_modes, &m, &f->err), 0);
+    } while (m.next != before);
+    vfs_releasedir(f->vfs, dir);
+    snprintf(f->text, sizeof(f->text), "%s", m.text);
+    return f->text;
+}
+
+/* The entries' lookups stay counted: their inodes are kept. */
+static void test_directories_listed_again_and_again(void **state)
+{
+    struct fixture f;
+    struct vfs_entry e;
+    char value[16];
+    struct store_metadata mark = {"pailfs-posix", "1"}, mode = {"mode", value};
+    struct store_attrs marked = {.metadata = &mark, .n_metadata = 1},
+                       own = {.metadata = &mode, .n_metadata = 1};
+    static const struct {
+        unsigned mode;
+        const char *want;
+    } changes[] = {{0750, "s=750 t=755 "}, {0700, "s=700 t=755 "}, {0711, "s=711 t=755 "}};
+    fixture_init(&f, NULL);
+    fixture_object_attrs(&f, "p/", "", &marked);
+    fixture_object(&f, "p/t/x", "");
+    for (size_t k = 0; k < ARRAY_SIZE(changes); k++) {
+        snprintf(value, sizeof(value), "%u", S_IFDIR | changes[k].mode);
+        fixture_object_attrs(&f, "p/s/", "", &own);
+        if (k == 0)
+            assert_int_equal(fixture_lookup(&f, "p", &e), 0);
+        assert_string_equal(modes_of(&f, e.ino), changes[k].want);
+        clock_fake_advance(&f.clock, 30 * (uint64_t)NS_PER_S);
+        assert_string_equal(modes_of(&f, e.ino), changes[k].want); /* as the TTL allows */
+        clock_fake_advance(&f.clock, 31 * (uint64_t)NS_PER_S);
+    }
+    /* The marker goes, which a listing tells. */
+    fixture_object(&f, "p/s/x", "");
+    fixture_object_attrs(&f, "p/s/", "", &own);
+    assert_string_equal(modes_of(&f, e.ino), "s=711 t=755 ");
+    fixture_remove(&f, "p/s/");
+    clock_fake_advance(&f.clock, 59 * (uint64_t)NS_PER_S);
+    (void)fixture_ls(&f, "p/s", false);
+    clock_fake_advance(&f.clock, 2 * (uint64_t)NS_PER_S);
+    assert_string_equal(modes_of(&f, e.ino), "s=755 t=755 ");
+    fixture_done(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +425,7 @@ int main(void)
         cmocka_unit_test(test_changed_after_the_upload),
         cmocka_unit_test(test_touch),
         cmocka_unit_test(test_directories),
+        cmocka_unit_test(test_directories_listed_again_and_again),
         cmocka_unit_test(test_foreign_marker_is_kept),
         cmocka_unit_test(test_rename_keeps_attributes),
         cmocka_unit_test(test_failed_change_is_undone),
