@@ -30,6 +30,7 @@ struct range {
     char *end;   /* goes up to and with that name; NULL = to the end */
     char *token; /* that goes on after pos; NULL = none */
     double step; /* what a page covers, of all names as 1 */
+    bool named;  /* a page has told a name */
     bool asked;  /* a request is under way */
     bool over;
 };
@@ -263,7 +264,7 @@ int ranges_new(const char *prefix, const struct store_page *first, struct ranges
         ranges_free(r);
         return -ENOMEM;
     }
-    r->list[0] = (struct range){.pos = strdup(last ? last : "")};
+    r->list[0] = (struct range){.pos = strdup(last ? last : ""), .named = last != NULL};
     r->n = 1;
     if (first->next_token)
         r->list[0].token = strdup(first->next_token);
@@ -319,7 +320,10 @@ int ranges_answer(struct ranges *r, size_t id, const struct store_page *page, bo
     g->asked = false;
     r->asked--;
     *ret_use = !r->plain || id == 0;
-    bool trusted = !r->plain && ascends(page) && (!first || strcmp(first, g->pos) > 0);
+    /* The directory's own object has no name, and comes first of all. */
+    bool begins = first && !*first && !*g->pos && !g->named;
+    bool trusted = !r->plain && ascends(page) && (!first || begins || strcmp(first, g->pos) > 0);
+    g->named |= first != NULL;
     free(g->token);
     g->token = token;
     r->pages++;

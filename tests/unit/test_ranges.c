@@ -328,12 +328,47 @@ static void test_other_servers(void **state ATTR_UNUSED)
     }
 }
 
+static void answer(struct ranges *r, struct store_entry *entries, size_t n, const char *token)
+{
+    struct store_page page = {.entries = entries, .n_entries = n, .next_token = (char *)token};
+    struct range_request next;
+    bool use;
+    assert_true(ranges_next(r, 1, &next));
+    assert_int_equal(ranges_answer(r, next.id, &page, &use), 0);
+    assert_true(use);
+}
+
+/* The directory's own object has no name. A first page of what has been deleted has none either. */
+static void test_marker_after_an_empty_page(void **state ATTR_UNUSED)
+{
+    struct store_page none = {.next_token = (char *)"1"};
+    struct store_entry marker[] = {{.key = "p/", .etag = ""}},
+                       all[] = {{.key = "p/", .etag = ""}, {.key = "p/a", .etag = ""}};
+    struct ranges *r;
+    assert_int_equal(ranges_new("p/", &none, &r), 0);
+    answer(r, NULL, 0, "2");
+    answer(r, all, 2, "3");
+    assert_false(ranges_distrusted(r));
+    /* But once. */
+    answer(r, marker, 1, "4");
+    assert_true(ranges_distrusted(r));
+    ranges_free(r);
+
+    assert_int_equal(ranges_new("p/", &none, &r), 0);
+    answer(r, marker, 1, "2");
+    assert_false(ranges_distrusted(r));
+    answer(r, marker, 1, "3");
+    assert_true(ranges_distrusted(r));
+    ranges_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_requests),
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_other_servers),
+        cmocka_unit_test(test_marker_after_an_empty_page),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
