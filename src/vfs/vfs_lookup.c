@@ -10,6 +10,7 @@
  * With posix=auto a HEAD of the directory's marker goes beside the LIST, once in a while; in a
  * directory whose children have attributes in their metadata a HEAD of the child follows. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,10 +130,45 @@ static bool scan_page(struct probe *p, const struct store_page *page, const char
     return p->dir || (p->file && file_only);
 }
 
+/* Pages in a row that tell nothing, or that have been there before. */
+#define EMPTY_MAX 1000u
+#define AGAIN_MAX 16u
+
+/* Whether a listing goes round in circles: some page comes again and again. Which one is looked
+ * for changes after 1, 2, 4, 8 ... pages, so that it is one of the circle in the end. Whatever the
+ * server's order is, the last key of a page is not that of another one. */
+struct circle {
+    char last[COMPONENT_LENGTH_MAX + 1];
+    unsigned pages, next;
+    unsigned empty, again;
+};
+
+static int check_circle(struct circle *c, const char *prefix, const struct store_page *page,
+                        struct s3_error *err)
+{
+    const char *last = page->n_entries > 0    ? page->entries[page->n_entries - 1].key
+                       : page->n_prefixes > 0 ? page->prefixes[page->n_prefixes - 1]
+                                              : NULL;
+    c->pages++;
+    c->empty = last ? 0 : c->empty + 1;
+    c->again += last && strncmp(last, c->last, COMPONENT_LENGTH_MAX) == 0;
+    if (last && c->pages > c->next) {
+        snprintf(c->last, sizeof(c->last), "%s", last);
+        c->next = 2 * c->pages;
+        c->again = 0;
+    }
+    if (c->empty <= EMPTY_MAX && c->again <= AGAIN_MAX)
+        return 0;
+    return s3_error_set(err, S3_ERROR_BAD_RESPONSE,
+                        "the listing of '%s' does not end: after %u pages there is nothing new",
+                        prefix, c->pages);
+}
+
 static int probe_hashed(struct vfs *v, const char *key, const char *dir_key, const char *name,
                         bool file_only, struct probe *p, struct s3_error *err)
 {
     CLEANUP_FREE char *token = NULL;
+    struct circle circle = {0};
     bool more = true;
     while (more) {
         struct store_page page = {0};
@@ -143,9 +179,11 @@ static int probe_hashed(struct vfs *v, const char *key, const char *dir_key, con
         more = !scan_page(p, &page, dir_key, name, file_only) && page.next_token;
         free(token);
         token = more ? strdup(page.next_token) : NULL;
+        if (more)
+            r = token ? check_circle(&circle, key, &page, err) : -ENOMEM;
         store_page_done(&page);
-        if (more && !token)
-            return -ENOMEM;
+        if (r < 0)
+            return r;
     }
     return 0;
 }

@@ -510,11 +510,51 @@ static void test_circles(void **state ATTR_UNUSED)
     }
 }
 
+/* A long name is looked for page by page. */
+static void test_circles_of_a_search(void **state ATTR_UNUSED)
+{
+    char component[301], name[NAME_LENGTH_MAX + 1];
+    memset(component, 'k', 300);
+    component[300] = '\0';
+    assert_int_equal(name_from_component(component, 300, false, name), 0);
+    for (uint64_t s = 1; s <= 30; s++) {
+        struct bucket b = {.store.ops = &ops};
+        struct clock_fake clock;
+        struct data *data;
+        struct s3_error err = {0};
+        struct vfs_entry e;
+        seed = s;
+        clock_fake_init(&clock, INT64_C(1790000000) * NS_PER_S);
+        for (; b.n < 100; b.n++) {
+            char key[320];
+            snprintf(key, sizeof(key), "%.299s%02u%s", component, b.n, s % 3 ? "" : "/");
+            assert_non_null(b.keys[b.n] = strdup(key));
+        }
+        b.page = 1 + pick(20);
+        bool ends = s % 5 == 0;
+        b.circle = ends ? 0 : 1 + pick(90 / b.page + 1);
+        if (!ends && (b.circle + 1) * b.page >= 100)
+            b.circle = 1;
+        struct vfs *v = mount_it(&b, &clock, &data);
+        b.requests = 0;
+        assert_int_equal(vfs_lookup(v, VFS_ROOT, name, &e, &err), ends ? -ENOENT : -EIO);
+        if (!ends) {
+            assert_int_equal(err.kind, S3_ERROR_BAD_RESPONSE);
+            assert_non_null(strstr(err.message, "does not end"));
+        }
+        assert_true(b.requests < 8000);
+        vfs_free(v);
+        data_free(data);
+        empty(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_keys),
         cmocka_unit_test(test_circles),
+        cmocka_unit_test(test_circles_of_a_search),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
