@@ -253,6 +253,9 @@ static int check_tables(struct metadata_db *db)
     if (!text || strcmp(text, db->identity) != 0)
         return -ESTALE;
     r = state_query_int(db->db, "SELECT value FROM meta WHERE name = 'rows'", &rows);
+    /* It has no CRC. Believed, it would let each write evict all that there is. */
+    if (r == 0 && (rows < 0 || (uint64_t)rows > db->max_rows))
+        r = state_query_int(db->db, "SELECT count(*) FROM objects", &rows);
     db->rows = rows < 0 ? 0 : (uint64_t)rows;
     return r < 0 ? r : 1;
 }

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -430,6 +431,35 @@ static void write_file(struct bed *b, const char *name, const char *text)
     assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 }
 
+/* The count of the rows is no row: nothing says that it is right. */
+static void test_wrong_count(void **state)
+{
+    struct bed *b = *state;
+    CLEANUP_FREE char *path = NULL;
+    sqlite3 *db;
+
+    b->max_rows = 100;
+    remount(b);
+    remember_one(b, "a");
+    end(b);
+    assert_true(asprintf(&path, "%s/metadata.db", b->folder) > 0);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "UPDATE meta SET value = 1000000000000 WHERE name = 'rows'",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    begin(b);
+    put(b, "b", "body", "33188");
+    later(b, 10);
+    assert_string_equal(mode_of(b, "b"), "33188");
+    assert_int_equal(rows(b), 2);
+    remount(b);
+    (void)heads(b);
+    assert_string_equal(mode_of(b, "a"), "33188");
+    assert_string_equal(mode_of(b, "b"), "33188");
+    assert_int_equal(heads(b), 0);
+}
+
 static void test_no_database(void **state)
 {
     struct bed *b = *state;
@@ -808,6 +838,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_used_ones_stay, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bounded_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_flipped_bytes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_wrong_count, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_database, setup, teardown),
         cmocka_unit_test_setup_teardown(test_other_bucket, setup, teardown),
         cmocka_unit_test_setup_teardown(test_off, setup, teardown),
