@@ -157,13 +157,20 @@ static ssize_t read_device(int fd, void *buf, size_t size, void *userdata)
     return read(fd, buf, size);
 }
 
+/* And no notification, which answers no request and may come from another thread before it. */
+static bool is_greeting(const struct iovec *iov, int count)
+{
+    return count == 2 && iov[0].iov_len >= sizeof(struct fuse_out_header) &&
+           ((const struct fuse_out_header *)iov[0].iov_base)->unique != 0 &&
+           iov[1].iov_len == sizeof(struct fuse_init_out);
+}
+
 static ssize_t write_device(int fd, struct iovec *iov, int count, void *userdata)
 {
     struct fuse_mount *m = userdata;
 
-    if (atomic_load_explicit(&m->greeting, memory_order_relaxed) &&
-        atomic_exchange(&m->greeting, false) && count == 2 &&
-        iov[1].iov_len >= offsetof(struct fuse_init_out, flags) + sizeof(uint32_t))
+    if (atomic_load_explicit(&m->greeting, memory_order_relaxed) && is_greeting(iov, count) &&
+        atomic_exchange(&m->greeting, false))
         ((struct fuse_init_out *)iov[1].iov_base)->flags |= FUSE_PARALLEL_DIROPS;
     return writev(fd, iov, count);
 }
@@ -184,11 +191,11 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
     conn->want |= conn->capable &
                   (FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_ASYNC_READ |
                    FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO);
-    m->greeting = conn->proto_minor >= FIRST_PARALLEL_DIROPS;
     conn->max_background = MAX_BACKGROUND;
     conn->congestion_threshold = MAX_BACKGROUND * 3 / 4;
     if (m->ready)
         m->ready(m->ready_ctx);
+    m->greeting = conn->proto_minor >= FIRST_PARALLEL_DIROPS;
 }
 
 const struct fuse_lowlevel_ops adapter_ops = {
