@@ -5,13 +5,17 @@
  * looked for: its answer may have been lost, and the server may be at it still. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "meta/mime.h"
 #include "meta/state.h"
 #include "vfs/vfs_intent.h"
 /* For a moment while two inodes exchange their names; no key can have this component. */
 #define BETWEEN "\n/"
+
+#define METADATA_BYTES_MAX (256u << 10)
 
 struct side {
     struct open_file *of;
@@ -20,7 +24,13 @@ struct side {
     char key[COMPONENT_LENGTH_MAX + 1];
     char etag[STORE_ETAG_SIZE];
     uint64_t size;
-    struct store_version version; /* of what has this name afterwards */
+    const struct store_attrs *carried; /* NULL = as they are */
+    struct store_version version;      /* of what has this name afterwards */
+    bool undone;                       /* it is a copy of what had this name before */
+    /* what carried is of */
+    struct arena arena;
+    struct store_object o;
+    struct store_attrs attrs;
 };
 
 /* ---- copies whose answer may be lost ---- */
@@ -65,16 +75,18 @@ static enum outcome find_out(struct vfs *v, const struct vfs_copy *c, const char
     return !before[0] || strcmp(now.etag, c->if_match) == 0 ? DONE : UNKNOWN;
 }
 
-/* replaces: the ETag of what has that key, "" = nothing. *result: 0 when it is done. */
+/* replaces: the ETag of what has that key, "" = nothing. attrs: NULL = the source's. *result: 0
+ * when it is done. */
 static enum outcome copy(struct vfs *v, const char *source, const char *etag, uint64_t size,
-                         const char *key, const char *replaces, struct store_version *ret,
-                         int *result, struct s3_error *err)
+                         const char *key, const char *replaces, const struct store_attrs *attrs,
+                         struct store_version *ret, int *result, struct s3_error *err)
 {
     struct vfs_copy c = {.source = source,
                          .if_match = etag,
                          .size = size,
                          .key = key,
-                         .replaces = replaces[0] ? replaces : NULL};
+                         .replaces = replaces[0] ? replaces : NULL,
+                         .attrs = attrs};
     struct s3_error local = {0};
     int r = vfs_copy_object(v, &c, ret, &local);
     enum outcome outcome = r < 0 ? find_out(v, &c, replaces, &local, ret) : DONE;
@@ -152,7 +164,8 @@ static void keep(const struct swap *s, const char *why)
 static int hide(struct swap *s, struct s3_error *err)
 {
     int r;
-    enum outcome o = copy(s->v, s->a->key, s->a->etag, s->a->size, s->hidden, "", &s->h, &r, err);
+    enum outcome o =
+        copy(s->v, s->a->key, s->a->etag, s->a->size, s->hidden, "", s->a->carried, &s->h, &r, err);
     if (o == DONE && (r = enter(s, STEP_FIRST)) == 0)
         return 0;
     if (o == DONE || o == NOT_DONE)
@@ -166,7 +179,7 @@ static int first_step(struct swap *s, struct s3_error *err)
 {
     int r;
     enum outcome o = copy(s->v, s->b->key, s->b->etag, s->b->size, s->a->key, s->a->etag,
-                          &s->a->version, &r, err);
+                          s->b->carried, &s->a->version, &r, err);
     if (o == DONE) {
         /* Without this note the ETags have to tell. */
         (void)enter(s, STEP_SECOND);
@@ -181,16 +194,32 @@ static int first_step(struct swap *s, struct s3_error *err)
     return r;
 }
 
+/* In the hidden key it may be that of the new name. */
+static const char *type_before(const struct side *s)
+{
+    const struct inode *i = s->of->inode;
+    if (s->o.etag[0])
+        return s->o.attrs.content_type;
+    return S_ISREG(i->attr.mode) && !i->content_type ? mime_type(s->component)
+                                                     : s->attrs.content_type;
+}
+
 /* Only when nothing can come after it: what `key2` has is under its own name and `key`'s. */
 static void go_back(struct swap *s)
 {
     struct store_version undone;
+    struct store_attrs attrs = s->a->attrs;
+    const struct store_attrs *back = s->a->carried ? &attrs : NULL;
     int r;
-    if (copy(s->v, s->hidden, s->h.etag, s->a->size, s->a->key, s->a->version.etag, &undone, &r,
-             NULL) == DONE)
-        end(s);
-    else
+    attrs.content_type = type_before(s->a);
+    if (copy(s->v, s->hidden, s->h.etag, s->a->size, s->a->key, s->a->version.etag, back, &undone,
+             &r, NULL) != DONE) {
         keep(s, "that could not be undone");
+        return;
+    }
+    end(s);
+    s->a->version = undone;
+    s->a->undone = true;
 }
 
 static int second_step(struct swap *s, struct s3_error *err)
@@ -202,8 +231,8 @@ static int second_step(struct swap *s, struct s3_error *err)
      * when another has been there. */
     for (int tries = 0; o == NOT_YET && tries < 2; tries++) {
         late = tries > 0;
-        o = copy(s->v, s->hidden, s->h.etag, s->a->size, s->b->key, s->b->etag, &s->b->version, &r,
-                 err);
+        o = copy(s->v, s->hidden, s->h.etag, s->a->size, s->b->key, s->b->etag, NULL,
+                 &s->b->version, &r, err);
     }
     if (o == DONE)
         end(s);
@@ -243,8 +272,6 @@ static void swap_names_locked(struct vfs *v, struct side *a, struct side *b)
         struct inode *was = sides[n]->of->inode;
         const struct store_version *version = &sides[1 - n]->version;
         memcpy(was->attr.etag, version->etag, sizeof(was->attr.etag));
-        was->attr.modified_ns = version->mtime_ns - version->mtime_ns % NS_PER_S;
-        was->attr.ctime_ns = clock_realtime_ns(v->clock);
         was->attr_until_ns = r == 0 ? vfs_after(vfs_now(v), v->opts.metadata_ttl_ns) : 0;
         was->changes++;
         was->version++;
@@ -254,11 +281,16 @@ static void swap_names_locked(struct vfs *v, struct side *a, struct side *b)
             inode_unlink(&v->inodes, was); /* without memory: found anew by its name */
         }
     }
-    for (size_t n = 0; n < ARRAY_SIZE(sides) && r == 0; n++)
-        vfs_listing_put_locked(v, sides[1 - n]->dir, sides[n]->of->inode);
+    for (size_t n = 0; n < ARRAY_SIZE(sides) && r == 0; n++) {
+        struct inode *was = sides[n]->of->inode;
+        vfs_renamed_attrs_locked(v, was, sides[1 - n]->dir, &sides[n]->o,
+                                 sides[1 - n]->version.mtime_ns);
+        if (was->parent == sides[1 - n]->dir)
+            vfs_listing_put_locked(v, was->parent, was);
+    }
 }
 
-static int prepare_locked(struct vfs *v, struct side *s, struct inode *new_dir,
+static int prepare_locked(struct vfs *v, struct side *s, const struct side *other,
                           struct s3_error *err)
 {
     struct inode *i = s->of->inode;
@@ -272,44 +304,77 @@ static int prepare_locked(struct vfs *v, struct side *s, struct inode *new_dir,
             r = -ESTALE;
     }
     if (r == 0)
-        r = vfs_rename_mark_locked(v, new_dir, i, err);
+        r = vfs_rename_mark_locked(v, other->dir, i, err);
     if (r == 0)
         r = inode_key(i, v->opts.key_max, s->key);
+    if (r < 0)
+        return r;
     memcpy(s->etag, i->attr.etag, sizeof(s->etag));
-    s->size = i->attr.size;
+    struct vfs_copy c = {.source = s->key, .size = i->attr.size};
+    r = vfs_rename_attrs_locked(v, s->of, other->component, &c, s->etag, &s->arena, &s->o,
+                                &s->attrs, err);
+    s->size = c.size;
+    s->carried = c.attrs;
+    if (r == 0 && strcmp(s->etag, i->attr.etag) != 0) {
+        i->attr_until_ns = 0;
+        return -ESTALE; /* another host's, by now */
+    }
+    return r;
+}
+
+static int exchange_locked(struct vfs *v, struct side *a, struct side *b, struct s3_error *err)
+{
+    int r = prepare_locked(v, a, b, err);
+    if (r == 0)
+        r = prepare_locked(v, b, a, err);
+    if (r < 0)
+        return r;
+    pthread_mutex_unlock(&v->lock);
+    r = exchange(v, a, b, err);
+    pthread_mutex_lock(&v->lock);
+    if (a->undone) {
+        memcpy(a->of->inode->attr.etag, a->version.etag, sizeof(a->version.etag));
+        vfs_renamed_attrs_locked(v, a->of->inode, a->dir, &a->o, a->version.mtime_ns);
+    }
+    if (r < 0) {
+        a->of->inode->attr_until_ns = b->of->inode->attr_until_ns = 0;
+        return err && err->kind == S3_ERROR_PRECONDITION ? -ESTALE : r;
+    }
+    swap_names_locked(v, a, b);
+    pthread_mutex_unlock(&v->lock);
+    if (a->of->writer)
+        r = writer_set_key(a->of->writer, b->key, b->version.etag);
+    if (r == 0 && b->of->writer)
+        r = writer_set_key(b->of->writer, a->key, a->version.etag);
+    pthread_mutex_lock(&v->lock);
     return r;
 }
 
 int vfs_exchange_locked(struct vfs *v, struct open_file *of[2], struct inode *dir,
                         struct s3_error *err)
 {
-    struct side sides[2], *a = &sides[0], *b = &sides[1];
-    struct inode *old_dir = of[0]->inode->parent;
-    if (!old_dir || of[1]->inode->parent != dir)
+    struct inode *dirs[] = {of[0]->inode->parent, dir};
+    struct side *sides;
+    if (!v->opts.state)
+        return -EOPNOTSUPP; /* it could not be noted */
+    if (!dirs[0] || of[1]->inode->parent != dir)
         return -ENOENT;
-    *a = (struct side){.of = of[0], .dir = old_dir};
-    *b = (struct side){.of = of[1], .dir = dir};
-    for (size_t n = 0; n < ARRAY_SIZE(sides); n++)
-        memcpy(sides[n].component, of[n]->inode->name, of[n]->inode->name_len + 1);
-    int r = prepare_locked(v, a, dir, err);
-    if (r == 0)
-        r = prepare_locked(v, b, old_dir, err);
-    if (r < 0)
-        return r;
-    pthread_mutex_unlock(&v->lock);
-    r = exchange(v, a, b, err);
-    pthread_mutex_lock(&v->lock);
-    if (r < 0) {
-        of[0]->inode->attr_until_ns = of[1]->inode->attr_until_ns = 0;
-        return err && err->kind == S3_ERROR_PRECONDITION ? -ESTALE : r;
+    sides = calloc(ARRAY_SIZE(dirs), sizeof(*sides));
+    if (!sides)
+        return -ENOMEM;
+    for (size_t n = 0; n < ARRAY_SIZE(dirs); n++) {
+        const struct inode *i = of[n]->inode;
+        sides[n].of = of[n];
+        sides[n].dir = dirs[n];
+        arena_init(&sides[n].arena, METADATA_BYTES_MAX);
+        memcpy(sides[n].component, i->name, i->name_len + 1);
     }
-    swap_names_locked(v, a, b);
-    pthread_mutex_unlock(&v->lock);
-    if (of[0]->writer)
-        r = writer_set_key(of[0]->writer, b->key, b->version.etag);
-    if (r == 0 && of[1]->writer)
-        r = writer_set_key(of[1]->writer, a->key, a->version.etag);
-    pthread_mutex_lock(&v->lock);
+    int r = exchange_locked(v, &sides[0], &sides[1], err);
+    for (size_t n = 0; n < ARRAY_SIZE(dirs); n++) {
+        store_object_done(&sides[n].o);
+        arena_done(&sides[n].arena);
+    }
+    free(sides);
     return r;
 }
 
@@ -379,7 +444,7 @@ static int finish(struct vfs *v, const struct state_intent *t, const struct note
     bool done = has_a_name(n, f);
     if (!done && n->step != STEP_FAILED && first_done(n, f) && is(&f->b, n->etag_b)) {
         enum outcome o =
-            copy(v, n->hidden, f->h.etag, f->h.size, t->key2, f->b.etag, &version, &r, err);
+            copy(v, n->hidden, f->h.etag, f->h.size, t->key2, f->b.etag, NULL, &version, &r, err);
         done = o == DONE;
         if (r < 0 && err->kind == S3_ERROR_PRECONDITION && o != NOT_YET)
             r = 0; /* another host was faster */

@@ -24,8 +24,9 @@ struct exchange {
     const char *key;  /* of the first directory, with '/' */
     const char *key2; /* of the second, or of the file */
     bool with_file;
-    char hidden[VFS_HIDDEN_KEY_SIZE]; /* with '/'; two directories */
-    char etag[STORE_ETAG_SIZE];       /* of the file before */
+    char hidden[VFS_HIDDEN_KEY_SIZE];  /* with '/'; two directories */
+    char etag[STORE_ETAG_SIZE];        /* of the file before */
+    const struct store_attrs *carried; /* by the file; NULL = as they are, also after a crash */
     uint64_t intent;
     const atomic_bool *stop; /* as vfs_move_undo */
 

@@ -12,6 +12,8 @@
 /* For a moment while two directories exchange their names; no key can have this component. */
 #define BETWEEN "\n/"
 
+#define METADATA_BYTES_MAX (256u << 10)
+
 struct end {
     struct inode *inode;
     struct inode *dir; /* where it is */
@@ -28,6 +30,10 @@ struct swap {
     struct open_file *of; /* of the file; this thread is busy with it */
     uint64_t size;
     struct store_version version; /* of the file's copy */
+    /* what that carries */
+    struct arena arena;
+    struct store_object o;
+    struct store_attrs attrs;
     struct exchange x;
 };
 
@@ -181,12 +187,12 @@ static int file_moved_locked(struct swap *s)
     struct vfs *v = s->v;
     struct inode *i = s->b.inode;
     memcpy(i->attr.etag, s->version.etag, sizeof(i->attr.etag));
-    i->attr.modified_ns = s->version.mtime_ns - s->version.mtime_ns % NS_PER_S;
-    i->attr.ctime_ns = clock_realtime_ns(v->clock);
+    vfs_renamed_attrs_locked(v, i, s->a.dir, &s->o, s->version.mtime_ns);
     i->attr_until_ns = vfs_after(vfs_now(v), v->opts.metadata_ttl_ns);
     i->changes++;
     i->version++;
-    vfs_listing_put_locked(v, s->a.dir, i);
+    if (i->parent == s->a.dir)
+        vfs_listing_put_locked(v, s->a.dir, i);
     if (!s->of->writer)
         return 0;
     pthread_mutex_unlock(&v->lock);
@@ -254,8 +260,18 @@ static int prepare_file_locked(struct swap *s, struct s3_error *err)
         r = vfs_rename_mark_locked(s->v, s->a.dir, i, err);
     if (r == 0)
         r = inode_key(i, s->v->opts.key_max, s->b.key);
+    if (r < 0)
+        return r;
     memcpy(s->x.etag, i->attr.etag, sizeof(s->x.etag));
-    s->size = i->attr.size;
+    struct vfs_copy c = {.source = s->b.key, .size = i->attr.size};
+    r = vfs_rename_attrs_locked(s->v, s->of, s->a.component, &c, s->x.etag, &s->arena, &s->o,
+                                &s->attrs, err);
+    s->size = c.size;
+    s->x.carried = c.attrs;
+    if (r == 0 && strcmp(s->x.etag, i->attr.etag) != 0) {
+        i->attr_until_ns = 0;
+        return -ESTALE; /* another host's, by now */
+    }
     return r;
 }
 
@@ -325,6 +341,7 @@ int vfs_exchange_dir_locked(struct vfs *v, struct inode *i, struct inode *k, str
         free(s);
         return r;
     }
+    arena_init(&s->arena, METADATA_BYTES_MAX);
     memcpy(s->a.component, a->name, a->name_len + 1);
     memcpy(s->b.component, b->name, b->name_len + 1);
     bool dirs = b->kind == NODE_DIR;
@@ -343,6 +360,8 @@ int vfs_exchange_dir_locked(struct vfs *v, struct inode *i, struct inode *k, str
         vfs_move_end_locked(v, b);
     free(s->a.move.watch);
     free(s->b.move.watch);
+    store_object_done(&s->o);
+    arena_done(&s->arena);
     free(s);
     return r;
 }

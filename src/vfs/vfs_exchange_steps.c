@@ -142,8 +142,12 @@ int exchange_move_file(struct exchange *x, uint64_t size, struct store_version *
                        struct s3_error *err)
 {
     struct s3_error local = {0};
-    struct vfs_copy c = {
-        .source = x->key2, .if_match = x->etag, .size = size, .key = x->plain, .if_absent = true};
+    struct vfs_copy c = {.source = x->key2,
+                         .if_match = x->etag,
+                         .size = size,
+                         .key = x->plain,
+                         .if_absent = true,
+                         .attrs = x->carried};
     int r = vfs_copy_object(x->v, &c, ret, err);
     CRASH_POINT("exchange.file.copied");
     if (r < 0)

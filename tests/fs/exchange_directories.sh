@@ -63,6 +63,16 @@ if [ "$TEST_SERVER${TEST_MOUNT_OPTIONS:-}" = s3d ]; then
     same two one "undone"
     equal "nothing hidden is left by that" "" "$(s3 keys .pailfs-unlinked/)"
 
+    echo AA >"$MNT/x" && echo B >"$MNT/y"
+    for at in 1 2; do
+        s3d_fault "op=CopyObject after=$at count=1 action=lost-answer"
+        check "files, with answer $at lost" exchange x y
+        s3d_faults_clear
+        [ $at = 1 ] && want="B AA" || want="AA B"
+        equal "after answer $at" "$want" "$(cat "$MNT/x" "$MNT/y" | paste -sd ' ')"
+    done
+    equal "nothing hidden is left by them" "" "$(s3 keys .pailfs-unlinked/)"
+
     s3d_reset
     s3d_fault "op=CopyObject after=25 action=hang"
     exchange a p/b 2>/dev/null &

@@ -36,7 +36,7 @@ static void test_exchange(void **state)
     assert_int_equal(fixture_open(f, "a", O_RDWR, &w), 0);
     fixture_expect(f, "list 2, head 1");
     assert_int_equal(exchange(f, "a", "d/b"), 0);
-    fixture_expect(f, "copy 3, delete 1");
+    fixture_expect(f, "head 2, copy 3, delete 1");
     assert_string_equal(fixture_keys(f), "a d/b ");
     assert_string_equal(fixture_read(f, "a"), "B");
     assert_string_equal(fixture_read(f, "d/b"), "AA");
@@ -125,9 +125,10 @@ static void fail_copies(struct fixture *f, uint64_t after, uint64_t count, bool 
     assert_int_equal(store_fault_add(f->fault, &rule), 0);
 }
 
+/* But those for what the copies carry. */
 static void fail_heads(struct fixture *f)
 {
-    struct store_fault_rule rule = {.op = STORE_HEAD, .error = S3_ERROR_CONNECT};
+    struct store_fault_rule rule = {.op = STORE_HEAD, .after = 2, .error = S3_ERROR_CONNECT};
     assert_int_equal(store_fault_add(f->fault, &rule), 0);
 }
 

@@ -9,12 +9,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "store/store_count.h"
-#include "vfs_fixture.h"
+#include "store/store_fault.h"
+#include "vfs_bed.h"
 
 #define SECOND ((uint64_t)NS_PER_S)
 #define CHUNK  (6u << 20)
@@ -330,6 +332,83 @@ static void test_rename_of_a_prefix(void **state)
     fixture_done(&f);
 }
 
+/* ---- exchange ---- */
+
+#define HOUR (3600 * SECOND)
+
+/* Before, after, and on the next mount: what was under one name is shown under the other. */
+static void exchange_and_compare(struct vfs_bed *b, const char *one, const char *two)
+{
+    struct fixture *f = &b->f;
+    int64_t first = mtime_of(f, one), second = mtime_of(f, two);
+    assert_true(first != second);
+    assert_int_equal(fixture_rename(f, one, two, RENAME_EXCHANGE), 0);
+    for (int mount = 0; mount < 2; mount++) {
+        assert_true(mtime_of(f, one) == second);
+        assert_true(mtime_of(f, two) == first);
+        vfs_bed_next(b);
+    }
+}
+
+static void test_exchange(void **state)
+{
+    static const struct store_metadata m[] = {{"color", "blue"}};
+    const struct store_attrs attrs = {
+        .content_type = "text/plain", .metadata = m, .n_metadata = ARRAY_SIZE(m)};
+    for (int listed = 0; listed < 2; listed++) {
+        struct vfs_bed b;
+        vfs_bed_begin(&b);
+        fixture_object_attrs(&b.f, "p/a.txt", "AA", &attrs);
+        clock_fake_advance(&b.f.clock, HOUR);
+        fixture_object(&b.f, "q/b.jpg", "B");
+        clock_fake_advance(&b.f.clock, HOUR);
+        assert_int_equal(fixture_write(&b.f, "c", "own"), 0);
+        fixture_object(&b.f, "d/x", "x");
+        clock_fake_advance(&b.f.clock, HOUR);
+        if (listed)
+            for (const char **d = (const char *[]){"", "p", "q", NULL}; *d; d++)
+                (void)fixture_ls(&b.f, *d, true);
+        exchange_and_compare(&b, "p/a.txt", "q/b.jpg");
+        assert_string_equal(fixture_metadata(&b.f, "q/b.jpg", "color"), "blue");
+        exchange_and_compare(&b, "p/a.txt", "c");
+        exchange_and_compare(&b, "q/b.jpg", "c");
+        int64_t time = mtime_of(&b.f, "c");
+        assert_int_equal(fixture_rename(&b.f, "c", "d", RENAME_EXCHANGE), 0);
+        assert_true(mtime_of(&b.f, "d") == time);
+        vfs_bed_next(&b);
+        assert_true(mtime_of(&b.f, "d") == time);
+        vfs_bed_end(&b);
+    }
+}
+
+/* One that fails leaves both as they were, and the type of their names. */
+static void test_failed_exchange(void **state)
+{
+    for (unsigned at = 0; at < 3; at++) {
+        struct vfs_bed b;
+        struct store_object o;
+        vfs_bed_begin(&b);
+        assert_int_equal(fixture_write(&b.f, "a.txt", "AA"), 0);
+        clock_fake_advance(&b.f.clock, HOUR);
+        assert_int_equal(fixture_write(&b.f, "b.jpg", "B"), 0);
+        int64_t first = mtime_of(&b.f, "a.txt"), second = mtime_of(&b.f, "b.jpg");
+        print_message("copy %u fails\n", at);
+        struct store_fault_rule refused = {
+            .op = STORE_COPY, .after = at, .count = 1, .error = S3_ERROR_ACCESS_DENIED};
+        assert_int_equal(store_fault_add(b.f.fault, &refused), 0);
+        clock_fake_advance(&b.f.clock, HOUR);
+        assert_int_equal(fixture_rename(&b.f, "a.txt", "b.jpg", RENAME_EXCHANGE), -EACCES);
+        vfs_bed_next(&b);
+        assert_null(strstr(fixture_keys(&b.f), ".pailfs-unlinked"));
+        assert_true(mtime_of(&b.f, "a.txt") == first);
+        assert_true(mtime_of(&b.f, "b.jpg") == second);
+        assert_int_equal(store_head(b.f.memory, "a.txt", &o, &b.f.err), 0);
+        assert_string_equal(o.attrs.content_type, "text/plain");
+        store_object_done(&o);
+        vfs_bed_end(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,6 +420,8 @@ int main(void)
         cmocka_unit_test(test_rename_of_a_directory_with_posix_on),
         cmocka_unit_test(test_known_files_cost_one_copy),
         cmocka_unit_test(test_rename_of_a_prefix),
+        cmocka_unit_test(test_exchange),
+        cmocka_unit_test(test_failed_exchange),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
