@@ -66,6 +66,19 @@ int s3_answer_etag(struct s3_answer *a, char *buf, size_t size)
     return 0;
 }
 
+/* Seen with gates that drop a body which they do not understand, and answer 200. */
+int s3_answer_not_empty(struct s3_answer *a, const char *etag, const struct iovec *body, int n_body)
+{
+    bool sent = false;
+
+    for (int i = 0; body && i < n_body; i++)
+        sent |= body[i].iov_len > 0;
+    if (sent && strcmp(etag, "\"d41d8cd98f00b204e9800998ecf8427e\"") == 0)
+        return s3_answer_fail(a, "the server has stored nothing of what was sent: its ETag is that "
+                                 "of no bytes");
+    return 0;
+}
+
 int s3_answer_u32(struct s3_answer *a, const char *header, uint32_t *ret)
 {
     const char *v = http_response_header(a->resp, header);

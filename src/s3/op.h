@@ -123,6 +123,9 @@ int s3_answer_text(struct s3_answer *a, const char *header, const char **ret);
 /* The same into an array. */
 int s3_answer_chars(struct s3_answer *a, const char *header, char *buf, size_t size);
 int s3_answer_etag(struct s3_answer *a, char *buf, size_t size); /* with quotes */
+/* A body was sent, and the ETag is that of none. */
+int s3_answer_not_empty(struct s3_answer *a, const char *etag, const struct iovec *body,
+                        int n_body);
 int s3_answer_u32(struct s3_answer *a, const char *header, uint32_t *ret);
 int s3_answer_time(struct s3_answer *a, const char *header, int64_t *ret_ns);
 int s3_answer_bool(struct s3_answer *a, const char *header, bool *ret);

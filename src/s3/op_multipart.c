@@ -3,6 +3,7 @@
  * https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/attr.h"
@@ -38,20 +39,23 @@ void s3_build_upload_part(struct s3_build *b, const void *in)
     const struct s3_upload_part_in *i = in;
 
     s3_build_part(b, i->part_number, i->upload_id);
+    /* Means nothing to S3, but gates that choose by it how to take a body leave one without. */
+    s3_build_header(b, "Content-Type", "application/octet-stream");
     b->body = i->body;
     b->n_body = i->body ? i->n_body : 0;
     b->checksum_algo = i->checksum_algo;
 }
 
-/* out->checksum is filled by the funnel, which computed it. */
+/* out->checksum is filled by the funnel, which computed it, if the server repeats it. */
 int s3_parse_upload_part(struct s3_answer *a, void *out)
 {
+    const struct s3_upload_part_in *i = a->in;
     struct s3_upload_part_out *o = out;
     int r = s3_answer_etag(a, o->etag, sizeof(o->etag));
 
     if (!r && !o->etag[0])
         return s3_answer_fail(a, "the answer has no ETag, without which the part cannot be named");
-    return r;
+    return r ? r : s3_answer_not_empty(a, o->etag, i->body, i->n_body);
 }
 
 void s3_build_upload_part_copy(struct s3_build *b, const void *in)
@@ -113,11 +117,27 @@ static const struct xml_element complete_children[] = {
 const struct xml_element s3_xml_complete_multipart_upload =
     XML_SUBTREE("CompleteMultipartUploadResult", complete_children, 0);
 
+/* Most servers say behind a dash how many parts they have put together: all that were named? */
+static int check_count(struct s3_answer *a, const char *etag)
+{
+    const struct s3_complete_multipart_upload_in *i = a->in;
+    const char *dash = strrchr(etag, '-');
+    size_t digits = dash ? strspn(dash + 1, "0123456789") : 0;
+
+    if (digits < 1 || digits > 5 || strcmp(dash + 1 + digits, "\"") != 0 ||
+        strspn(etag + 1, "0123456789abcdef") != 32 || etag + 33 != dash ||
+        strtoul(dash + 1, NULL, 10) == i->n_parts)
+        return 0;
+    return s3_answer_fail(a, "the object was made of %.5s parts, not of %zu", dash + 1, i->n_parts);
+}
+
 int s3_parse_complete_multipart_upload(struct s3_answer *a, void *out)
 {
     struct s3_put_object_out *o = out;
     int r = s3_answer_chars(a, "x-amz-version-id", o->version_id, sizeof(o->version_id));
 
+    if (!r)
+        r = check_count(a, o->etag);
     return r ? r : s3_answer_time(a, "Date", &o->date_ns);
 }
 

@@ -47,6 +47,7 @@ void s3_build_put_object(struct s3_build *b, const void *in)
 
 int s3_parse_put_object(struct s3_answer *a, void *out)
 {
+    const struct s3_put_object_in *i = a->in;
     struct s3_put_object_out *o = out;
     int r = s3_answer_etag(a, o->etag, sizeof(o->etag));
 
@@ -54,6 +55,8 @@ int s3_parse_put_object(struct s3_answer *a, void *out)
      * not. */
     if (!r && !o->etag[0])
         return s3_answer_fail(a, "the answer has no ETag: nobody has confirmed the object");
+    if (!r)
+        r = s3_answer_not_empty(a, o->etag, i->body, i->n_body);
     if (!r)
         r = s3_answer_chars(a, "x-amz-version-id", o->version_id, sizeof(o->version_id));
     if (!r)

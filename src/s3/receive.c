@@ -109,16 +109,21 @@ static int sink_failed(struct s3_call *call, const struct http_response *resp)
                                  call->xml ? xml_parser_problem(call->xml) : "out of memory");
 }
 
-/* A server that repeats the checksum has computed it, and would have refused other bytes. */
+/* A server that repeats the checksum has computed it, and would have refused other bytes. Complete
+ * has to name it then. One that does not repeat it does not know checksums, and may refuse a
+ * Complete that names any as no well-formed XML (Swift). */
 static void note_checksum(struct s3_call *call, const struct http_response *resp)
 {
     atomic_bool *held = &call->client->sums_held;
     const char *told;
 
-    if (call->checksum.algo == S3_CHECKSUM_NONE || atomic_load_explicit(held, memory_order_relaxed))
+    if (call->checksum.algo == S3_CHECKSUM_NONE)
         return;
     told = http_response_header(resp, s3_checksum_header(call->checksum.algo));
-    if (told && !strcmp(told, call->checksum.value))
+    if (!told || strcmp(told, call->checksum.value) != 0)
+        return;
+    ((struct s3_upload_part_out *)call->tmp)->checksum = call->checksum;
+    if (!atomic_load_explicit(held, memory_order_relaxed))
         atomic_store_explicit(held, true, memory_order_relaxed);
 }
 
@@ -137,11 +142,8 @@ static int finish_success(struct s3_call *call, const struct http_response *resp
         return s3_call_fail_memory(call);
     if (r)
         return s3_failure_bad_answer(call, resp, S3_ERROR_BAD_RESPONSE, a.problem);
-    if (call->op == S3_OP_UPLOAD_PART) {
-        /* what Complete has to repeat */
-        ((struct s3_upload_part_out *)call->tmp)->checksum = call->checksum;
+    if (call->op == S3_OP_UPLOAD_PART)
         note_checksum(call, resp);
-    }
     return 0;
 }
 

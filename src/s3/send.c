@@ -211,6 +211,13 @@ static int sign(struct s3_call *call)
     return 0;
 }
 
+static bool is_repeatable(const struct s3_call *call)
+{
+    const struct s3_upload_part_in *part = call->op == S3_OP_UPLOAD_PART ? call->in : NULL;
+
+    return call->def->flags & S3_OP_F_REPEATABLE && !(part && part->one_at_a_time);
+}
+
 static void set_deadlines(const struct s3_call *call, struct http_deadlines *d)
 {
     *d = call->client->deadlines;
@@ -255,7 +262,7 @@ int s3_call_request(struct s3_call *call, struct http_request *req)
         .n_body = call->n_body,
         .sink = call->sink.write ? &call->sink : NULL,
         .stat = call->op,
-        .repeatable = call->def->flags & S3_OP_F_REPEATABLE,
+        .repeatable = is_repeatable(call),
     };
     set_deadlines(call, &req->deadlines);
     return 0;

@@ -331,10 +331,11 @@ struct s3_upload_part_in {
     const struct iovec *body;
     int n_body;
     enum s3_checksum_algo checksum_algo;
+    bool one_at_a_time; /* not sent once more while the first is under way */
 };
 struct s3_upload_part_out {
     char etag[S3_ETAG_SIZE];
-    struct s3_checksum checksum; /* what was sent, for Complete */
+    struct s3_checksum checksum; /* what was sent and repeated by the server, for Complete */
 };
 
 struct s3_upload_part_copy_in {

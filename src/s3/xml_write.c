@@ -6,6 +6,26 @@
 #include "base/encode.h"
 #include "s3/xml.h"
 
+/* By name where there is one: small servers take XML apart by search and replace, and know no
+ * numbers. */
+static const char *escape(unsigned char c)
+{
+    switch (c) {
+    case '&':
+        return "&amp;";
+    case '<':
+        return "&lt;";
+    case '>':
+        return "&gt;";
+    case '"':
+        return "&quot;";
+    case '\r': /* a bare one would arrive as LF */
+        return "&#13;";
+    default:
+        return NULL;
+    }
+}
+
 int xml_write_element(struct strbuf *sb, const char *name, const char *text)
 {
     size_t start = sb->len;
@@ -23,8 +43,9 @@ int xml_write_element(struct strbuf *sb, const char *name, const char *text)
             strbuf_truncate(sb, start);
             return -EILSEQ;
         }
-        if (c == '&' || c == '<' || c == '>' || c == '"' || c == '\r')
-            (void)strbuf_appendf(sb, "&#%u;", c); /* a bare CR would arrive as LF */
+        const char *escaped = escape(c);
+        if (escaped)
+            (void)strbuf_append(sb, escaped, strlen(escaped));
         else
             (void)strbuf_append_char(sb, (char)c);
     }

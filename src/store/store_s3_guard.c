@@ -15,6 +15,9 @@
  *   force all the time.
  * - 409 to a condition: somebody is at the same object, also after the client's tries. A conflict
  *   if its version is another one now.
+ * - 412 to the version of a source: Swift compares that of an object of parts with another ETag
+ *   than it tells. When exactly the demanded version is there, the source is looked at before from
+ *   now on, and the request says nothing of it.
  * - 404 to If-Match or about a source: believed only if the object is not there when looked for.
  * - 404 to a completion: of the upload, believed only if its parts cannot be listed.
  * - 404 to what makes an object or an upload: about nothing that could be missing, as a 5xx.
@@ -131,11 +134,40 @@ static int look_at(struct store_s3_request *r, enum store_s3_look look, const ch
     return -EINPROGRESS;
 }
 
+/* Whether the request as it was sent had its condition; another request may have found out
+ * meanwhile that the server refuses it. */
+static bool was_told(const struct store_s3_request *r)
+{
+    switch ((int)r->op) {
+    case STORE_PUT:
+        return r->s3_in.put.conditions.if_match || r->s3_in.put.conditions.if_none_match;
+    case STORE_COPY:
+        return r->s3_in.copy.conditions.if_match || r->s3_in.copy.conditions.if_none_match;
+    case STORE_UPLOAD_COMPLETE:
+        return r->s3_in.complete.conditions.if_match || r->s3_in.complete.conditions.if_none_match;
+    default:
+        return r->s3_in.remove.if_match;
+    }
+}
+
+/* Whether it had a condition on its source, and no other one. */
+static bool source_was_told(const struct store_s3_request *r)
+{
+    if (r->op == STORE_COPY)
+        return r->s3_in.copy.source_conditions.if_match && !was_told(r);
+    return r->op == STORE_UPLOAD_PART_COPY && r->s3_in.part_copy.source_conditions.if_match;
+}
+
 /* What a server refuses to be told is not told. */
 static void strip(struct store_s3_request *r)
 {
     struct condition c;
+    bool no_source = cap_state(r, STORE_CAP_COPY_SOURCE) == STORE_CAP_REFUSED;
 
+    if (no_source && r->op == STORE_COPY)
+        r->s3_in.copy.source_conditions = (struct s3_conditions){0};
+    if (no_source && r->op == STORE_UPLOAD_PART_COPY)
+        r->s3_in.part_copy.source_conditions = (struct s3_conditions){0};
     if (!condition_of(r, &c) || cap_state(r, c.cap) != STORE_CAP_REFUSED)
         return;
     switch ((int)r->op) {
@@ -232,6 +264,8 @@ int store_s3_guard_end(struct store_s3_request *r, int result)
 
     if (source && (kind == S3_ERROR_NO_SUCH_KEY || kind == S3_ERROR_BAD_RANGE))
         return look_after(r, STORE_S3_LOOK_SOURCE_AFTER, source);
+    if (kind == S3_ERROR_PRECONDITION && source_was_told(r))
+        return look_after(r, STORE_S3_LOOK_SOURCE_AFTER, source);
     if (kind == S3_ERROR_NO_SUCH_UPLOAD && r->op == STORE_UPLOAD_COMPLETE &&
         strcmp(r->err.code, "NoSuchKey") == 0)
         return look_at_upload(r);
@@ -251,7 +285,7 @@ int store_s3_guard_end(struct store_s3_request *r, int result)
         return look_after(r, STORE_S3_LOOK_AFTER, c.key);
     if (kind == S3_ERROR_CONFLICT)
         return look_after(r, STORE_S3_LOOK_AFTER, c.key);
-    if (kind == S3_ERROR_UNSUPPORTED && cap_state(r, c.cap) != STORE_CAP_REFUSED)
+    if (kind == S3_ERROR_UNSUPPORTED && was_told(r))
         return begin_without(r, &c);
     return result;
 }
@@ -335,6 +369,13 @@ static int judge_source_after(struct store_s3_request *r, const char *etag)
         return kind == S3_ERROR_NO_SUCH_KEY ? -s3_error_errno(kind) : not_there(r);
     if (want && strcmp(etag, want) != 0)
         return other_version(r);
+    if (kind == S3_ERROR_PRECONDITION) {
+        if (atomic_exchange(&r->s->caps[STORE_CAP_COPY_SOURCE], STORE_CAP_REFUSED) !=
+            STORE_CAP_REFUSED)
+            log_warn("the server does not know its own versions when it copies: they are looked "
+                     "after here, which a change at the same moment can slip through");
+        return ask(r);
+    }
     return kind == S3_ERROR_NO_SUCH_KEY
                ? set_error(r, S3_ERROR_SERVER,
                            "the server said that the source is not there, but it is")

@@ -31,6 +31,16 @@ int store_s3_finish_create(struct store_s3_request *r, int result)
     return 0;
 }
 
+/* A server that holds no condition at all does not put the changes of one thing in an order: s3rver
+ * writes two uploads of one part into one another. */
+static bool holds_something(const struct store_s3 *s)
+{
+    for (int cap = 0; cap < STORE_CAP_MAX; cap++)
+        if (atomic_load(&s->caps[cap]) == STORE_CAP_HELD)
+            return true;
+    return false;
+}
+
 int store_s3_prepare_part(struct store_s3_request *r)
 {
     const struct store_upload_part_in *in = r->in;
@@ -41,7 +51,8 @@ int store_s3_prepare_part(struct store_s3_request *r)
                                                .part_number = in->number,
                                                .body = in->body,
                                                .n_body = in->n_body,
-                                               .checksum_algo = r->s->part_checksum};
+                                               .checksum_algo = r->s->part_checksum,
+                                               .one_at_a_time = !holds_something(r->s)};
     return r->s3_in.part.key ? 0 : -ENOMEM;
 }
 

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -280,9 +281,9 @@ static void test_delete_objects(void **state)
                "</DeleteResult>");
     assert_int_equal(s3_delete_objects(b.client, &in, &out, NULL), 0);
     check_request(&b, "POST", HOST, "/?delete=",
-                  "Content-Type: application/xml\nContent-MD5: Hjr3eDasjljkS5sqcKOKgw==\n",
-                  "<Delete " XMLNS "><Object><Key>a&#38;&#60;b</Key></Object><Object>"
-                  "<Key>c&#13;</Key><VersionId>v1</VersionId><ETag>&#34;e&#34;</ETag></Object>"
+                  "Content-Type: application/xml\nContent-MD5: fkvcbbJp9hkJM/1tuph3QQ==\n",
+                  "<Delete " XMLNS "><Object><Key>a&amp;&lt;b</Key></Object><Object>"
+                  "<Key>c&#13;</Key><VersionId>v1</VersionId><ETag>&quot;e&quot;</ETag></Object>"
                   "</Delete>",
                   false);
     assert_int_equal(out.n_results, 2);
@@ -401,14 +402,22 @@ static void test_upload_part(void **state)
     struct s3_error err;
 
     bed_open(&b);
-    bed_answer(&b, 200, "ETag: \"p\"", "");
+    bed_answer(&b, 200, "ETag: \"p\"\nx-amz-checksum-crc32: y/Q5Jg==", "");
     assert_int_equal(s3_upload_part(b.client, &in, &out, NULL), 0);
     check_request(&b, "PUT", HOST, KEY_PATH "?partNumber=10000&uploadId=up%2F1",
+                  "Content-Type: application/octet-stream\n"
                   "x-amz-sdk-checksum-algorithm: CRC32\nx-amz-checksum-crc32: y/Q5Jg==\n",
                   "123456789", true);
     assert_string_equal(out.etag, "\"p\"");
     assert_int_equal(out.checksum.algo, S3_CHECKSUM_CRC32);
     assert_string_equal(out.checksum.value, "y/Q5Jg==");
+    /* A server that does not repeat the checksum is not told of it at the end. */
+    for (int other = 0; other < 2; other++) {
+        bed_answer(&b, 200, other ? "ETag: \"p\"\nx-amz-checksum-crc32: AAAAAA==" : "ETag: \"p\"",
+                   "");
+        assert_int_equal(s3_upload_part(b.client, &in, &out, NULL), 0);
+        assert_int_equal(out.checksum.algo, S3_CHECKSUM_NONE);
+    }
     in.part_number = 10001;
     assert_true(s3_upload_part(b.client, &in, &out, &err) < 0);
     assert_int_equal(err.kind, S3_ERROR_INVALID);
@@ -417,6 +426,35 @@ static void test_upload_part(void **state)
     in.part_number = 1;
     in.upload_id = NULL;
     assert_true(s3_upload_part(b.client, &in, &out, &err) < 0);
+    bed_close(&b);
+}
+
+/* A gate that drops the body and answers 200. */
+static void test_nothing_of_the_body_was_stored(void **state)
+{
+    static const char NOTHING[] = "ETag: \"d41d8cd98f00b204e9800998ecf8427e\"";
+    struct bed b;
+    struct iovec body[2] = {{(char[]){""}, 0}, {(char[]){"x"}, 1}};
+    struct s3_put_object_in put = {.bucket = "bkt", .key = "k", .body = body, .n_body = 1};
+    struct s3_upload_part_in part = {
+        .bucket = "bkt", .key = "k", .upload_id = "u", .part_number = 1, .body = body, .n_body = 1};
+    struct s3_put_object_out put_out = {0};
+    struct s3_upload_part_out part_out = {0};
+    struct s3_error err;
+    struct bed_options once = {.client.retry.max_attempts = 1};
+
+    bed_open_with(&b, &once);
+    for (int n = 1; n <= 2; n++) {
+        put.n_body = part.n_body = n;
+        bed_answer(&b, 200, NOTHING, "");
+        assert_int_equal(s3_put_object(b.client, &put, &put_out, &err), n == 1 ? 0 : -EIO);
+        if (n == 2)
+            assert_non_null(strstr(err.message, "stored nothing"));
+        bed_answer(&b, 200, NOTHING, "");
+        assert_int_equal(s3_upload_part(b.client, &part, &part_out, &err), n == 1 ? 0 : -EIO);
+        if (n == 2)
+            assert_non_null(strstr(err.message, "stored nothing"));
+    }
     bed_close(&b);
 }
 
@@ -532,8 +570,8 @@ static void test_complete_multipart_upload(void **state)
     check_request(&b, "POST", HOST, KEY_PATH "?uploadId=u",
                   "If-Match: \"old\"\nContent-Type: application/xml\n",
                   "<CompleteMultipartUpload " XMLNS "><Part><PartNumber>1</PartNumber>"
-                  "<ETag>&#34;e1&#34;</ETag><ChecksumCRC64NVME>AAAAAAAAAAA=</ChecksumCRC64NVME>"
-                  "</Part><Part><PartNumber>3</PartNumber><ETag>&#34;e3&#34;</ETag></Part>"
+                  "<ETag>&quot;e1&quot;</ETag><ChecksumCRC64NVME>AAAAAAAAAAA=</ChecksumCRC64NVME>"
+                  "</Part><Part><PartNumber>3</PartNumber><ETag>&quot;e3&quot;</ETag></Part>"
                   "</CompleteMultipartUpload>",
                   false);
     assert_string_equal(out.etag, "\"abc-2\"");
@@ -542,6 +580,42 @@ static void test_complete_multipart_upload(void **state)
     assert_true(s3_complete_multipart_upload(b.client, &in, &out, &err) < 0);
     assert_int_equal(err.kind, S3_ERROR_INVALID);
     bed_close(&b);
+}
+
+/* A server that did not understand the list of parts, and made an object of fewer. */
+static void test_completed_with_other_parts(void **state)
+{
+    static const struct {
+        const char *etag;
+        int result;
+    } rows[] = {
+        {"d41d8cd98f00b204e9800998ecf8427e-2", 0},    {"d41d8cd98f00b204e9800998ecf8427e-0", -EIO},
+        {"d41d8cd98f00b204e9800998ecf8427e-1", -EIO}, {"d41d8cd98f00b204e9800998ecf8427e-12", -EIO},
+        {"d41d8cd98f00b204e9800998ecf8427e", 0},      {"made-1", 0},
+        {"d41d8cd98f00b204e9800998ecf8427e-x", 0},    {"-1", 0},
+    };
+    const struct s3_completed_part parts[] = {{1, "\"e1\"", {0}}, {3, "\"e3\"", {0}}};
+    struct s3_complete_multipart_upload_in in = {
+        .bucket = "bkt", .key = KEY, .upload_id = "u", .parts = parts, .n_parts = 2};
+    struct bed_options once = {.client.retry.max_attempts = 1};
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        char xml[200];
+        struct bed b;
+        struct s3_put_object_out out = {0};
+        struct s3_error err;
+
+        bed_open_with(&b, &once);
+        (void)snprintf(xml, sizeof(xml),
+                       "<CompleteMultipartUploadResult><ETag>&quot;%s&quot;</ETag>"
+                       "</CompleteMultipartUploadResult>",
+                       rows[i].etag);
+        bed_answer(&b, 200, NULL, xml);
+        assert_int_equal(s3_complete_multipart_upload(b.client, &in, &out, &err), rows[i].result);
+        if (rows[i].result)
+            assert_non_null(strstr(err.message, "parts, not of 2"));
+        bed_close(&b);
+    }
 }
 
 static void test_abort_multipart_upload(void **state)
@@ -569,9 +643,11 @@ int main(void)
         cmocka_unit_test(test_get_object_attributes),
         cmocka_unit_test(test_create_multipart_upload),
         cmocka_unit_test(test_upload_part),
+        cmocka_unit_test(test_nothing_of_the_body_was_stored),
         cmocka_unit_test(test_unsigned_part),
         cmocka_unit_test(test_upload_part_copy),
         cmocka_unit_test(test_complete_multipart_upload),
+        cmocka_unit_test(test_completed_with_other_parts),
         cmocka_unit_test(test_abort_multipart_upload),
     };
 

@@ -392,6 +392,122 @@ static void a_server_that_refuses_conditions(void **state)
     world_close(&w);
 }
 
+/* From the second request on they go out before store_submit returns: the first one waits for the
+ * credentials. */
+static void warm_up(struct world *w)
+{
+    char byte = 'x';
+    struct iovec iov = {&byte, 1};
+    struct store_upload_part_in in = {
+        .key = "k", .upload_id = "u", .number = 1, .body = &iov, .n_body = 1};
+    struct store_part part;
+
+    bed_answer(&w->bed, 200, "ETag: " V1, "");
+    assert_int_equal(store_call(w->store, STORE_UPLOAD_PART, &in, &part, &w->err), 0);
+}
+
+static void note_result(void *ctx, int result, const struct s3_error *err)
+{
+    *(int *)ctx = result;
+}
+
+/* Two at a time: what one has found out about the server is not the other one's failure. */
+static void conditions_refused_twice_at_once(void **state)
+{
+    struct world w;
+    char byte = 'x';
+    struct iovec iov = {&byte, 1};
+    struct store_put_in in = {.key = "other", .body = &iov, .n_body = 1, .if_absent = true};
+    struct http_fake_answer held = {.held = true};
+    struct http_fake_answer refused = {.status = 501,
+                                       .body = "<Error><Code>NotImplemented</Code></Error>"};
+    struct store_version v;
+    int result = 1;
+
+    world_open(&w, NULL);
+    warm_up(&w);
+    assert_int_equal(http_fake_push(w.bed.http, &held), 0);
+    assert_int_equal(store_submit(w.store, STORE_PUT, &in, &v, note_result, &result), 0);
+    bed_error(&w.bed, 501, "NotImplemented");
+    absent(&w);
+    bed_answer(&w.bed, 200, "ETag: " V1, "");
+    assert_int_equal(put(&w, NULL), 0);
+    assert_int_equal(result, 1);
+    absent(&w);
+    bed_answer(&w.bed, 200, "ETag: " V1, "");
+    http_fake_end(w.bed.http, 1, &refused);
+    assert_int_equal(result, 0);
+    assert_int_equal(bed_requests(&w.bed), 7);
+    assert_string_equal(bed_header(&w.bed, 6, "If-None-Match"), "");
+    world_close(&w);
+}
+
+/* 412 to the source's version, which a look finds there all the same. */
+static void a_server_that_mistakes_a_source(void **state)
+{
+    struct world w;
+
+    world_open(&w, "copy-source=held copy-if-absent=refused");
+    bed_error(&w.bed, 412, "PreconditionFailed");
+    found(&w, V1);
+    bed_answer(&w.bed, 200, NULL, PART_COPIED);
+    assert_int_equal(part_copy(&w), 0);
+    assert_string_equal(bed_header(&w.bed, 0, "x-amz-copy-source-if-match"), V1);
+    assert_string_equal(bed_header(&w.bed, 2, "x-amz-copy-source-if-match"), "");
+    /* From now on it is looked at before, and that is as good. */
+    found(&w, V2);
+    assert_int_equal(part_copy(&w), -ESTALE);
+    found(&w, V1);
+    absent(&w);
+    bed_answer(&w.bed, 200, NULL, COPIED);
+    assert_int_equal(copy(&w, "s", NULL), 0);
+    assert_string_equal(bed_header(&w.bed, 6, "x-amz-copy-source-if-match"), "");
+    world_close(&w);
+    /* Another version, or none: that is what the refusal meant. */
+    world_open(&w, "copy-source=held");
+    bed_error(&w.bed, 412, "PreconditionFailed");
+    found(&w, V2);
+    assert_int_equal(part_copy(&w), -ESTALE);
+    bed_error(&w.bed, 412, "PreconditionFailed");
+    absent(&w);
+    assert_int_equal(part_copy(&w), -ENOENT);
+    world_close(&w);
+}
+
+/* Two uploads of one part at the same time are for servers that put changes in an order. */
+static void parts_go_once_where_nothing_is_held(void **state)
+{
+    static const struct {
+        const char *caps;
+        bool repeatable;
+    } rows[] = {{NULL, true},
+                {"", false},
+                {"put-if-absent=ignored put-if-match=ignored", false},
+                {"put-if-absent=refused complete-if-absent=held", true}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct world w;
+        char byte = 'x';
+        struct iovec iov = {&byte, 1};
+        struct store_upload_part_in in = {
+            .key = "k", .upload_id = "u", .number = 1, .body = &iov, .n_body = 1};
+        struct http_fake_answer held = {.held = true};
+        struct http_fake_answer stored = {.status = 200, .headers = "ETag: " V1};
+        struct store_part part;
+        int result = 1;
+
+        world_open(&w, rows[i].caps);
+        warm_up(&w);
+        assert_int_equal(http_fake_push(w.bed.http, &held), 0);
+        assert_int_equal(store_submit(w.store, STORE_UPLOAD_PART, &in, &part, note_result, &result),
+                         0);
+        assert_int_equal(http_fake_held_request(w.bed.http, 1).repeatable, rows[i].repeatable);
+        http_fake_end(w.bed.http, 1, &stored);
+        assert_int_equal(result, 0);
+        world_close(&w);
+    }
+}
+
 /* 412 to its own ETag, with quotes and without, and a look that finds the very version each time:
  * no conflict, but a server that cannot take this condition (Ceph 16 in a bucket with versions). */
 static void a_server_that_refuses_its_own_etag(void **state)
@@ -559,6 +675,9 @@ int main(void)
         cmocka_unit_test(a_copy_onto_itself_at_first),
         cmocka_unit_test(a_copy_that_stays_one),
         cmocka_unit_test(a_server_that_refuses_conditions),
+        cmocka_unit_test(conditions_refused_twice_at_once),
+        cmocka_unit_test(a_server_that_mistakes_a_source),
+        cmocka_unit_test(parts_go_once_where_nothing_is_held),
         cmocka_unit_test(a_server_that_refuses_its_own_etag),
         cmocka_unit_test(two_at_the_same_time),
         cmocka_unit_test(not_there_after_all),

@@ -469,7 +469,7 @@ static void test_write_element(void **state)
 
     assert_int_equal(xml_write_element(&sb, "Key", "a&b<c>\"d'\r\n\t\xc3\xa4\xef\xbf\xbd"), 0);
     assert_string_equal(strbuf_str(&sb),
-                        "<Key>a&#38;b&#60;c&#62;&#34;d'&#13;\n\t\xc3\xa4\xef\xbf\xbd</Key>");
+                        "<Key>a&amp;b&lt;c&gt;&quot;d'&#13;\n\t\xc3\xa4\xef\xbf\xbd</Key>");
     size_t len = sb.len;
     for (size_t i = 0; i < ARRAY_SIZE(impossible); i++) {
         assert_int_equal(xml_write_element(&sb, "Key", impossible[i]), -EILSEQ);
