@@ -67,6 +67,7 @@ void vfs_free(struct vfs *v)
     vfs_siblings_free(v);
     pthread_mutex_lock(&v->lock);
     vfs_listing_drop_below_locked(v, v->inodes.root);
+    vfs_walk_ahead_drop_locked(v);
     vfs_pager_wait_locked(v);
     pthread_mutex_unlock(&v->lock);
     dir_unref(v->window.d);

@@ -129,6 +129,11 @@ struct vfs {
                                              have markers, in its order */
         size_t n_marked;
         uint64_t changed[VFS_WALK_CHANGES]; /* key_hash of their directories; a ring */
+        struct vfs_walk_ahead *ahead;       /* NULL = no page is asked for ahead */
+        struct {                            /* where the page that follows the last one begins */
+            char base[COMPONENT_LENGTH_MAX + 1];
+            char after[COMPONENT_LENGTH_MAX + 2]; /* "" = not known */
+        } next;
     } walk;
 
     struct vfs_window {   /* vfs_window.c; protected by lock */
@@ -355,6 +360,16 @@ bool vfs_remembers(struct vfs *v);
 void vfs_walk_changed_locked(struct vfs *v, const struct inode *dir);
 /* Of every directory. */
 void vfs_walk_all_changed_locked(struct vfs *v);
+
+/* ---- vfs_walk_ahead.c ---- */
+
+/* Asks for the page of all keys below base after that one, in the place of what was asked for
+ * before. Lock given up. */
+void vfs_walk_ahead_send_locked(struct vfs *v, const char *base, const char *after);
+/* That page, if it was asked for, and when; waits for it. Lock given up. */
+bool vfs_walk_ahead_take_locked(struct vfs *v, const char *base, const char *after,
+                                struct store_page *page, uint64_t *start_ns, uint64_t *n_changes);
+void vfs_walk_ahead_drop_locked(struct vfs *v);
 
 /* ---- vfs_window.c ---- */
 

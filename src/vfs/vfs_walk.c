@@ -233,7 +233,7 @@ void vfs_walk_changed_locked(struct vfs *v, const struct inode *dir)
 
 void vfs_walk_all_changed_locked(struct vfs *v)
 {
-    v->walk.n_changes += VFS_WALK_CHANGES;
+    v->walk.n_changes += VFS_WALK_CHANGES + 1;
     v->window.ino = 0;
 }
 
@@ -248,9 +248,12 @@ struct take {
     size_t base_len;
     size_t n_keys; /* of the page */
     uint64_t start_ns;
-    uint64_t n_changes; /* at the start */
-    bool taken;         /* there was something in the directory */
+    uint64_t n_changes;                  /* at the start */
+    bool taken;                          /* there was something in the directory */
+    char next[COMPONENT_LENGTH_MAX + 2]; /* where the next page will begin; "" = not known */
 };
+
+static int key_before(const char *prefix, char after[COMPONENT_LENGTH_MAX + 2]);
 
 static bool was_changed_locked(const struct take *t, const struct inode *i)
 {
@@ -333,8 +336,11 @@ static int take_dir(void *ctx, const char *key, const struct store_page *part, c
         return added;
     }
     /* A small directory across the page's end is whole in the one that begins with it. */
-    if (last && n_keys < t->n_keys / 2)
+    if (last && n_keys < t->n_keys / 2) {
+        if (key_before(key, t->next) < 0)
+            t->next[0] = '\0';
         return 0;
+    }
     if (v->walk.n_changes - t->n_changes > VFS_WALK_CHANGES || v->moves > 0)
         return 0;
     int r = find_dir_locked(t, key, &i);
@@ -390,6 +396,41 @@ static int key_before(const char *prefix, char after[COMPONENT_LENGTH_MAX + 2])
     return 0;
 }
 
+/* The page was asked for before the listing d was begun: what this mount did in between is not in
+ * either. */
+static bool use_ahead_locked(struct take *t, const char *base, const char *after,
+                             struct store_page *page)
+{
+    struct vfs *v = t->v;
+    uint64_t start_ns, n_changes;
+    if (!vfs_walk_ahead_take_locked(v, base, after, page, &start_ns, &n_changes))
+        return false;
+    uint64_t own_start = t->n_changes;
+    t->n_changes = n_changes;
+    if (v->moves > 0 || v->walk.n_changes - n_changes > VFS_WALK_CHANGES ||
+        was_changed_locked(t, t->dir)) {
+        t->n_changes = own_start;
+        store_page_done(page);
+        *page = (struct store_page){0};
+        return false;
+    }
+    t->start_ns = t->d->since_ns = start_ns;
+    if (t->dir->dir == t->d)
+        t->dir->dir_until_ns = vfs_after(start_ns, v->opts.metadata_ttl_ns);
+    return true;
+}
+
+/* After a page that is not the last: from the second one in a row on the next is asked for. */
+static void ask_ahead_locked(struct take *t, const char *base, const char *after)
+{
+    struct vfs *v = t->v;
+    bool row = strcmp(v->walk.next.after, after) == 0 && strcmp(v->walk.next.base, base) == 0;
+    memcpy(v->walk.next.base, base, strlen(base) + 1);
+    memcpy(v->walk.next.after, t->next, sizeof(t->next));
+    if (row && t->next[0])
+        vfs_walk_ahead_send_locked(v, base, t->next);
+}
+
 int vfs_walk_fetch_locked(struct vfs *v, struct inode *dir, struct dir *d, const char *prefix,
                           size_t walk, struct s3_error *err)
 {
@@ -415,12 +456,17 @@ int vfs_walk_fetch_locked(struct vfs *v, struct inode *dir, struct dir *d, const
     struct store_page page = {0};
     struct store_list_in in = {.prefix = base, .start_after = after};
     struct s3_error local = {0};
+    int r = 0;
     inode_ref(t.base);
-    pthread_mutex_unlock(&v->lock);
-    int r = store_list(v->store, &in, &page, &local);
-    pthread_mutex_lock(&v->lock);
+    if (!use_ahead_locked(&t, base, after, &page)) {
+        pthread_mutex_unlock(&v->lock);
+        r = store_list(v->store, &in, &page, &local);
+        pthread_mutex_lock(&v->lock);
+    }
     if (r == 0) {
         r = take_page_locked(&t, base, after, &page, &local);
+        if (r == 0 && t.taken && page.next_token)
+            ask_ahead_locked(&t, base, after);
         store_page_done(&page);
     } else if (local.kind == S3_ERROR_ACCESS_DENIED || local.kind == S3_ERROR_INVALID ||
                local.kind == S3_ERROR_UNSUPPORTED) {

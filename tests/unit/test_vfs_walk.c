@@ -662,6 +662,57 @@ static void test_asked_at_random(void **state ATTR_UNUSED)
     fixture_done(&f);
 }
 
+static void read_dirs(struct fixture *f, unsigned from, unsigned to)
+{
+    char path[32];
+    for (unsigned d = from; d < to; d++) {
+        snprintf(path, sizeof(path), "t/d%03u", d);
+        assert_string_equal(fixture_ls(f, path, false), "f0 ");
+    }
+}
+
+/* From the second page in a row on the next one is there before it is wanted. */
+static void test_page_ahead(void **state ATTR_UNUSED)
+{
+    struct store_fault_rule fail = {.op = STORE_LIST, .error = S3_ERROR_SERVER};
+    struct fixture f;
+    fixture_page_size = 100;
+    fixture_init(&f, NULL);
+    make_tree(&f, 600, 1);
+    (void)fixture_ls(&f, "t", false);
+    read_dirs(&f, 0, 100); /* d000 by itself, then the page from d001 */
+    lists(&f);
+    read_dirs(&f, 100, 199);
+    assert_int_equal(lists(&f), 2);
+    assert_int_equal(store_fault_add(f.fault, &fail), 0);
+    read_dirs(&f, 199, 298); /* it is there */
+    store_fault_clear(f.fault);
+    read_dirs(&f, 298, 300); /* the one after that has failed, and is asked for again */
+    lists(&f);
+
+    /* The page from d397 is here; what is done in it is not forgotten. */
+    assert_int_equal(fixture_write(&f, "t/d450/own", "x"), 0);
+    assert_int_equal(fixture_unlink(&f, "t/d451/f0"), 0);
+    assert_int_equal(fixture_mkdir(&f, "t/d452/made", 0755), 0);
+    read_dirs(&f, 300, 450);
+    assert_string_equal(fixture_ls(&f, "t/d450", false), "f0 own ");
+    assert_string_equal(fixture_ls(&f, "t/d451", false), "");
+    assert_string_equal(fixture_ls(&f, "t/d452", false), "made/ f0 ");
+    read_dirs(&f, 453, 500);
+    /* After a rename nothing of it is used; nor when it is too old. */
+    assert_int_equal(fixture_rename(&f, "t/d590", "t/d590x", 0), 0);
+    read_dirs(&f, 500, 550);
+    fixture_object(&f, "t/d599/late", "x");
+    clock_fake_advance(&f.clock, 61 * NS_PER_S);
+    read_dirs(&f, 550, 590);
+    assert_int_equal(fixture_lookup(&f, "t/d590", NULL), -ENOENT);
+    assert_string_equal(fixture_ls(&f, "t/d590x", false), "f0 ");
+    read_dirs(&f, 591, 599);
+    assert_string_equal(fixture_ls(&f, "t/d599", false), "f0 late ");
+    fixture_done(&f);
+    fixture_page_size = 0;
+}
+
 static uint64_t heads(struct fixture *f)
 {
     uint64_t n = store_count_requests(f->count, STORE_HEAD);
@@ -740,6 +791,7 @@ int main(void)
         cmocka_unit_test(test_asked_in_many),
         cmocka_unit_test(test_asked_in_large),
         cmocka_unit_test(test_asked_at_random),
+        cmocka_unit_test(test_page_ahead),
         cmocka_unit_test(test_attributes_in_order),
         cmocka_unit_test(test_attributes_at_random),
     };
