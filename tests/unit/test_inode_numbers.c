@@ -22,7 +22,7 @@ static char path[64], folder[40];
 static int make_folder(void **state)
 {
     (void)state;
-    strcpy(folder, "/tmp/test_numbers.XXXXXX");
+    snprintf(folder, sizeof(folder), "/tmp/test_numbers.XXXXXX");
     assert_non_null(mkdtemp(folder));
     snprintf(path, sizeof(path), "%s/inode-numbers", folder);
     return 0;
