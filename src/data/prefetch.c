@@ -29,6 +29,12 @@
 #define GAIN_PERCENT 10u
 #define HOLD_SPANS   16u
 
+/* Random reads are rounded up to the first of these, and after SCATTERED of them of which none was
+ * near another to the second. */
+#define RANDOM_UNIT       (128 * KIB)
+#define RANDOM_UNIT_SMALL (16 * KIB)
+#define SCATTERED         16u
+
 void prefetch_init(struct prefetch *p, uint64_t part, unsigned parallel)
 {
     *p = (struct prefetch){.part = part,
@@ -62,6 +68,22 @@ static unsigned live_runs(const struct prefetch *p)
     return n ? n : 1;
 }
 
+static void note_place(struct prefetch *p, uint64_t offset)
+{
+    uint64_t place = offset / RANDOM_UNIT + 1;
+    bool near = false;
+    for (unsigned i = 0; i < PREFETCH_PLACES; i++)
+        near |= p->places[i] && p->places[i] + 1 >= place && p->places[i] <= place + 1;
+    /* One that is near by chance does not undo what many have shown. */
+    p->scattered = near ? p->scattered / 2 : MIN(p->scattered + 1, 4 * SCATTERED);
+    p->places[p->n_places++ % PREFETCH_PLACES] = place;
+}
+
+uint64_t prefetch_random_unit(const struct prefetch *p)
+{
+    return p->scattered > SCATTERED ? RANDOM_UNIT_SMALL : RANDOM_UNIT;
+}
+
 const struct prefetch_run *prefetch_note(struct prefetch *p, uint64_t offset, uint64_t len,
                                          uint64_t size)
 {
@@ -82,6 +104,7 @@ const struct prefetch_run *prefetch_note(struct prefetch *p, uint64_t offset, ui
             oldest = r;
     }
     if (!run) {
+        note_place(p, offset);
         run = oldest;
         *run = (struct prefetch_run){
             .end = offset + len, .bytes = len, .last_read = len, .reads = 1, .tick = p->tick};

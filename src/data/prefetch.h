@@ -11,7 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PREFETCH_RUNS 4
+#define PREFETCH_RUNS   4
+#define PREFETCH_PLACES 32
 
 struct prefetch_run {
     uint64_t end;       /* highest byte read, exclusive */
@@ -25,6 +26,9 @@ struct prefetch_run {
 struct prefetch {
     struct prefetch_run runs[PREFETCH_RUNS];
     uint64_t tick;
+    /* Of the reads that began a run: whether they come back to where others were. */
+    uint64_t places[PREFETCH_PLACES]; /* 128 KiB each, counted from 1; the latest ones */
+    unsigned n_places, scattered;
     uint64_t part;     /* size of one request, at most */
     unsigned parallel; /* parts under way or in memory ahead, now */
     unsigned parallel_min, parallel_max;
@@ -53,6 +57,9 @@ void prefetch_set_share(struct prefetch *p, unsigned connections);
 /* Notes that a sequential read has its bytes, and that reads waited for so long since the last
  * call; decides about p->spread and p->parallel. */
 void prefetch_pace(struct prefetch *p, uint64_t bytes, uint64_t waited_ns, uint64_t now_ns);
+/* What a read that is in no run is rounded up to: so much that its neighbours are there too, unless
+ * the program has shown that it reads none. */
+uint64_t prefetch_random_unit(const struct prefetch *p);
 /* Bytes that a run is about to read, or has read lately and a late request may want: worth keeping.
  * With `tight` only the former. */
 bool prefetch_wants(const struct prefetch *p, uint64_t offset, uint64_t len, bool tight);

@@ -13,8 +13,6 @@
 #define FIRST_REQUEST MIB
 /* Up to here the first request takes the rest of the object along. */
 #define FIRST_REQUEST_MAX (2 * MIB)
-/* Random reads are rounded up to this. */
-#define RANDOM_REQUEST DATA_BLOCK_SIZE
 /* A reader that rested so long gives back its memory when others need it; looked for at most every
  * READERS_LOOK_NS. */
 #define READER_IDLE_NS  (2 * NS_PER_S)
@@ -158,11 +156,11 @@ int reader_no_memory(struct s3_error *reterr)
 void reader_plan_random_locked(const struct reader *r, uint64_t pos, uint64_t end,
                                uint64_t *ret_offset, uint64_t *ret_length)
 {
-    uint64_t start = pos;
-    if (end - pos < RANDOM_REQUEST) {
-        uint64_t block = pos / RANDOM_REQUEST * RANDOM_REQUEST;
-        start = end <= block + RANDOM_REQUEST ? MAX(block, range_end_before_locked(r, pos)) : pos;
-        end = (start == pos ? pos : block) + RANDOM_REQUEST;
+    uint64_t start = pos, unit = prefetch_random_unit(&r->prefetch);
+    if (end - pos < unit) {
+        uint64_t block = pos / unit * unit;
+        start = end <= block + unit ? MAX(block, range_end_before_locked(r, pos)) : pos;
+        end = (start == pos ? pos : block) + unit;
     }
     *ret_offset = start;
     *ret_length = end - start;

@@ -83,6 +83,29 @@ static void random_reads_are_no_run(void **state)
         assert_int_equal(window_at(&p, at, MIB), 0);
 }
 
+/* Neighbours are fetched along as long as somebody might want them. */
+static void scattered_reads_get_less(void **state)
+{
+    uint64_t random = 7;
+    struct prefetch p;
+    prefetch_init(&p, 8 * MIB, 8);
+    unsigned large = 0;
+    for (int i = 0; i < 1000; i++) {
+        (void)window_at(&p, next_random(&random) % GIB / 4096 * 4096, 4096);
+        large += prefetch_random_unit(&p) == 128 * KIB;
+    }
+    assert_in_range(large, 16, 60);
+    /* A program that comes back to where it was gets more again: a database and its pages. */
+    for (int i = 0; i < 32; i++)
+        (void)window_at(&p, 100 * MIB + next_random(&random) % (2 * MIB) / 4096 * 4096, 4096);
+    assert_int_equal(prefetch_random_unit(&p), 128 * KIB);
+    prefetch_init(&p, 8 * MIB, 8);
+    for (int i = 0; i < 1000; i++) {
+        (void)window_at(&p, next_random(&random) % (4 * MIB) / 4096 * 4096, 4096);
+        assert_true(i < 8 || prefetch_random_unit(&p) == 128 * KIB);
+    }
+}
+
 static void requests_end_at_parts(void **state)
 {
     struct prefetch p;
@@ -297,9 +320,9 @@ static void the_rise_is_quick(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(runs_are_recognised),   cmocka_unit_test(random_reads_are_no_run),
-        cmocka_unit_test(requests_end_at_parts), cmocka_unit_test(windows_use_all_connections),
-        cmocka_unit_test(the_rise_is_quick),
+        cmocka_unit_test(runs_are_recognised),         cmocka_unit_test(random_reads_are_no_run),
+        cmocka_unit_test(scattered_reads_get_less),    cmocka_unit_test(requests_end_at_parts),
+        cmocka_unit_test(windows_use_all_connections), cmocka_unit_test(the_rise_is_quick),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
