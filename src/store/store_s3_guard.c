@@ -15,6 +15,9 @@
  *   force all the time.
  * - 409 to a condition: somebody is at the same object, also after the client's tries. A conflict
  *   if its version is another one now.
+ * - 412 to If-Match on a completion or DELETE, from a server that is known not to hold every
+ *   condition: Swift compares that of an object of parts with another ETag than it tells. When
+ *   exactly the demanded version is there, it is looked after here from now on.
  * - 412 to the version of a source: Swift compares that of an object of parts with another ETag
  *   than it tells. When exactly the demanded version is there, the source is looked at before from
  *   now on, and the request says nothing of it.
@@ -103,6 +106,14 @@ static enum store_cap_state cap_state(const struct store_s3_request *r, enum sto
 static bool is_held(const struct store_s3_request *r, enum store_cap cap)
 {
     return cap_state(r, cap) == STORE_CAP_HELD;
+}
+
+static bool holds_all(const struct store_s3 *s)
+{
+    for (int cap = 0; cap < STORE_CAP_MAX; cap++)
+        if (atomic_load(&s->caps[cap]) != STORE_CAP_HELD)
+            return false;
+    return true;
 }
 
 /* Somebody is told with the first change. */
@@ -281,6 +292,9 @@ int store_s3_guard_end(struct store_s3_request *r, int result)
     if (kind == S3_ERROR_PRECONDITION && r->op == STORE_PUT && r->s3_in.put.conditions.if_match &&
         (!atomic_load(&r->s->etag_form_known) || atomic_load(&r->s->bare_etags)))
         return look_after(r, STORE_S3_LOOK_AFTER, c.key);
+    if (kind == S3_ERROR_PRECONDITION && c.if_match && was_told(r) && !holds_all(r->s) &&
+        (r->op == STORE_UPLOAD_COMPLETE || r->op == STORE_DELETE))
+        return look_after(r, STORE_S3_LOOK_AFTER, c.key);
     if (kind == S3_ERROR_NO_SUCH_KEY && c.if_match && r->op != STORE_DELETE)
         return look_after(r, STORE_S3_LOOK_AFTER, c.key);
     if (kind == S3_ERROR_CONFLICT)
@@ -352,7 +366,7 @@ static int judge_after(struct store_s3_request *r, const struct condition *c, co
     }
     if (!as_demanded)
         return refused;
-    if (r->both_forms)
+    if (r->both_forms || r->op != STORE_PUT)
         return begin_without(r, c);
     r->both_forms = true;
     r->bare_etag = !r->bare_etag;

@@ -392,6 +392,29 @@ static void a_server_that_refuses_conditions(void **state)
     world_close(&w);
 }
 
+/* 412 to If-Match of a completion, and the very version is there: the parts are not lost. */
+static void a_server_that_mistakes_a_target(void **state)
+{
+    struct world w;
+
+    world_open(&w, "complete-if-match=held copy-if-match=refused");
+    bed_error(&w.bed, 412, "PreconditionFailed");
+    found(&w, V1);
+    found(&w, V1);
+    bed_answer(&w.bed, 200, NULL, COMPLETED);
+    assert_int_equal(complete(&w, V1), 0);
+    assert_string_equal(bed_header(&w.bed, 0, "If-Match"), V1);
+    assert_string_equal(bed_header(&w.bed, 3, "If-Match"), "");
+    found(&w, V2); /* from now on before */
+    assert_int_equal(complete(&w, V1), -ESTALE);
+    world_close(&w);
+    world_open(&w, "complete-if-match=held copy-if-match=refused");
+    bed_error(&w.bed, 412, "PreconditionFailed");
+    found(&w, V2);
+    assert_int_equal(complete(&w, V1), -ESTALE);
+    world_close(&w);
+}
+
 /* From the second request on they go out before store_submit returns: the first one waits for the
  * credentials. */
 static void warm_up(struct world *w)
@@ -677,6 +700,7 @@ int main(void)
         cmocka_unit_test(a_server_that_refuses_conditions),
         cmocka_unit_test(conditions_refused_twice_at_once),
         cmocka_unit_test(a_server_that_mistakes_a_source),
+        cmocka_unit_test(a_server_that_mistakes_a_target),
         cmocka_unit_test(parts_go_once_where_nothing_is_held),
         cmocka_unit_test(a_server_that_refuses_its_own_etag),
         cmocka_unit_test(two_at_the_same_time),
