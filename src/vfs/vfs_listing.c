@@ -12,6 +12,8 @@
 
 /* In a row, that are not the last; legal where everything was deleted. */
 #define EMPTY_PAGES_MAX 1000u
+/* A listing that is not believed any more, and was not asked for since, goes after so long. */
+#define LISTING_IDLE_NS (60 * (uint64_t)NS_PER_S)
 /* Of the directory's inode, which stays with the listing. */
 #define LISTING_INODE_BYTES (sizeof(struct inode) + 64u)
 
@@ -44,7 +46,9 @@ static void used_locked(struct vfs *v, struct inode *dir)
 static void shrink_locked(struct vfs *v)
 {
     struct inode *dir = TAILQ_FIRST(&v->listings);
-    while (dir && v->listing_bytes > v->opts.listing_memory) {
+    uint64_t now = vfs_now(v);
+    while (dir && (v->listing_bytes > v->opts.listing_memory ||
+                   now >= vfs_after(dir->dir_until_ns, LISTING_IDLE_NS))) {
         struct inode *next = TAILQ_NEXT(dir, by_use);
         if (dir->dir->refs == 1)
             vfs_listing_drop_locked(v, dir);

@@ -13,6 +13,7 @@
 #include "base/attr.h"
 #include "store/store_count.h"
 #include "store/store_fault.h"
+#include "vfs/vfs_impl.h"
 #include "vfs_fixture.h"
 
 static void test_one_name(void **state)
@@ -416,6 +417,32 @@ static void test_forgotten_directories_are_bounded(void **state)
     fixture_done(&f);
 }
 
+/* What nobody believes any more goes when something else is listed. */
+static void test_old_listings_go(void **state)
+{
+    struct fixture f;
+    char path[32];
+    fixture_init(&f, NULL);
+    for (int i = 0; i < 200; i++) {
+        snprintf(path, sizeof(path), "d%03d/a", i);
+        fixture_object(&f, path, "1");
+    }
+    for (int i = 0; i < 199; i++) {
+        snprintf(path, sizeof(path), "d%03d", i);
+        assert_string_equal(fixture_ls(&f, path, false), "a ");
+        forget_all(&f, path);
+    }
+    uint64_t all = f.vfs->listing_bytes;
+    clock_fake_advance(&f.clock, 90 * (uint64_t)NS_PER_S);
+    assert_string_equal(fixture_ls(&f, "d199", false), "a ");
+    assert_true(f.vfs->listing_bytes >= all); /* they might be asked for */
+    clock_fake_advance(&f.clock, 120 * (uint64_t)NS_PER_S);
+    assert_string_equal(fixture_ls(&f, "d199", false), "a ");
+    assert_true(f.vfs->listing_bytes < all / 10);
+    assert_string_equal(fixture_ls(&f, "d000", false), "a ");
+    fixture_done(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -428,6 +455,7 @@ int main(void)
         cmocka_unit_test(test_broken_page_is_an_error),
         cmocka_unit_test(test_odd_keys),
         cmocka_unit_test(test_expiry),
+        cmocka_unit_test(test_old_listings_go),
         cmocka_unit_test(test_no_negative_cache),
         cmocka_unit_test(test_errors_are_not_absence),
         cmocka_unit_test(test_forget),
