@@ -100,6 +100,21 @@ static void append_cache(const struct data_stats *d, struct strbuf *out)
     (void)strbuf_appendf(out, "cache_ready: %s\n", b->ready ? "yes" : "no");
 }
 
+/* Requests that were sent twice, and what came that was held against its checksum. */
+static void append_requests(const struct control *c, const struct data_stats *d, struct strbuf *out)
+{
+    struct s3_client_figures f;
+
+    s3_client_figures(c->start->client, &f);
+    (void)strbuf_appendf(out, "hedges_sent: %" PRIu64 "\n", f.hedges);
+    (void)strbuf_appendf(out, "hedges_won: %" PRIu64 "\n", f.hedges_won);
+    (void)strbuf_appendf(out, "hedges_held_back: %" PRIu64 "\n", f.hedges_held);
+    (void)strbuf_appendf(out, "answers_broken_off: %" PRIu64 "\n", f.broken_off);
+    (void)strbuf_appendf(out, "verified_bytes: %" PRIu64 "\n", f.checked_bytes + d->checked_bytes);
+    (void)strbuf_appendf(out, "verify_mismatches: %" PRIu64 "\n", f.mismatches + d->mismatches);
+    (void)strbuf_appendf(out, "verify_refetched: %" PRIu64 "\n", d->refetched);
+}
+
 static int verb_status(void *ctx, const char *args, struct strbuf *out, struct s3_error *reterr)
 {
     const struct control *c = ctx;
@@ -123,6 +138,7 @@ static int verb_status(void *ctx, const char *args, struct strbuf *out, struct s
     (void)strbuf_appendf(out, "memory_used: %" PRIu64 "\n", d.memory_used);
     (void)strbuf_appendf(out, "memory_peak: %" PRIu64 "\n", d.memory_peak);
     (void)strbuf_appendf(out, "memory_limit: %" PRIu64 "\n", d.memory_limit);
+    append_requests(c, &d, out);
     append_cache(&d, out);
     append_state(c, out);
     append_writeback(c, out);

@@ -529,6 +529,7 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
                                              .storage_class = o->storage_class,
                                              .checksum = checksum_algo(s, o),
                                              .part_checksum = part_checksum_algo(s, o),
+                                             .check_whole = o->verify != CONF_VERIFY_OFF,
                                              .caps = &s->caps.at_start,
                                              .unknown = caps_unknown,
                                              .unknown_ctx = &s->caps};

@@ -280,6 +280,9 @@ void data_stats(struct data *d, struct data_stats *ret)
         .dirty_bytes = d->dirty_bytes,
         .uploads = d->uploads,
         .disk_bytes = dirty_used(d->dirty),
+        .checked_bytes = atomic_load_explicit(&d->checked_bytes, memory_order_relaxed),
+        .mismatches = atomic_load_explicit(&d->mismatches, memory_order_relaxed),
+        .refetched = atomic_load_explicit(&d->refetched, memory_order_relaxed),
     };
     pthread_mutex_unlock(&d->lock);
     if (d->blocks)

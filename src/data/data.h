@@ -60,6 +60,9 @@ struct data_stats {
     uint64_t dirty_bytes; /* accepted, not yet in the store */
     uint64_t disk_bytes;  /* of the local disk in use for changes */
     unsigned uploads;     /* requests with data under way */
+    /* Of the checks here, of large objects (the store's client has figures of small ones): */
+    uint64_t checked_bytes, mismatches;
+    uint64_t refetched; /* small ones that were asked for again, as they did not match */
     struct block_cache_stats cache;
 };
 void data_stats(struct data *d, struct data_stats *ret);

@@ -48,6 +48,7 @@ struct data {
     bool verify_always;
     atomic_uint vain_checks, vain_skipped; /* see reader_check.c */
     atomic_bool vain_told;
+    atomic_uint_fast64_t checked_bytes, mismatches, refetched; /* figures */
     unsigned parallel;
     unsigned connections;
     atomic_uint streams; /* readers with requests under way */

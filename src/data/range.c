@@ -318,7 +318,7 @@ void range_submit(struct range *g)
 {
     struct reader *r = g->reader;
     g->sink = (struct store_sink){.begin = range_begin, .write = range_write, .ctx = g};
-    g->in = (struct store_get_in){.key = r->key, .sink = &g->sink};
+    g->in = (struct store_get_in){.key = r->key, .sink = &g->sink, .fresh = g->in.fresh};
     pthread_mutex_lock(&r->lock);
     if (!g->whole) {
         g->in.offset = g->offset;

@@ -76,6 +76,10 @@ static void finish_locked(struct reader_check *c, enum check_state state)
 {
     c->state = state;
     c->fetched = false;
+    if (state == CHECK_SPOILT) {
+        struct data *d = CONTAINER_OF(c, struct reader, check)->d;
+        atomic_fetch_add_explicit(&d->mismatches, 1, memory_order_relaxed);
+    }
     sums_done(&c->sums);
 }
 
@@ -89,6 +93,8 @@ static void compare_locked(struct reader *r)
         c->state = CHECK_DOUBT;
         return;
     }
+    if (known && c->came == c->stored)
+        atomic_fetch_add_explicit(&r->d->checked_bytes, r->size, memory_order_relaxed);
     c->wrong_from = 0;
     c->wrong_until = r->size;
     finish_locked(c, !known || c->came == c->stored ? CHECK_OFF : CHECK_SPOILT);

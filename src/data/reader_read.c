@@ -89,6 +89,7 @@ static struct range *demand_locked(struct reader *r, const struct prefetch_run *
 struct want {
     uint64_t pos, end;
     bool guess; /* begun before the version was known */
+    bool fresh; /* what is asked for next takes a new connection */
     unsigned resumes;
     struct range *mine; /* pinned: demanded by this read, its failure is this read's */
     struct reader_view *view;
@@ -205,6 +206,9 @@ static int failed_range_locked(struct reader *r, struct range *g, struct want *w
     if (guess && r->hint_wrong)
         return -EAGAIN;
     if (again) {
+        /* Who damaged it may be on the way of that connection. */
+        w->fresh = true;
+        atomic_fetch_add_explicit(&r->d->refetched, 1, memory_order_relaxed);
         w->resumes = RESUMES_MAX;
         return 0;
     }
@@ -260,6 +264,7 @@ static int collect_locked(struct reader *r, const struct prefetch_run *run, stru
             if (w->mine)
                 range_unpin_locked(w->mine);
             w->mine = g;
+            g->in.fresh = w->fresh;
             range_pin_locked(g);
             pthread_mutex_unlock(&r->lock);
             range_submit(g);

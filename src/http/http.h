@@ -68,6 +68,7 @@ struct http_request {
     struct http_deadlines deadlines;
     unsigned stat;   /* index for http_stats, the caller's numbering (S3: the operation) */
     bool repeatable; /* the server may carry it out twice, at the same time; see http_hedge.h */
+    bool fresh;      /* over a connection that has carried nothing else */
     bool first;      /* goes ahead of those that wait for a free connection */
     /* Called on the I/O thread, with the ctx of done, for every quiet_ms of a running exchange in
      * which no byte went either way; answering: the answer has begun. 0 or NULL = never. */

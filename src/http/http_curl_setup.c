@@ -172,6 +172,7 @@ static CURLcode set_connection(struct http_call *c, CURL *easy)
     else
         HTTP_SET(DNS_SHUFFLE_ADDRESSES, 1L); /* for the names that it looks up itself */
     HTTP_SET(TCP_NODELAY, 1L);
+    HTTP_SET(FRESH_CONNECT, c->req.fresh ? 1L : 0L);
     HTTP_SET(TCP_KEEPALIVE, 1L);
     HTTP_SET(MAXAGE_CONN, t->max_idle_s);
     HTTP_SET(MAXLIFETIME_CONN, MAX_LIFETIME_S);

@@ -39,7 +39,7 @@ struct s3_get {
     bool cut_short;             /* more bytes follow that nobody asked for */
     int sink_error;             /* -errno of the caller's sink */
     enum s3_error_kind failure; /* what we found wrong, with: */
-    char problem[160];
+    char problem[256];
 };
 
 struct s3_call {

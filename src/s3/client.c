@@ -92,7 +92,27 @@ static int set_transport(struct s3_client *c, const struct s3_client_options *op
     if (r)
         return r;
     c->own_transport = true;
-    return opts->no_hedge ? 0 : http_hedge_new(c->transport, c->clock, S3_OP_MAX, &c->transport);
+    if (opts->no_hedge)
+        return 0;
+    r = http_hedge_new(c->transport, c->clock, S3_OP_MAX, &c->transport);
+    c->hedged = r == 0;
+    return r;
+}
+
+void s3_client_figures(struct s3_client *c, struct s3_client_figures *ret)
+{
+    struct http_hedge_totals hedge = {0};
+
+    if (c->hedged)
+        http_hedge_totals(c->transport, &hedge);
+    *ret = (struct s3_client_figures){
+        .checked_bytes = atomic_load_explicit(&c->checked_bytes, memory_order_relaxed),
+        .mismatches = atomic_load_explicit(&c->mismatches, memory_order_relaxed),
+        .hedges = hedge.repeated,
+        .hedges_won = hedge.won,
+        .hedges_held = hedge.held_back,
+        .broken_off = hedge.broken_off,
+    };
 }
 
 /* Also the check that region and endpoint make sense, before the first request. */

@@ -65,6 +65,16 @@ struct s3_client_meta {
     bool path_style;
 };
 const struct s3_client_meta *s3_client_meta(const struct s3_client *c);
+/* Since the client was made. */
+struct s3_client_figures {
+    uint64_t checked_bytes; /* of whole objects that matched their stored checksum */
+    uint64_t mismatches;    /* and answers that did not */
+    uint64_t hedges;        /* requests that were sent once more, as no answer came */
+    uint64_t hedges_won;    /* of them answered first */
+    uint64_t hedges_held;   /* not sent: too many, or the server was overloaded */
+    uint64_t broken_off;    /* answers that stood still: the rest was asked for again */
+};
+void s3_client_figures(struct s3_client *c, struct s3_client_figures *ret);
 /* The region learned for the bucket, else the configured one. */
 void s3_client_bucket_region(struct s3_client *c, const char *bucket, char *buf, size_t size);
 

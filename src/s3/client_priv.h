@@ -26,6 +26,7 @@ struct s3_client {
     struct http_transport *transport;
     bool own_transport;
     bool sign_payload;
+    bool hedged;           /* transport is an http_hedge */
     atomic_bool sums_held; /* the server has repeated a checksum of ours: it looks at them */
     struct aws_retry_options retry;
     struct http_deadlines deadlines;
@@ -36,6 +37,9 @@ struct s3_client {
     struct aws_retry_quota quota;        /* locks itself */
     atomic_uint_fast64_t random;         /* state of the jitter's generator */
     atomic_int_fast64_t clock_offset_ns; /* server's clock minus ours, once learned */
+
+    atomic_uint_fast64_t checked_bytes; /* figures, see client.h */
+    atomic_uint_fast64_t mismatches;
 
     pthread_mutex_t lock;
     struct s3_bucket_region *regions; /* hash by bucket, protected by lock */

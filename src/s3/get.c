@@ -263,12 +263,18 @@ static int verify(struct s3_call *call, const struct http_response *resp)
         return 0;
     if (s3_checksum_state_final(&g->sum, &sum))
         return s3_call_fail_memory(call);
-    if (strcmp(sum.value, g->want.value) == 0)
+    if (strcmp(sum.value, g->want.value) == 0) {
+        atomic_fetch_add_explicit(&call->client->checked_bytes, g->delivered, memory_order_relaxed);
         return 0;
+    }
+    atomic_fetch_add_explicit(&call->client->mismatches, 1, memory_order_relaxed);
     /* Once the caller has the wrong bytes, only it can begin anew. */
     call->no_retry = g->delivered > 0;
-    return s3_failure_bad_answer(call, resp, S3_ERROR_BAD_RESPONSE,
-                                 "the bytes do not match the stored checksum");
+    (void)snprintf(g->problem, sizeof(g->problem),
+                   "the bytes do not match the stored checksum: %" PRIu64
+                   " from the start have %s %s, stored is %s",
+                   g->delivered, s3_checksum_name(sum.algo), sum.value, g->want.value);
+    return s3_failure_bad_answer(call, resp, S3_ERROR_BAD_RESPONSE, g->problem);
 }
 
 int s3_get_receive(struct s3_call *call, const struct http_response *resp)

@@ -263,6 +263,7 @@ int s3_call_request(struct s3_call *call, struct http_request *req)
         .sink = call->sink.write ? &call->sink : NULL,
         .stat = call->op,
         .repeatable = is_repeatable(call),
+        .fresh = call->op == S3_OP_GET_OBJECT && ((const struct s3_get_object_in *)call->in)->fresh,
     };
     set_deadlines(call, &req->deadlines);
     return 0;

@@ -206,6 +206,7 @@ struct s3_get_object_in {
     bool has_range;
     uint64_t range_offset;
     uint64_t range_length; /* 0 = to the end; otherwise > 0 */
+    bool fresh;            /* over a new connection: what came before was damaged */
     bool checksum_mode;
     /* Receives the bytes in order, each once, also across retries (the funnel goes on after what
      * was delivered, by a Range and If-Match). NULL is not allowed. */

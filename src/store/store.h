@@ -135,6 +135,7 @@ struct store_get_in { /* out: struct store_object */
     uint64_t offset;
     uint64_t length;               /* 0 = the whole object, no range (offset must be 0) */
     const char *if_match;          /* ETag; S3_ERROR_PRECONDITION when another version is there */
+    bool fresh;                    /* over a new connection: what came before was damaged */
     const struct store_sink *sink; /* bytes in order, each once */
 };
 

@@ -297,6 +297,7 @@ int store_s3_new(const struct store_s3_options *opts, struct store **ret, struct
     s->checksum = opts->checksum;
     s->part_checksum = opts->part_checksum;
     s->whole_checksum = opts->whole_checksum;
+    s->check_whole = opts->check_whole;
     s->unknown = opts->unknown;
     s->unknown_ctx = opts->unknown_ctx;
     store_s3_set_caps(&s->store, opts->caps ? opts->caps : &all);

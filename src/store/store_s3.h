@@ -20,7 +20,8 @@ struct store_s3_options {
     enum s3_checksum_algo part_checksum; /* sent with every part of an upload */
     /* The server is known to hold a completed upload against the checksum of the whole object. */
     bool whole_checksum;
-    struct clock *clock;           /* for times the server does not tell; NULL = clock_system() */
+    bool check_whole;    /* a GET of a whole object asks for the stored checksum, and looks at it */
+    struct clock *clock; /* for times the server does not tell; NULL = clock_system() */
     const struct store_caps *caps; /* copied; NULL = all conditions are held */
     /* Called once, with the first change when it is not known which conditions the server holds.
      * Must not block. May be NULL. */

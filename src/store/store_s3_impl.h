@@ -17,6 +17,7 @@ struct store_s3 {
     char *storage_class;
     enum s3_checksum_algo checksum, part_checksum;
     bool whole_checksum;
+    bool check_whole;
     struct clock *clock;
     atomic_uchar caps[STORE_CAP_MAX]; /* enum store_cap_state */
     atomic_bool bare_etags;           /* the server takes If-Match on PUT without quotes only */

@@ -152,8 +152,9 @@ int store_s3_prepare_get(struct store_s3_request *r)
     get->has_range = in->length > 0;
     get->range_offset = in->offset;
     get->range_length = in->length;
+    get->fresh = in->fresh;
     /* A whole object can be held against its stored checksum. */
-    get->checksum_mode = in->length == 0 && r->s->checksum != S3_CHECKSUM_NONE;
+    get->checksum_mode = in->length == 0 && r->s->check_whole;
     get->sink = &r->sink;
     get->head = get_head;
     return get->key ? 0 : -ENOMEM;

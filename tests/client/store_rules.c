@@ -479,6 +479,7 @@ static struct store *open_bucket(const char *prefix, bool known)
                                  .bucket = bucket,
                                  .prefix = prefix,
                                  .checksum = S3_CHECKSUM_CRC64NVME,
+                                 .check_whole = true,
                                  .part_checksum = S3_CHECKSUM_CRC64NVME,
                                  .caps = known ? NULL : &unknown};
     if (!CHECK(store_s3_new(&o, &s, &err) == 0))

@@ -29,6 +29,10 @@ cp "$SCRATCH/big" "$MNT/stalled" & pids+=($!)
 for pid in "${pids[@]}"; do check "reads and copies" wait "$pid"; done
 equal "faults" 5 "$(curl -sf "$S3_ENDPOINT/_s3d/counters" | awk '$1 == "faults" {print $2}')"
 s3d_faults_clear
+status() { "$PAILCTL" status "$MNT" | awk -v name="$1:" '$1 == name {print $2}'; }
+check "hedges are shown" test "$(status hedges_sent)" -ge 4
+check "and what they won" test "$(status hedges_won)" -ge 2
+check "and what was broken off" test "$(status answers_broken_off)" -ge 1
 # Those that hung; a busy machine may make it more.
 repeats() { grep -c "$1: no answer from .* it is sent once more" "$LOG"; }
 check "parts sent once more" test "$(repeats PUT)" -ge 2

@@ -69,6 +69,31 @@ remount_fs -o verify=on,part_size=5M
 check "without a HEAD" cmp "$SCRATCH/r" "$MNT/part"
 contains "it is told" "'part' is read without being held against its checksum" "$(cat "$LOG")"
 s3d_faults_clear
+# A small one is fetched again, once and over another connection, before anybody sees a byte of it.
+figure() { "$PAILCTL" status "$MNT" | awk -v name="$1:" '$1 == name {print $2}'; }
+random_file "$SCRATCH/s" 300000
+s3 put small "$SCRATCH/s"
+s3 put small2 "$SCRATCH/s"
+remount_fs -o cache_size=200M
+equal "nothing was checked" 0 "$(figure verified_bytes)"
+s3d_reset
+s3d_fault "op=GetObject key=small count=1 action=corrupt-body"
+check "damaged once" cmp "$SCRATCH/s" "$MNT/small"
+equal "GETs" 2 "$(s3d_count GetObject)"
+equal "on so many connections" 2 "$(curl -sf "$S3_ENDPOINT/_s3d/log?n=50" | grep op=GetObject | cut -d" " -f2 | sort -u | wc -l)"
+equal "figures" "300000 1 1" "$(figure verified_bytes) $(figure verify_mismatches) $(figure verify_refetched)"
+s3d_faults_clear
+s3d_fault "op=GetObject key=small2 action=corrupt-body"
+refuse "damaged always" cat "$MNT/small2"
+contains "the error" "Input/output error" "$(tail -n 1 "$SCRATCH/refuse.out" | tr -d '\0')"
+told() { grep -q "'small2'.*300000 from the start have CRC64NVME .*, stored is " "$LOG"; }
+check "the log" poll 10 told
+equal "what was right" 300000 "$(figure verified_bytes)"
+check "mismatches" test "$(figure verify_mismatches)" -ge 3
+check "fetched again" test "$(figure verify_refetched)" -ge 2
+check "nothing of it is kept" test "$(figure cache_blocks)" -le 1
+s3d_faults_clear
+check "and then anew" cmp "$SCRATCH/s" "$MNT/small2"
 unmount_fs
 mount_fs -o verify=off
 s3d_reset
