@@ -20,7 +20,7 @@ COMPONENTS = ["", "", ".", "..", "a", "b", "a%", "%@", "%@a", "%@=a", "%@a%file"
               "x" * 300 + "1", "x" * 300 + "2", "a.lock", "-rf", "$HOME", "*", "\\", "~", "a+b", "a&b",
               "lock", "%2F", "%@" + "y" * 260,
               # around '/' in the order of keys, and where servers that sort by UTF-16 differ
-              "a-", "a-b", "a.", "a.b", "a0", "a\x7f", "a!", "-", "/", "0", "a\x01", "\x7f", "\ue000", "\uffff",
+              "a-", "a-b", "a.", "a.b", "a0", "a\x7f", "a!", "-", "/", "0", "a\x01", "\x7f", "\ue000", "\ufffd",
               "a\uffee", "a\U0001f5d1", "\U0010ffff", "a\U00010000", "a\ud7ff", "\u0080", "b\u00ff"]
 
 
