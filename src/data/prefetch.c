@@ -28,6 +28,9 @@
 /* A raise has to bring so much, or it is taken back for HOLD_SPANS. */
 #define GAIN_PERCENT 10u
 #define HOLD_SPANS   16u
+/* What is ahead is enough at so many times what comes within a round trip: who still waits then,
+ * waits for something else, and more memory would only cost CPU. */
+#define ROUND_TRIPS 2u
 
 /* Random reads are rounded up to the first of these, and after SCATTERED of them of which none was
  * near another to the second. */
@@ -169,6 +172,12 @@ uint64_t prefetch_request_end(const struct prefetch *p, const struct prefetch_ru
     return end >= size || size - end <= MIN(REST_MAX, unit / 8) ? size : end;
 }
 
+void prefetch_latency(struct prefetch *p, uint64_t ns)
+{
+    if (!p->latency_ns || ns < p->latency_ns)
+        p->latency_ns = ns;
+}
+
 void prefetch_pace(struct prefetch *p, uint64_t bytes, uint64_t waited_ns, uint64_t now_ns)
 {
     if (!p->look_ns)
@@ -191,7 +200,8 @@ void prefetch_pace(struct prefetch *p, uint64_t bytes, uint64_t waited_ns, uint6
         p->parallel = MAX(p->parallel / 2, p->parallel_min);
         p->best_rate = 0;
         p->hold = HOLD_SPANS;
-    } else if (starved && p->parallel < p->parallel_max) {
+    } else if (starved && p->parallel < p->parallel_max &&
+               p->part * p->parallel < ROUND_TRIPS * rate * p->latency_ns / NS_PER_MS) {
         p->best_rate = rate;
         p->parallel = MIN(p->parallel * 2, p->parallel_max);
         p->settling = true;

@@ -39,6 +39,7 @@ struct prefetch {
     uint64_t look_bytes;  /* by which ends moved on since */
     uint64_t look_waited; /* nanoseconds in which reads waited for bytes */
     uint64_t best_rate;   /* bytes per second before the last raise; 0 = nothing was raised */
+    uint64_t latency_ns;  /* least time to a first byte; 0 = none was told */
     bool settling;        /* much of the present span was asked for before the last change */
     unsigned hold;        /* spans until it may be tried again */
 };
@@ -52,6 +53,8 @@ void prefetch_init(struct prefetch *p, uint64_t part, unsigned parallel);
  * the object. */
 const struct prefetch_run *prefetch_note(struct prefetch *p, uint64_t offset, uint64_t len,
                                          uint64_t size);
+/* A request had its first byte after so long. */
+void prefetch_latency(struct prefetch *p, uint64_t ns);
 /* Of the mount's connections so many are there for this handle. */
 void prefetch_set_share(struct prefetch *p, unsigned connections);
 /* Notes that a sequential read has its bytes, and that reads waited for so long since the last

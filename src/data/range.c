@@ -207,6 +207,7 @@ static int range_begin(void *ctx, const struct store_object *o)
     struct range *g = ctx;
     struct reader *r = g->reader;
     SCOPE_LOCK(&r->lock);
+    prefetch_latency(&r->prefetch, clock_monotonic_ns(r->d->clock) - g->sent_ns);
     int result = check_version_locked(g, o);
     if (!result && g->whole && o->size > g->length) {
         /* It grew since it was listed. */
@@ -333,6 +334,7 @@ void range_submit(struct range *g)
     }
     reader_check_range_locked(r, g);
     r->refs++;
+    g->sent_ns = clock_monotonic_ns(r->d->clock);
     if (r->in_flight++ == 0)
         atomic_fetch_add_explicit(&r->d->streams, 1, memory_order_relaxed);
     if (r->blocks.usable)

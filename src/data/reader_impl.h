@@ -63,6 +63,7 @@ struct range {
     struct reader *reader;
     /* Set before the request and constant, but for length, which begin cuts at the object's end. */
     uint64_t offset;
+    uint64_t sent_ns;
     bool whole;   /* GET without a range */
     bool decides; /* the request without a condition that decides about the version */
     bool started; /* by reader_start: nobody waits for its end */
