@@ -475,30 +475,33 @@ static bool has_place_locked(const struct upload *u, bool copy)
                 : u->in_flight - u->copying < u->d->parallel;
 }
 
-/* A free number and a place among the requests under way. */
-static int part_begin(struct upload *u, struct part *p, struct s3_error *reterr)
+/* A number (0: the next one) and a place among the requests under way. */
+static int part_begin(struct upload *u, struct part *p, uint32_t number, struct s3_error *reterr)
 {
     SCOPE_LOCK(&u->lock);
     while (!u->result && !has_place_locked(u, p->copy))
         pthread_cond_wait(&u->cond, &u->lock);
     if (u->result)
         return first_failure_locked(u, reterr);
-    if (u->n_parts == STORE_PARTS_MAX) {
+    if (!number)
+        number = u->n_parts + 1;
+    if (number > STORE_PARTS_MAX) {
         s3_error_set(reterr, S3_ERROR_TOO_LARGE, "'%s' would have more than %u parts", u->key,
                      STORE_PARTS_MAX);
         return -EFBIG;
     }
-    if (u->n_parts == u->alloc_parts) {
-        uint32_t alloc = MAX(u->alloc_parts * 2, 16u);
+    if (number > u->alloc_parts) {
+        uint32_t alloc = MAX(MAX(u->alloc_parts * 2, 16u), number);
         struct store_part *bigger = realloc(u->parts, alloc * sizeof(*bigger));
         if (!bigger)
             return no_memory(reterr);
         u->parts = bigger;
         u->alloc_parts = alloc;
     }
+    while (u->n_parts < number)
+        u->parts[u->n_parts++] = (struct store_part){0};
     p->upload = u;
-    p->number = ++u->n_parts;
-    u->parts[p->number - 1] = (struct store_part){0};
+    p->number = number;
     u->refs++;
     u->in_flight++;
     u->copying += p->copy;
@@ -521,7 +524,8 @@ static int part_submit(struct part *p, enum store_op op, const void *in, struct 
     return r;
 }
 
-static int send_buffer(struct upload *u, struct buffer *b, bool keep, struct s3_error *reterr)
+static int send_buffer(struct upload *u, uint32_t number, struct buffer *b, bool keep,
+                       struct s3_error *reterr)
 {
     struct part *p = calloc(1, sizeof(*p));
     if (!p)
@@ -529,7 +533,7 @@ static int send_buffer(struct upload *u, struct buffer *b, bool keep, struct s3_
     buffer_init(&p->buffer, b->share);
     int n_iov = 0;
     int r = buffer_iov(b, &p->iov, &n_iov);
-    r = r ? no_memory(reterr) : part_begin(u, p, reterr);
+    r = r ? no_memory(reterr) : part_begin(u, p, number, reterr);
     if (r) {
         part_free(p);
         return r;
@@ -548,16 +552,28 @@ static int send_buffer(struct upload *u, struct buffer *b, bool keep, struct s3_
 
 int upload_part(struct upload *u, struct buffer *b, struct s3_error *reterr)
 {
-    return send_buffer(u, b, false, reterr);
+    return send_buffer(u, 0, b, false, reterr);
+}
+
+int upload_part_as(struct upload *u, uint32_t number, struct buffer *b, struct s3_error *reterr)
+{
+    return send_buffer(u, number, b, false, reterr);
 }
 
 int upload_part_kept(struct upload *u, struct buffer *b, struct s3_error *reterr)
 {
-    return send_buffer(u, b, true, reterr);
+    return send_buffer(u, 0, b, true, reterr);
 }
 
 int upload_copy(struct upload *u, const char *source_key, const char *source_etag, uint64_t offset,
                 uint64_t length, struct s3_error *reterr)
+{
+    return upload_copy_as(u, 0, source_key, source_etag, offset, length, reterr);
+}
+
+int upload_copy_as(struct upload *u, uint32_t number, const char *source_key,
+                   const char *source_etag, uint64_t offset, uint64_t length,
+                   struct s3_error *reterr)
 {
     struct part *p = calloc(1, sizeof(*p));
     if (p)
@@ -571,7 +587,7 @@ int upload_copy(struct upload *u, const char *source_key, const char *source_eta
     p->copy = true;
     p->size = length;
     snprintf(p->source_etag, sizeof(p->source_etag), "%s", source_etag);
-    int r = part_begin(u, p, reterr);
+    int r = part_begin(u, p, number, reterr);
     if (r) {
         part_free(p);
         return r;

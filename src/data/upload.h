@@ -28,6 +28,12 @@ int upload_part_kept(struct upload *u, struct buffer *b, struct s3_error *reterr
 /* The next part is a range of an object in the store, of that version. */
 int upload_copy(struct upload *u, const char *source_key, const char *source_etag, uint64_t offset,
                 uint64_t length, struct s3_error *reterr);
+/* The same, under a number that the caller has chosen, of each one once: not to be mixed with the
+ * above, and all are given before upload_wait. upload_copy_as may run beside upload_part_as. */
+int upload_part_as(struct upload *u, uint32_t number, struct buffer *b, struct s3_error *reterr);
+int upload_copy_as(struct upload *u, uint32_t number, const char *source_key,
+                   const char *source_etag, uint64_t offset, uint64_t length,
+                   struct s3_error *reterr);
 /* Waits for all parts; the first failure. Also after a failure nothing is under way then. */
 int upload_wait(struct upload *u, struct s3_error *reterr);
 /* Parts that could not be sent stay in memory, until that is wanted for something else. After

@@ -17,6 +17,7 @@
 #define PAILFS_DATA_WRITER_IMPL_H
 
 #include "data/buffer.h"
+#include "data/plan.h"
 #include "data/stage.h"
 #include "data/upload.h"
 #include "data/writer.h"
@@ -130,5 +131,11 @@ int writer_stream_failed(struct writer *w, int result, const struct s3_error *er
 /* The content goes with it. */
 void writer_drop_stage(struct writer *w);
 int writer_commit_stage(struct writer *w, struct store_version *ret, struct s3_error *err);
+
+/* ---- writer_send.c ---- */
+
+/* Begins an upload, w->upload, and sends or copies all parts. Also after a failure nothing is under
+ * way then. */
+int writer_send_plan(struct writer *w, const struct plan *plan, struct s3_error *err);
 
 #endif

@@ -210,47 +210,6 @@ int writer_hold(struct writer *w, struct s3_error *reterr)
 
 /* ---- commit ---- */
 
-/* Memory for a part. Everything else that this writer has is under way, so a wait ends. */
-static void wait_for_memory(struct writer *w, uint64_t bytes)
-{
-    if (data_share_try(w->share, bytes))
-        return;
-    data_share_wait_hard(w->share, bytes);
-}
-
-static int send_part(struct writer *w, const struct plan_part *p, struct s3_error *err)
-{
-    struct buffer b;
-    if (p->copy)
-        return upload_copy(w->upload, w->key, w->base_etag, p->offset, p->length, err);
-    buffer_init(&b, w->share);
-    wait_for_memory(w, stage_buffer_cost(w->stage, p->offset, p->length));
-    int r = stage_read_buffer(w->stage, p->offset, p->length, &b, err);
-    data_share_drop_credit(w->share);
-    if (!r)
-        r = upload_part(w->upload, &b, err);
-    buffer_done(&b);
-    return r;
-}
-
-static int send_parts(struct writer *w, const struct plan *plan, struct s3_error *err)
-{
-    struct store_attrs attrs;
-    int r = writer_get_attrs(w, &attrs, err);
-    if (!r)
-        r = upload_begin(w->share, w->key, &attrs, &w->upload, err);
-    if (r)
-        return r;
-    writer_set_guarantee(w, plan->largest);
-    writer_reads_begin(w);
-    for (uint32_t i = 0; i < plan->n_parts && !r; i++)
-        r = send_part(w, &plan->parts[i], err);
-    int waited = upload_wait(w->upload, r ? NULL : err);
-    writer_reads_end(w);
-    writer_set_guarantee(w, w->d->write_part_size);
-    return r ? r : waited;
-}
-
 /* The upload is complete, or may be. */
 static int complete(struct writer *w, struct store_version *ret, struct s3_error *err)
 {
@@ -279,7 +238,7 @@ static int commit_parts(struct writer *w, struct store_version *ret, struct s3_e
     if (r)
         return writer_no_memory(err);
     w->changed = false;
-    r = send_parts(w, &plan, err);
+    r = writer_send_plan(w, &plan, err);
     plan_done(&plan);
     if (r) {
         bool copied = !w->no_copies;

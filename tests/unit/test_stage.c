@@ -519,6 +519,52 @@ static void reads_beside_a_commit(void **state)
     bed_close(&b);
 }
 
+static void wait_held(struct bed *b, unsigned n)
+{
+    for (int i = 0; i < 60000 && store_fault_held(b->fault) < n; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    assert_int_equal(store_fault_held(b->fault), n);
+}
+
+/* The neighbours of changes are fetched side by side, while the upload is begun; copies do not wait
+ * for them. A fetch that fails fails the commit, and the next one has all of it. */
+static void neighbours_are_fetched_side_by_side(void **state)
+{
+    struct bed b;
+    bed_open(&b, 2, NULL, NULL);
+    struct store_version v;
+    bed_put(&b, "f", SEED, 100 * MIB, &v);
+    struct writer *w = open_writer(&b, "f", &v, 100 * MIB);
+    for (uint64_t at = 20 * MIB; at <= 80 * MIB; at += 20 * MIB)
+        assert_int_equal(write_content(w, SEED + 1, at, 1000), 0);
+    for (int round = 0; round < 2; round++) {
+        struct store_fault_rule get = {.op = STORE_GET, .hold = true},
+                                create = {.op = STORE_UPLOAD_CREATE, .hold = true};
+        if (round == 0)
+            get.error = S3_ERROR_CONNECT;
+        store_count_reset(b.store);
+        assert_int_equal(store_fault_add(b.fault, &get), 0);
+        assert_int_equal(store_fault_add(b.fault, &create), 0);
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, commit_thread, w), 0);
+        wait_held(&b, 5);
+        bed_assert_requests(&b, "get 4, upload-create 1");
+        store_fault_clear(b.fault);
+        store_fault_release(b.fault, 0);
+        void *result;
+        assert_int_equal(pthread_join(thread, &result), 0);
+        assert_int_equal((intptr_t)result, round == 0 ? -EIO : 0);
+        if (round == 0)
+            assert_true(object_has(&b, "f", SEED, 0, 100 * MIB));
+    }
+    for (uint64_t at = 0; at < 100 * MIB; at += 20 * MIB) {
+        assert_true(object_has(&b, "f", at ? SEED + 1 : SEED, at, 1000));
+        assert_true(object_has(&b, "f", SEED, at + 1000, 20 * MIB - 1000));
+    }
+    writer_free(w);
+    bed_close(&b);
+}
+
 /* Many at once stay within the memory that they share. */
 static void memory_is_shared(void **state)
 {
@@ -561,6 +607,7 @@ int main(void)
         cmocka_unit_test(what_was_sent_is_still_here),
         cmocka_unit_test(going_back_in_a_stream),
         cmocka_unit_test(reads_beside_a_commit),
+        cmocka_unit_test(neighbours_are_fetched_side_by_side),
         cmocka_unit_test(memory_is_shared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
