@@ -2,7 +2,12 @@
 #include "base/file_io.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/cleanup.h"
 
 /* offset NULL: where the descriptor stands. */
 static int write_at(int fd, const char *buf, size_t len, const uint64_t *offset)
@@ -55,4 +60,24 @@ int file_read(int fd, void *buf, size_t len, size_t *ret_len)
 int file_pread(int fd, void *buf, size_t len, uint64_t offset, size_t *ret_len)
 {
     return read_at(fd, buf, len, &offset, ret_len);
+}
+
+int file_make_folders(const char *path)
+{
+    CLEANUP_FREE char *copy = strdup(path);
+    char *p;
+
+    if (!copy)
+        return -ENOMEM;
+    for (p = copy + 1; *p; p++) {
+        if (*p != '/')
+            continue;
+        *p = '\0';
+        if (mkdir(copy, 0700) < 0 && errno != EEXIST && access(copy, F_OK) < 0)
+            return -errno;
+        *p = '/';
+    }
+    if (mkdir(copy, 0700) < 0 && errno != EEXIST)
+        return -errno;
+    return 0;
 }

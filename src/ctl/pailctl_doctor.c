@@ -17,6 +17,7 @@
 #include "base/attr.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/file_io.h"
 #include "base/timefmt.h"
 #include "ctl/pailctl.h"
 #include "meta/lost.h"
@@ -316,7 +317,7 @@ static void look_at_state(struct doctor *d)
     int r = state_dir_default(&path);
 
     if (r == 0)
-        r = state_dir_make(strbuf_str(&path));
+        r = file_make_folders(strbuf_str(&path));
     if (r < 0) {
         finding(d, "state", WARNING, "give a mount -o cache_dir= with a folder that can be written",
                 "no folder for local state (%s): what a crash interrupts is not finished by the "

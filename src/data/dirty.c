@@ -15,6 +15,8 @@
 
 #include "base/attr.h"
 #include "base/cleanup.h"
+#include "base/file_io.h"
+#include "base/log.h"
 
 /* Of the disk, for others. */
 #define KEEP_FREE_MAX   GIB
@@ -86,6 +88,11 @@ int dirty_open(struct dirty *d, int *ret_fd)
             return -errno;
     } else {
         fd = open(d->dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        /* Somebody has cleaned up ~/.cache under us. Nothing else in here is needed to go on. */
+        if (fd < 0 && errno == ENOENT && file_make_folders(d->dir) == 0) {
+            log_warn("'%s' was removed while it was in use, and is made anew", d->dir);
+            fd = open(d->dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        }
         if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL))
             fd = open_and_unlink(d->dir);
         else if (fd < 0)

@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/digest.h"
 #include "base/encode.h"
+#include "base/file_io.h"
 #include "base/log.h"
 #include "base/strbuf.h"
 
@@ -27,26 +28,6 @@
 
 /* In a slot from its opening to an end with nothing left to do. */
 #define UNFINISHED "unfinished"
-
-int state_dir_make(const char *path)
-{
-    CLEANUP_FREE char *copy = strdup(path);
-    char *p;
-
-    if (!copy)
-        return -ENOMEM;
-    for (p = copy + 1; *p; p++) {
-        if (*p != '/')
-            continue;
-        *p = '\0';
-        if (mkdir(copy, 0700) < 0 && errno != EEXIST && access(copy, F_OK) < 0)
-            return -errno;
-        *p = '/';
-    }
-    if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-        return -errno;
-    return 0;
-}
 
 /* A name that was just made survives a power loss only when its folder is on disk. */
 static int sync_folder(const char *path)
@@ -176,7 +157,7 @@ static int has_unfinished(const char *path)
 
 static int make_slot(const char *path, int *ret_fd, struct s3_error *err)
 {
-    int r = state_dir_make(path);
+    int r = file_make_folders(path);
 
     if (r == 0)
         r = check_folder(path, err);
@@ -258,11 +239,11 @@ static int make_folders(struct state_dir *d, bool read_only)
     mark = join(d->path, UNFINISHED);
     if (!d->dirty || !d->lost || !d->blocks || !mark)
         return -ENOMEM;
-    r = state_dir_make(d->dirty);
+    r = file_make_folders(d->dirty);
     if (r == 0)
-        r = state_dir_make(d->lost);
+        r = file_make_folders(d->lost);
     if (r == 0)
-        r = state_dir_make(d->blocks);
+        r = file_make_folders(d->blocks);
     if (r < 0 || read_only)
         return r;
     fd = open(mark, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

@@ -46,7 +46,5 @@ void state_dir_close(struct state_dir *d, bool unfinished);
 
 /* Appends where cache_dir is when none is given. 0 or -errno. */
 int state_dir_default(struct strbuf *sb);
-/* Makes path and what is missing above it, mode 0700. 0 or -errno. */
-int state_dir_make(const char *path);
 
 #endif

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "data_bed.h"
@@ -592,6 +593,35 @@ static void memory_is_shared(void **state)
     bed_close(&b);
 }
 
+/* Somebody cleans up below ~/.cache: what is open goes on, and what comes has its folder again. */
+static void folder_that_is_removed(void **state)
+{
+    char top[] = "/tmp/test_stage.XXXXXX", middle[64], dir[80];
+    assert_non_null(mkdtemp(top));
+    snprintf(middle, sizeof(middle), "%s/mount", top);
+    snprintf(dir, sizeof(dir), "%s/dirty", middle);
+    assert_int_equal(mkdir(middle, 0700) | mkdir(dir, 0700), 0);
+    struct data_options o = {.dirty_dir = dir};
+    struct bed b;
+    bed_open(&b, 2, &o, NULL);
+    struct store_version v;
+    bed_put(&b, "f", SEED, 100 * MIB, &v);
+    bed_put(&b, "g", SEED, 100 * MIB, &v);
+    struct writer *before = open_writer(&b, "f", &v, 100 * MIB);
+    assert_int_equal(write_content(before, SEED + 1, 10 * MIB, MIB), 0);
+    assert_int_equal(rmdir(dir) | rmdir(middle) | rmdir(top), 0);
+    assert_int_equal(write_content(before, SEED + 1, 30 * MIB, MIB), 0);
+    struct writer *after = open_writer(&b, "g", &v, 100 * MIB);
+    assert_int_equal(write_content(after, SEED + 2, 20 * MIB, MIB), 0);
+    assert_true(reads_as(before, SEED + 1, 30 * MIB, MIB));
+    assert_int_equal(writer_commit(after, NULL, NULL), 0);
+    assert_true(object_has(&b, "g", SEED + 2, 20 * MIB, MIB));
+    writer_free(before);
+    writer_free(after);
+    bed_close(&b);
+    assert_int_equal(rmdir(dir) | rmdir(middle) | rmdir(top), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -603,6 +633,7 @@ int main(void)
         cmocka_unit_test(doubtful_completions),
         cmocka_unit_test(another_host_was_first),
         cmocka_unit_test(limit_of_the_local_disk),
+        cmocka_unit_test(folder_that_is_removed),
         cmocka_unit_test(content_outlives_the_object),
         cmocka_unit_test(what_was_sent_is_still_here),
         cmocka_unit_test(going_back_in_a_stream),
