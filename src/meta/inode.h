@@ -98,6 +98,7 @@ struct inode {
     /* files */
     struct open_file *open;  /* vfs' state of a file that is open for writing; NULL = none */
     bool beside;             /* a directory has the same component, and its plain name */
+    bool outdated;           /* a read met another version, or none, and no open has told since */
     unsigned readers;        /* open handles that can read */
     unsigned handles;        /* all open ones */
     unsigned direct_handles; /* those that write past the kernel's page cache */

@@ -131,6 +131,12 @@ int vfs_open(struct vfs *v, uint64_t ino, int flags, struct vfs_file **ret, bool
     /* The kernel opens these by itself: it has another idea of what the name stands for. */
     if (r == 0 && !S_ISREG(i->attr.mode))
         r = -ESTALE;
+    /* It looks the name up again then, and opens once more with the size of what is there now. */
+    if (r == 0 && i->outdated && !i->open) {
+        i->outdated = false;
+        if (i->attr_until_ns == 0)
+            r = -ESTALE;
+    }
     if (r < 0)
         return r;
     struct vfs_file *f = new_file_locked(i, flags);

@@ -181,6 +181,11 @@ int vfs_read_view(struct vfs *v, struct vfs_file *file, uint64_t offset, size_t 
         r = read_once_locked(v, file, offset, len, ret, err);
     if (r < 0)
         i->attr_until_ns = 0; /* what was known of it no longer holds */
+    if ((r == -ENOENT || r == -ESTALE) && !i->outdated) {
+        i->outdated = true;
+        if (i->parent)
+            vfs_listing_drop_locked(v, i->parent);
+    }
     return r;
 }
 

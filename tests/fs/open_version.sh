@@ -48,5 +48,30 @@ assert same, "a mix of two versions"
 assert not stale or two in same, "ESTALE after bytes of the new version"
 os.close(fd)
 P
+unmount_fs
+# The same where attributes are believed for long: who has met the new version asks for it.
+head -c 17000001 "$SCRATCH/two" >"$SCRATCH/three"
+for name in one two three; do s3 put "g-$name" "$SCRATCH/$name"; done
+mount_fs -o read_part_size=1M,metadata_ttl=600s
+/usr/bin/python3 - "$MNT" "$SCRATCH" <<'P' || fail "with a long metadata_ttl, see above"
+import errno, os, subprocess, sys
+mnt, scratch = sys.argv[1:]
+def content(name):
+    return open(f"{scratch}/{name}", "rb").read()
+for before, after in (("one", "two"), ("two", "three"), ("three", "one")):
+    key = f"g-{before}"
+    path = f"{mnt}/{key}"
+    fd = os.open(path, os.O_RDONLY)
+    assert os.pread(fd, 100, 0) == content(before)[:100], before
+    subprocess.check_call(["/usr/bin/python3", os.environ["SOURCE_DIR"] + "/tests/lib/s3.py", "put", key, f"{scratch}/{after}"])
+    try:
+        os.pread(fd, 100, 16000000)
+        raise SystemExit(f"{before}: nothing was refused although it was replaced")
+    except OSError as e:
+        assert e.errno == errno.ESTALE, e
+    os.close(fd)
+    with open(path, "rb") as f:
+        assert f.read() == content(after), f"{after} after {before}"
+P
 check "and whole again" cmp "$SCRATCH/one" "$MNT/f"
 unmount_fs
