@@ -310,8 +310,9 @@ int main(int argc, char **argv)
 {
     uint64_t total = (argc > 1 ? strtoull(argv[1], NULL, 10) : 2) * GIB;
     uint64_t range = (argc > 2 ? strtoull(argv[2], NULL, 10) : 8) * MIB;
-    unsigned in_flight = argc > 3 ? (unsigned)atoi(argv[3]) : 4;
-    struct http_curl_options opts = {.io_threads = argc > 4 ? (unsigned)atoi(argv[4]) : 1};
+    unsigned in_flight = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 4;
+    struct http_curl_options opts = {.io_threads =
+                                         argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : 1};
     unsigned count = (unsigned)(total / range);
     pid_t server = start_server();
     struct http_transport *t;

@@ -24,7 +24,7 @@ mapfile -t all_files < <(git ls-files -co --exclude-standard | while read -r f; 
 clang-format --dry-run -Werror "${c_files[@]}" 2>&1 | grep -E 'error:|warning:' | sort -u | head -20 |
     complain "clang-format would change these:"
 tests/lint/layers.py | complain "layers:"
-grep -nwE '(sprintf|strcpy|strcat|strtok|atoi|atol|gets|localtime|gmtime|strncpy|alloca|tmpnam) *\(' "${c_files[@]}" /dev/null |
+grep -nE '\b(sprintf|strcpy|strcat|strtok|atoi|atol|gets|localtime|gmtime|strncpy|alloca|tmpnam) *\(' "${c_files[@]}" /dev/null |
     complain "banned functions:"
 wc -l "${c_files[@]}" "${scripts[@]}" | awk '$2 != "total" && $1 > 900' | complain "longer than 900 lines:"
 grep -L 'SPDX-License-Identifier: Apache-2.0' "${c_files[@]}" "${scripts[@]}" | complain "no licence line:"

@@ -53,7 +53,7 @@ static bool serve(struct wire_conn *c, const struct wire_request *r)
         return false;
     }
     if (r->target[1] >= '0' && r->target[1] <= '9')
-        arrivals[atomic_fetch_add(&n_arrivals, 1) % 64] = atoi(r->target + 1);
+        arrivals[atomic_fetch_add(&n_arrivals, 1) % 64] = (int)strtol(r->target + 1, NULL, 10);
     note_busy(1);
     gate_raise(&arrived);
     if (strcmp(r->target, "/held") == 0)

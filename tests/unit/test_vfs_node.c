@@ -29,7 +29,7 @@ static int make_link(struct fixture *f, const char *to, const char *path)
 
 static int read_link(struct fixture *f, const char *path)
 {
-    strcpy(target, "?");
+    snprintf(target, sizeof(target), "?");
     return vfs_readlink(f->vfs, fixture_ino(f, path), target, &f->err);
 }
 

@@ -150,8 +150,11 @@ static void test_random_text(void **state)
         char text[256] = "{\"user.k\":\"MQ==\",", first[4096];
         if (round % 3 == 0)
             text[0] = '\0';
-        for (int n = rand_r(&seed) % 12; n > 0; n--)
-            strcat(text, pieces[(unsigned)rand_r(&seed) % ARRAY_SIZE(pieces)]);
+        for (int n = rand_r(&seed) % 12; n > 0; n--) {
+            size_t len = strlen(text);
+            snprintf(text + len, sizeof(text) - len, "%s",
+                     pieces[(unsigned)rand_r(&seed) % ARRAY_SIZE(pieces)]);
+        }
         snprintf(first, sizeof(first), "%s", decoded(text));
         CLEANUP_STRBUF struct strbuf sb = STRBUF_INIT(8192);
         CLEANUP_ARENA struct arena arena = ARENA_INIT(1u << 20);
