@@ -15,7 +15,8 @@ tests/bench/limit.c: the same bytes or requests by libcurl alone, with as many c
 --endpoint  a server that is there (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, and BUCKET, which is written to); --rgw starts a
             Ceph gateway. Faults, request counts and the server's CPU seconds are known of s3d alone.
 --tls       over TLS; without --only the streams. With --proxy handshakes are counted, whole and resumed ones.
---cut       a trial of a contender that takes longer is ended and reported as "over N s" (default 30).
+--cut       a trial of a contender that takes longer is ended and reported as "over N s" (default 30); of a peer not before it
+            is decided whether pailfs is as many times as fast as its targets say.
 --readme    what the README shows and targets.py judges, where it does so.
 --minutes   how long it may take: a workload that is late against its share gets fewer rounds, one at least.
 --quick     seconds for each, to see that all works; --full: gigabytes and 1,000,000 names, hours with slow peers.
@@ -39,6 +40,7 @@ import bed
 import contenders
 import readme
 import report
+import targets
 import workload
 import workloads
 
@@ -168,14 +170,14 @@ class Bench:
             result["connections"] = after["max_connections"]
         return result
 
-    def trial(self, kind, load):
+    def trial(self, kind, load, cut):
         w, c = self.world, None
         load.make(w)
         c = kind(self.build, self.server, w.bucket, self.folder, load)
         try:
             (self.server.near if load.near_fresh else self.server.far)()
             c.mount()
-            c.limit_time(self.a.cut * (6 if load.near_fresh else 2))
+            c.limit_time(cut * (6 if load.near_fresh else 2))
             load.fresh(w, c)
             if load.remount:
                 c.unmount()
@@ -185,7 +187,7 @@ class Bench:
             if not load.warm:
                 bed.drop_caches()
             self.distant(load)
-            c.limit_time(self.a.cut)
+            c.limit_time(cut)
             self.server.reset()
             before = self.server.counters()
             pid, pids = c.process.pid, self.server.pids
@@ -197,17 +199,17 @@ class Bench:
             r.update(cpu_s=bed.cpu_seconds([pid]) - cpu, server_cpu_s=bed.cpu_seconds(pids) - server_cpu,
                      rss=bed.peak_rss(pid), **self.counted(before), **self.timeline(load))
             self.close()
-            c.limit_time(self.a.cut * 4)
+            c.limit_time(cut * 4)
             load.check(w, c)
             c.time_is_up()
             c.unmount()
             load.after(w)
             return r
         except contenders.Cut:
-            return {"over": self.a.cut}
+            return {"over": cut}
         except (OSError, AssertionError, RuntimeError, ValueError, subprocess.SubprocessError) as e:
             if c.time_is_up():
-                return {"over": self.a.cut}
+                return {"over": cut}
             # Of pailfs it is a failure of the run; a peer may do as it likes.
             text = f"{type(e).__name__}: {e}"[:400]
             if kind is contenders.Pailfs and "WRONG" in text:
@@ -243,7 +245,10 @@ class Bench:
                 break
             # pailfs first: the limit is to have as many connections.
             if "pailfs" not in done:
-                take("pailfs", self.trial(contenders.Pailfs, load))
+                take("pailfs", self.trial(contenders.Pailfs, load, self.a.cut))
+            # A peer is not ended before it is known whether the targets are met.
+            own = [r["s"] for r in rows.get("pailfs", []) if "s" in r]
+            cut = max([self.a.cut, *(1.1 * s * targets.patience(load.name, self.rtt) for s in own)])
             used = [r["connections"] for r in rows.get("pailfs", []) if "connections" in r]
             if used and load.same_connections:
                 connections = max(1, min(int(statistics.median(used)), 256))
@@ -251,7 +256,7 @@ class Bench:
                 take("limit", self.limit(load, connections))
             for kind in self.kinds:
                 if not load.alone and kind.name not in done:
-                    take(kind.name, self.trial(kind, load))
+                    take(kind.name, self.trial(kind, load, cut))
         return rows
 
     def run(self):
@@ -259,6 +264,7 @@ class Bench:
         self.open_bucket()
         for rtt in sorted({r for _, r in a.pairs}):
             self.server.distance(rtt)
+            self.rtt = rtt
             for load in a.loads:
                 if (load.name, rtt) not in a.pairs:
                     continue

@@ -66,6 +66,7 @@ def of_peer(want, name=None):
         best = seconds(e["results"].get(name)) if name else best_peer(e)
         more = ">" if best and (cut(e) if not name else "over" in e["results"][name]) else ""
         return at_least(best / own, want, name or "best peer", more) if best else None
+    rule.times = want
     return rule
 
 
@@ -133,6 +134,12 @@ RULES = (
     ("rsync2", None, lists_only),
     ("read[18]", None, of_cpu(0.8, 1.4)), ("write[18]", None, of_cpu(0.8, 1.4)),
 )
+
+
+def patience(name, rtt):
+    """As many times as long as pailfs a peer has to take for all targets to be met; 0: no matter."""
+    return max((getattr(rule, "times", 0) for pattern, rtts, rule in RULES
+                if fnmatch.fnmatchcase(name, pattern) and (not rtts or rtt in rtts)), default=0)
 
 
 def judged(data):
