@@ -14,19 +14,22 @@ s3d_reset
 check "a file to be read" cp "$SCRATCH/big" "$MNT/big"
 equal "UploadPart when told to send nothing twice" 3 "$(s3d_count UploadPart)"
 s3d_faults_clear
+s3 put other "$SCRATCH/big"
 remount_fs -o "timeout=1h,log_level=debug"
 s3d_reset
 s3d_fault "op=ListObjectsV2 count=1 action=hang" \
     "op=GetObject key=big after=1 count=1 action=hang" \
-    "op=GetObject key=big after=2 count=1 action=stall:1000000" \
+    "op=GetObject key=other count=1 action=stall:10000" \
     "op=UploadPart key=hung after=1 count=1 when=after action=hang" \
     "op=UploadPart key=stalled after=1 count=1 action=stall:1000000"
-equal "names" big "$(ls "$MNT")"
+equal "names" "big other" "$(ls "$MNT" | paste -sd ' ' -)"
 pids=()
 cmp "$SCRATCH/big" "$MNT/big" & pids+=($!)
+cmp "$SCRATCH/big" "$MNT/other" & pids+=($!)
 cp "$SCRATCH/big" "$MNT/hung" & pids+=($!)
 cp "$SCRATCH/big" "$MNT/stalled" & pids+=($!)
 for pid in "${pids[@]}"; do check "reads and copies" wait "$pid"; done
+curl -sf "$S3_ENDPOINT/_s3d/faults"
 equal "faults" 5 "$(curl -sf "$S3_ENDPOINT/_s3d/counters" | awk '$1 == "faults" {print $2}')"
 s3d_faults_clear
 status() { "$PAILCTL" status "$MNT" | awk -v name="$1:" '$1 == name {print $2}'; }
