@@ -11,6 +11,9 @@
 /* HEADs at a time, and how many names must have come in a row. */
 #define AHEAD_MAX 64u
 #define ROW_MIN   2u
+/* Entries looked at for either: what was removed leaves holes, and what is known is passed over. A
+ * directory of 100,000 that is removed in its order must not be gone through for each name. */
+#define LOOKED_AT_MAX (4 * AHEAD_MAX)
 
 static struct inode *known_before_locked(struct vfs *v, struct inode *dir,
                                          const struct dir_entry *e)
@@ -23,8 +26,8 @@ static struct inode *known_before_locked(struct vfs *v, struct inode *dir,
 static size_t row_length_locked(struct vfs *v, struct inode *dir, size_t number,
                                 enum node_kind kind)
 {
-    size_t row = 0;
-    while (number > 0 && row < AHEAD_MAX / 2) {
+    size_t row = 0, stop = number > LOOKED_AT_MAX ? number - LOOKED_AT_MAX : 0;
+    while (number > stop && row < AHEAD_MAX / 2) {
         const struct dir_entry *e = dir_at(dir->dir, --number);
         if (!e)
             continue;
@@ -44,7 +47,8 @@ static size_t next_ones_locked(struct vfs *v, struct inode *dir, const struct in
     if (!d || dir_number(d, i->name, i->kind, &number) < 0)
         return 0;
     size_t row = row_length_locked(v, dir, number, i->kind);
-    for (number++; row >= ROW_MIN && number < d->n && n < 2 * row - 1; number++) {
+    size_t stop = MIN(d->n, number + 1 + LOOKED_AT_MAX);
+    for (number++; row >= ROW_MIN && number < stop && n < 2 * row - 1; number++) {
         const struct dir_entry *e = dir_at(d, number);
         if (!e || dir_entry_kind(e) != i->kind || known_before_locked(v, dir, e))
             continue;
