@@ -720,16 +720,23 @@ static uint64_t heads(struct fixture *f)
     return n;
 }
 
+/* 400 files, listed, whose attributes nobody has asked for. */
+static struct vfs_options listed(struct fixture *f)
+{
+    struct vfs_options opts = fixture_options();
+    opts.posix = VFS_POSIX_ON;
+    fixture_init(f, &opts);
+    make_tree(f, 1, 400);
+    assert_string_not_equal(fixture_ls(f, "t/d000", false), "");
+    heads(f);
+    return opts;
+}
+
 /* Attributes in the metadata: HEADs of those that will be asked for go beside the one's that is. */
 static void test_attributes_in_order(void **state ATTR_UNUSED)
 {
-    struct vfs_options opts = fixture_options();
     struct fixture f;
-    opts.posix = VFS_POSIX_ON;
-    fixture_init(&f, &opts);
-    make_tree(&f, 1, 400);
-    assert_string_not_equal(fixture_ls(&f, "t/d000", false), "");
-    heads(&f);
+    struct vfs_options opts = listed(&f);
     ask(&f, 0, 100);
     ask(&f, 0, 101);
     assert_int_equal(heads(&f), 2);
@@ -757,13 +764,8 @@ static void test_attributes_in_order(void **state ATTR_UNUSED)
 
 static void test_attributes_at_random(void **state ATTR_UNUSED)
 {
-    struct vfs_options opts = fixture_options();
     struct fixture f;
-    opts.posix = VFS_POSIX_ON;
-    fixture_init(&f, &opts);
-    make_tree(&f, 1, 400);
-    assert_string_not_equal(fixture_ls(&f, "t/d000", false), "");
-    heads(&f);
+    (void)listed(&f);
     for (unsigned n = 399; n >= 200; n -= 7)
         ask(&f, 0, n);
     assert_int_equal(heads(&f), 29);
