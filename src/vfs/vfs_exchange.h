@@ -26,6 +26,7 @@ struct exchange {
     bool with_file;
     char hidden[VFS_HIDDEN_KEY_SIZE];  /* with '/'; two directories */
     char etag[STORE_ETAG_SIZE];        /* of the file before */
+    char copied[STORE_ETAG_SIZE];      /* of its copy; "" = not there, or not known */
     const struct store_attrs *carried; /* by the file; NULL = as they are, also after a crash */
     uint64_t intent;
     const atomic_bool *stop; /* as vfs_move_undo */
@@ -61,7 +62,8 @@ int exchange_resume(struct exchange *x, struct s3_error *err);
 /* After the failure of the step under way. 0: all is as it was, and the intent is over. */
 int exchange_go_back(struct exchange *x, struct s3_error *err);
 
-/* Moves the object, if it is still that version, by a copy and a delete. ret: of the copy. */
+/* Moves the object, if it is still that version, by a copy and a delete. What its copy is is noted
+ * between them. ret: of the copy. */
 int exchange_move_file(struct exchange *x, uint64_t size, struct store_version *ret,
                        struct s3_error *err);
 

@@ -8,7 +8,7 @@
 #include "vfs/vfs_exchange.h"
 
 #define HEAD         12u /* bytes before the strings of the payload */
-#define PAYLOAD_SIZE (HEAD + VFS_HIDDEN_KEY_SIZE + STORE_ETAG_SIZE)
+#define PAYLOAD_SIZE (HEAD + VFS_HIDDEN_KEY_SIZE + 2 * STORE_ETAG_SIZE)
 
 static void fill_names(struct exchange *x)
 {
@@ -60,6 +60,12 @@ bool exchange_step(const struct exchange *x, unsigned step, const char **ret_fro
 
 /* ---- the intent ---- */
 
+/* An earlier version understands the note while it need not know that. */
+static bool has_another_etag(const struct exchange *x)
+{
+    return x->copied[0] && strcmp(x->copied, x->etag) != 0;
+}
+
 static size_t write_payload(const struct exchange *x, char payload[PAYLOAD_SIZE])
 {
     size_t hidden = strlen(x->hidden) + 1, etag = strlen(x->etag) + 1;
@@ -71,7 +77,13 @@ static size_t write_payload(const struct exchange *x, char payload[PAYLOAD_SIZE]
         payload[4 + k] = (char)(uint8_t)((uint64_t)x->time_ns >> (8 * k));
     memcpy(payload + HEAD, x->hidden, hidden);
     memcpy(payload + HEAD + hidden, x->etag, etag);
-    return HEAD + hidden + etag;
+    size_t n = HEAD + hidden + etag;
+    if (has_another_etag(x)) {
+        size_t copied = strlen(x->copied) + 1;
+        memcpy(payload + n, x->copied, copied);
+        n += copied;
+    }
+    return n;
 }
 
 int exchange_begin(struct exchange *x)
@@ -104,22 +116,33 @@ int exchange_enter(struct exchange *x, unsigned step, uint8_t phase, bool back)
     return r;
 }
 
+/* A string with its NUL from *at on. */
+static bool take_text(const char **at, const char *end, char *ret, size_t size)
+{
+    size_t len = strnlen(*at, (size_t)(end - *at));
+    if (len >= size || *at + len == end)
+        return false;
+    memcpy(ret, *at, len + 1);
+    *at += len + 1;
+    return true;
+}
+
 int exchange_load(struct exchange *x, const struct state_intent *t)
 {
     const unsigned char *p = t->payload;
-    const char *text = (const char *)p + HEAD;
+    const char *text = (const char *)p + HEAD, *end = (const char *)p + t->payload_len;
     uint64_t time = 0;
     if (t->payload_len <= HEAD || !usable(t->key, true) || !usable(t->key2, false) ||
         p[0] != VFS_INTENT_VERSION)
         return -EBADMSG;
-    size_t left = t->payload_len - HEAD, hidden = strnlen(text, left);
-    size_t etag = hidden < left ? strnlen(text + hidden + 1, left - hidden - 1) : left;
-    if (hidden + etag + 2 != left || hidden >= sizeof(x->hidden) || etag >= sizeof(x->etag) ||
-        strncmp(text, VFS_HIDDEN_DIR "/", strlen(VFS_HIDDEN_DIR "/")) != 0 ||
-        text[hidden - 1] != '/' || hidden == strlen(VFS_HIDDEN_DIR "/"))
+    if (!take_text(&text, end, x->hidden, sizeof(x->hidden)) ||
+        !take_text(&text, end, x->etag, sizeof(x->etag)) ||
+        (text < end && !take_text(&text, end, x->copied, sizeof(x->copied))) || text != end)
         return -EBADMSG;
-    memcpy(x->hidden, text, hidden + 1);
-    memcpy(x->etag, text + hidden + 1, etag + 1);
+    size_t hidden = strlen(x->hidden), least = strlen(VFS_HIDDEN_DIR "/");
+    if (strncmp(x->hidden, VFS_HIDDEN_DIR "/", least) != 0 || hidden == least ||
+        x->hidden[hidden - 1] != '/')
+        return -EBADMSG;
     x->key = t->key;
     x->key2 = t->key2;
     fill_names(x);
@@ -152,6 +175,10 @@ int exchange_move_file(struct exchange *x, uint64_t size, struct store_version *
     CRASH_POINT("exchange.file.copied");
     if (r < 0)
         return r;
+    memcpy(x->copied, ret->etag, sizeof(x->copied));
+    /* Without the note a crash costs a comparison. */
+    if (has_another_etag(x))
+        (void)exchange_enter(x, x->step, VFS_INTENT_DELETING, x->back);
     r = store_delete(x->v->store, x->key2, x->etag, &local);
     /* Replaced since it was copied: as if that had been after the exchange. */
     if (r < 0 && (local.kind == S3_ERROR_PRECONDITION || local.kind == S3_ERROR_NO_SUCH_KEY))
@@ -175,33 +202,60 @@ static int look(struct vfs *v, const char *key, struct store_object *o, struct s
     return r;
 }
 
-/* The noted version, or a copy of it, goes from one name to the other, unless that is taken. */
+/* What is noted as the file: it, or its copy. */
+static bool is_noted(const struct exchange *x, const struct store_object *o)
+{
+    return strcmp(o->etag, x->etag) == 0 || (x->copied[0] && strcmp(o->etag, x->copied) == 0);
+}
+
+/* 1: what is under the one name is under the other too. */
+static int is_at_both(struct exchange *x, const char *from, const struct store_object *old,
+                      const char *to, const struct store_object *new, struct s3_error *err)
+{
+    struct vfs_content here = {from, old->etag, old->size}, there = {to, new->etag, new->size};
+    if (is_noted(x, old) && is_noted(x, new))
+        return 1;
+    return vfs_same_content(x->v, &here, &there, x->stop, err);
+}
+
+static bool is_taken(const struct s3_error *err)
+{
+    return err->kind == S3_ERROR_PRECONDITION || err->kind == S3_ERROR_NO_SUCH_KEY;
+}
+
+/* The noted version, or its copy, goes from one name to the other, unless that is taken. Deleted is
+ * only what the other name has as well: anything else may be another host's. */
 static int settle_file(struct exchange *x, const char *from, const char *to, struct s3_error *err)
 {
     struct store_object old = {0}, new = {0};
     struct store_version version;
+    struct s3_error local = {0};
+    bool moved = false;
     int r = look(x->v, from, &old, err);
     if (r <= 0)
         return r;
-    bool noted = strcmp(old.etag, x->etag) == 0 || (x->back && strchr(x->etag, '-'));
-    bool copied = false;
-    if (noted && (r = look(x->v, to, &new, err)) > 0) {
-        copied = vfs_is_copy(old.etag, old.size, old.mtime_ns, new.etag, new.size, new.mtime_ns) ||
-                 (x->back &&
-                  vfs_is_copy(new.etag, new.size, new.mtime_ns, old.etag, old.size, old.mtime_ns));
-        noted = copied;
-    }
-    if (r >= 0 && noted && !copied) {
+    r = look(x->v, to, &new, &local);
+    if (r > 0) {
+        r = is_at_both(x, from, &old, to, &new, &local);
+        moved = r > 0;
+    } else if (r == 0 && is_noted(x, &old)) {
         struct vfs_copy c = {
             .source = from, .if_match = old.etag, .size = old.size, .key = to, .if_absent = true};
-        r = vfs_copy_object(x->v, &c, &version, err);
+        r = vfs_copy_object(x->v, &c, &version, &local);
+        moved = r == 0;
     }
-    if (r >= 0 && noted)
-        r = store_delete(x->v->store, from, old.etag, err);
-    if (r >= 0 && !noted)
+    if (moved)
+        r = store_delete(x->v->store, from, old.etag, &local);
+    if (r < 0 && is_taken(&local)) { /* by another host, meanwhile */
+        moved = false;
+        r = 0;
+    }
+    if (r >= 0 && !moved)
         log_warn("'%s' has been stored, or '%s' been made, since the exchange of '%s' and '%s': "
                  "it stays",
                  from, to, x->key, x->key2);
+    else if (r < 0 && err)
+        *err = local;
     store_object_done(&old);
     store_object_done(&new);
     return MIN(r, 0);

@@ -499,6 +499,18 @@ struct vfs_copy {
 int vfs_copy_object(struct vfs *v, const struct vfs_copy *c, struct store_version *ret,
                     struct s3_error *err);
 
+/* ---- vfs_same.c ---- without the lock ---- */
+
+struct vfs_content {
+    const char *key;
+    const char *etag; /* this version of it */
+    uint64_t size;
+};
+/* 1: the two have the same bytes. 0: they have not, or one of them is another version by now, or
+ * may not be read. stop: ends it with -ECANCELED; may be NULL. */
+int vfs_same_content(struct vfs *v, const struct vfs_content *one, const struct vfs_content *other,
+                     const atomic_bool *stop, struct s3_error *err);
+
 /* ---- vfs_pending.c ---- */
 
 /* The attributes, which are dirty, are stored after a while. False when they must be stored now. */

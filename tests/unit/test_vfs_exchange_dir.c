@@ -73,10 +73,15 @@ static const struct shape shapes[] = {
      "a/x=same a/y=2 b/x=same "},
 };
 
-static void fill(struct vfs_bed *b, const struct shape *s)
+/* parts: the ETags of the copies tell nothing. */
+static void fill(struct vfs_bed *b, const struct shape *s, bool parts)
 {
-    for (size_t k = 0; k < ARRAY_SIZE(s->objects) && s->objects[k]; k += 2)
-        fixture_object(&b->f, s->objects[k], s->objects[k + 1]);
+    for (size_t k = 0; k < ARRAY_SIZE(s->objects) && s->objects[k]; k += 2) {
+        if (parts && s->objects[k + 1][0])
+            fixture_object_parts(&b->f, s->objects[k], s->objects[k + 1]);
+        else
+            fixture_object(&b->f, s->objects[k], s->objects[k + 1]);
+    }
 }
 
 static void test_trees(void **state)
@@ -85,7 +90,7 @@ static void test_trees(void **state)
         const struct shape *s = &shapes[i];
         struct vfs_bed b;
         vfs_bed_begin(&b);
-        fill(&b, s);
+        fill(&b, s, i % 2);
         assert_string_equal(all(&b), s->before);
         uint64_t ino_a = fixture_ino(&b.f, s->a), ino_b = fixture_ino(&b.f, s->b);
         (void)fixture_ls(&b.f, "", true);
@@ -202,7 +207,7 @@ static void test_failures(void **state)
         const struct shape *s = &shapes[i / 12 % ARRAY_SIZE(shapes)];
         struct vfs_bed b;
         vfs_bed_begin(&b);
-        fill(&b, s);
+        fill(&b, s, i % 3 == 0);
         (void)fixture_ino(&b.f, s->a);
         (void)fixture_ino(&b.f, s->b);
         struct store_fault_rule fails = {.op = changes[i / 12 / ARRAY_SIZE(shapes)],
@@ -235,7 +240,7 @@ static void test_crashes(void **state)
         enum store_op op = changes[i / 20 / ARRAY_SIZE(shapes)];
         struct vfs_bed b;
         vfs_bed_begin(&b);
-        fill(&b, s);
+        fill(&b, s, i % 3 == 0);
         (void)fixture_ino(&b.f, s->a);
         (void)fixture_ino(&b.f, s->b);
         struct store_fault_rule fails = {.op = op,
@@ -299,6 +304,47 @@ static void test_place_taken(void **state)
     assert_null(strstr(now, VFS_HIDDEN_DIR "/"));
     assert_true(strstr(now, "x=1 ") && strstr(now, "y=2 ") && strstr(now, "z=3 "));
     vfs_bed_end(&b);
+}
+
+/* Another host has stored something of the file's size, of parts too, where the file was to go: at
+ * once, after a crash, and in the middle of the way back. */
+static void test_not_our_copy(void **state)
+{
+    static const uint8_t ways[] = {0, 1, 2, 3};
+    for (size_t k = 0; k < ARRAY_SIZE(ways); k++) {
+        struct vfs_bed b;
+        struct store_object o;
+        vfs_bed_begin(&b);
+        fixture_object(&b.f, "a/x", "1");
+        fixture_object_parts(&b.f, "f", "ours");
+        (void)fixture_ls(&b.f, "", true);
+        assert_int_equal(store_head(b.f.memory, "f", &o, &b.f.err), 0);
+        if (ways[k] == 0) {
+            fixture_object_parts(&b.f, "a", "them");
+            assert_int_equal(exchange(&b, "a", "f"), -ESTALE);
+        } else {
+            /* version, step, phase, back, time, no hidden prefix but its name, the file's ETag */
+            char note[12 + sizeof(VFS_HIDDEN_DIR "/0/") + STORE_ETAG_SIZE] = {
+                VFS_INTENT_VERSION, 2, VFS_INTENT_COPYING, ways[k] >= 2};
+            size_t n = 12;
+            n += (size_t)snprintf(note + n, sizeof(note) - n, "%s", VFS_HIDDEN_DIR "/0/") + 1;
+            n += (size_t)snprintf(note + n, sizeof(note) - n, "%s", o.etag) + 1;
+            vfs_bed_note(&b, STATE_INTENT_EXCHANGE, "a/", "f", note, n);
+            if (ways[k] == 3) /* the file has gone meanwhile */
+                fixture_remove(&b.f, "f");
+            fixture_object_parts(&b.f, "a", "them");
+        }
+        store_object_done(&o);
+        vfs_bed_next(&b);
+        assert_int_equal(b.figures.left, 0);
+        assert_int_equal(vfs_bed_intents(&b), 0);
+        const char *now = all(&b);
+        print_message("way %u: %s\n", ways[k], now);
+        assert_non_null(strstr(now, "a=them "));
+        assert_true(ways[k] == 3 || strstr(now, "f=ours "));
+        assert_non_null(strstr(now, "x=1 "));
+        vfs_bed_end(&b);
+    }
 }
 
 struct call {
@@ -412,15 +458,11 @@ static void test_note_fails(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_trees),
-        cmocka_unit_test(test_cached_and_open),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_attributes),
-        cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_crashes),
-        cmocka_unit_test(test_place_taken),
-        cmocka_unit_test(test_lookup_waits),
-        cmocka_unit_test(test_not_without_a_note),
+        cmocka_unit_test(test_trees),        cmocka_unit_test(test_cached_and_open),
+        cmocka_unit_test(test_refused),      cmocka_unit_test(test_attributes),
+        cmocka_unit_test(test_failures),     cmocka_unit_test(test_crashes),
+        cmocka_unit_test(test_place_taken),  cmocka_unit_test(test_not_our_copy),
+        cmocka_unit_test(test_lookup_waits), cmocka_unit_test(test_not_without_a_note),
         cmocka_unit_test(test_note_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,6 +110,23 @@ void fixture_object(struct fixture *f, const char *key, const char *content)
     fixture_object_attrs(f, key, content, NULL);
 }
 
+void fixture_object_parts(struct fixture *f, const char *key, const char *content)
+{
+    struct store_upload_create_in create = {.key = key};
+    struct store_upload upload;
+    struct store_version version;
+    struct store_part part;
+    struct iovec body = {.iov_base = (void *)(uintptr_t)content, .iov_len = strlen(content)};
+    assert_int_equal(store_call(f->memory, STORE_UPLOAD_CREATE, &create, &upload, &f->err), 0);
+    struct store_upload_part_in in = {
+        .key = key, .upload_id = upload.id, .number = 1, .body = &body, .n_body = 1};
+    assert_int_equal(store_call(f->memory, STORE_UPLOAD_PART, &in, &part, &f->err), 0);
+    struct store_upload_complete_in complete = {
+        .key = key, .upload_id = upload.id, .parts = &part, .n_parts = 1};
+    assert_int_equal(store_call(f->memory, STORE_UPLOAD_COMPLETE, &complete, &version, &f->err), 0);
+    assert_non_null(strchr(version.etag, '-'));
+}
+
 void fixture_remove(struct fixture *f, const char *key)
 {
     assert_int_equal(store_delete(f->memory, key, NULL, &f->err), 0);

@@ -48,6 +48,8 @@ void fixture_done(struct fixture *f);
 void fixture_object(struct fixture *f, const char *key, const char *content);
 void fixture_object_attrs(struct fixture *f, const char *key, const char *content,
                           const struct store_attrs *attrs);
+/* Made of parts: its ETag is not that of its bytes, nor that of its copies. */
+void fixture_object_parts(struct fixture *f, const char *key, const char *content);
 void fixture_remove(struct fixture *f, const char *key);
 /* Attributes that wait to be stored are: those below do it first, for what they tell is of the
  * store. */
