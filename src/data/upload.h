@@ -44,7 +44,7 @@ bool upload_can_mend(struct upload *u);
 int upload_mend(struct upload *u, struct s3_error *reterr);
 /* After upload_wait. A failure leaves the parts in place: it may be tried again, or after
  * upload_drop_last go on. An answer that was lost is recognised by the ETag that this upload, and
- * no other, results in. */
+ * no other, results in. *ret of a failure: as store_upload_complete_in says. */
 int upload_complete(struct upload *u, const char *if_match, bool if_absent,
                     struct store_version *ret, struct s3_error *reterr);
 /* After upload_wait: the first failure was that of a copy. */

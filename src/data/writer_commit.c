@@ -123,6 +123,17 @@ int writer_put(struct writer *w, struct store_version *ret, struct s3_error *err
 
 /* ---- an upload ---- */
 
+/* An object that was made wrong is ours nevertheless: what the next commit replaces. */
+int writer_complete(struct writer *w, struct store_version *ret, struct s3_error *err)
+{
+    int r = upload_complete(w->upload, writer_condition(w), w->if_absent, ret, err);
+    if (r && ret->etag[0]) {
+        snprintf(w->if_match, sizeof(w->if_match), "%s", ret->etag);
+        w->if_absent = false;
+    }
+    return r;
+}
+
 /* What is left of the content goes as the last part, which stays in the buffer: there may be more
  * to come. After a failure it has no number. */
 static int send_rest(struct writer *w, struct s3_error *err)
@@ -150,7 +161,7 @@ static int commit_upload(struct writer *w, struct store_version *ret, struct s3_
     }
     if (r)
         return writer_stream_failed(w, r, err);
-    r = upload_complete(w->upload, writer_condition(w), w->if_absent, ret, err);
+    r = writer_complete(w, ret, err);
     if (r) {
         /* The buffer may still grow; its part is then sent anew under the same number. */
         if (w->buffer.len)

@@ -112,6 +112,8 @@ void writer_set_guarantee(struct writer *w, uint64_t bytes);
 
 /* The condition that the version in the store has to meet; NULL = none. */
 const char *writer_condition(const struct writer *w);
+/* Completes the upload, on that condition. */
+int writer_complete(struct writer *w, struct store_version *ret, struct s3_error *err);
 /* What a failed request means: the conditions are ours, so we know why one does not hold. Created
  * by somebody else, or replaced or removed since. */
 int writer_conflict(const struct writer *w, int result, const struct s3_error *err);

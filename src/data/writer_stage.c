@@ -213,7 +213,7 @@ int writer_hold(struct writer *w, struct s3_error *reterr)
 /* The upload is complete, or may be. */
 static int complete(struct writer *w, struct store_version *ret, struct s3_error *err)
 {
-    int r = upload_complete(w->upload, writer_condition(w), w->if_absent, ret, err);
+    int r = writer_complete(w, ret, err);
     /* Only what may have had its effect is worth asking about again. */
     if (!r || !upload_error_is_uncertain(err) || err->kind == S3_ERROR_NO_SUCH_UPLOAD ||
         upload_sum_differs(err))

@@ -2,6 +2,7 @@
 /* Multipart uploads.
  * https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,6 +83,8 @@ void s3_build_complete_multipart_upload(struct s3_build *b, const void *in)
         s3_build_header(b, s3_checksum_header(i->checksum.algo), i->checksum.value);
         s3_build_header(b, "x-amz-checksum-type", "FULL_OBJECT");
     }
+    if (i->object_size)
+        s3_build_headerf(b, "x-amz-mp-object-size", "%" PRIu64, i->object_size);
     if (i->n_parts < 1 || i->n_parts > S3_PARTS_MAX) {
         s3_build_fail(b, -EINVAL, "an upload has 1 to %u parts, not %zu", S3_PARTS_MAX, i->n_parts);
         return;

@@ -366,6 +366,7 @@ struct s3_complete_multipart_upload_in {
     size_t n_parts;
     struct s3_conditions conditions;
     struct s3_checksum checksum; /* of the whole object; algo NONE = not sent */
+    uint64_t object_size;        /* that all parts make together; 0 = not sent */
 };
 
 struct s3_abort_multipart_upload_in {

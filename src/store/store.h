@@ -219,7 +219,9 @@ struct store_upload_part_copy_in {
     uint64_t offset;
     uint64_t length; /* > 0 */
 };
-struct store_upload_complete_in { /* out: struct store_version */
+/* out: struct store_version; also of an object that was made and is not what was sent: -EIO with
+ * the code "BadDigest". Of one that was not made the out is left alone. */
+struct store_upload_complete_in {
     const char *key;
     const char *upload_id;
     const struct store_part *parts; /* ascending */

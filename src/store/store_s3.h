@@ -18,7 +18,7 @@ struct store_s3_options {
     const char *storage_class;           /* of new objects; NULL = the bucket's default; copied */
     enum s3_checksum_algo checksum;      /* sent with every PUT */
     enum s3_checksum_algo part_checksum; /* sent with every part of an upload */
-    /* The server is known to hold a completed upload against the checksum of the whole object. */
+    /* The server is known to hold a completed upload against the checksum and size of the whole. */
     bool whole_checksum;
     bool check_whole;    /* a GET of a whole object asks for the stored checksum, and looks at it */
     struct clock *clock; /* for times the server does not tell; NULL = clock_system() */

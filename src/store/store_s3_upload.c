@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,6 +168,8 @@ int store_s3_prepare_complete(struct store_s3_request *r)
     for (size_t i = 0; i < in->n_parts; i++) {
         parts[i].part_number = in->parts[i].number;
         parts[i].etag = in->parts[i].etag;
+        /* Of others some refuse every header that they do not know. */
+        complete->object_size += r->s->whole_checksum ? in->parts[i].size : 0;
         checksum_from_text(in->parts[i].checksum, &parts[i].checksum);
     }
     complete->bucket = r->s->bucket;
@@ -178,6 +181,13 @@ int store_s3_prepare_complete(struct store_s3_request *r)
     complete->conditions.if_none_match = in->if_absent ? "*" : NULL;
     whole_checksum(r, &complete->checksum);
     return complete->key ? 0 : -ENOMEM;
+}
+
+/* Then the object that was there before stays; and what is refused for that would be again. */
+static bool size_differs(const struct store_s3_request *r, int result)
+{
+    return result < 0 && strcmp(r->err.code, "InvalidRequest") == 0 &&
+           strstr(r->err.message, "x-amz-mp-object-size");
 }
 
 /* A server that has another checksum than was sent refuses the request. One that has it and does
@@ -192,6 +202,13 @@ int store_s3_finish_complete(struct store_s3_request *r, int result)
         result = s3_error_set(&r->err, S3_ERROR_BAD_RESPONSE,
                               "'%s' was stored with the checksum %s instead of %s", in->key, theirs,
                               ours->value);
+        (void)snprintf(r->err.code, sizeof(r->err.code), "BadDigest");
+        (void)store_s3_finish_version(r, 0);
+    } else if (size_differs(r, result)) {
+        result = s3_error_set(&r->err, S3_ERROR_BAD_RESPONSE,
+                              "'%s' is not stored: the server has not put together the %" PRIu64
+                              " bytes that were sent",
+                              in->key, r->s3_in.complete.object_size);
         (void)snprintf(r->err.code, sizeof(r->err.code), "BadDigest");
     }
     return store_s3_finish_version(r, result);

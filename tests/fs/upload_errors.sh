@@ -54,24 +54,39 @@ s3d_faults_clear
 equal "retried content" new "$(cat "$MNT/f")"
 check "retried large content" cmp "$SCRATCH/big" "$MNT/big"
 # What the server has put together is not what was sent: told, and sent anew.
-s3d_fault "op=CompleteMultipartUpload action=status:400:BadDigest"
-/usr/bin/python3 - "$MNT/big" "$SCRATCH/big" <<'P' || fail "a wrong checksum of the whole"
-import errno, os, sys, urllib.request
-fd = os.open(sys.argv[1], os.O_WRONLY | os.O_TRUNC)
-data = open(sys.argv[2], "rb").read()[::-1]
-os.write(fd, data)
+# The object from before stays but where the server says so only when it has replaced it.
+turn=0
+for fault in status:400:BadDigest fewer-parts wrong-checksum; do
+    turn=$((turn + 1))
+    before=$(sha "$MNT/big")
+    random_file "$SCRATCH/big" 20000000 $turn
+    s3d_fault "op=CompleteMultipartUpload action=$fault"
+    /usr/bin/python3 - "$MNT/big" "$SCRATCH/big" "$SCRATCH/told" <<'P' || fail "a whole that is not what was sent: $fault" &
+import errno, os, sys, time
+name, source, told = sys.argv[1:]
+fd = os.open(name, os.O_WRONLY | os.O_TRUNC)
+os.write(fd, open(source, "rb").read())
 try:
     os.fsync(fd)
     sys.exit("fsync told nothing")
 except OSError as e:
     assert e.errno == errno.EIO, e
-urllib.request.urlopen(urllib.request.Request(os.environ["S3_ENDPOINT"] + "/_s3d/faults", method="DELETE"))
+os.mkfifo(told)
+open(told, "w").close()
 os.fsync(fd)
 os.close(fd)
 P
-check "sent anew" cmp <(s3 get big "$SCRATCH/got" && cat "$SCRATCH/got") <(/usr/bin/python3 -c '
-import sys
-sys.stdout.buffer.write(open(sys.argv[1], "rb").read()[::-1])' "$SCRATCH/big")
+    pid=$!
+    poll 60 test -p "$SCRATCH/told" || fail "$fault: nothing is told"
+    s3 get big "$SCRATCH/got"
+    [ $fault = wrong-checksum ] || equal "$fault: the object" "$before" "$(sha "$SCRATCH/got")"
+    s3d_faults_clear
+    cat "$SCRATCH/told"
+    check "$fault: the next fsync" wait $pid
+    rm "$SCRATCH/told"
+    s3 get big "$SCRATCH/got"
+    check "$fault: sent anew" cmp "$SCRATCH/big" "$SCRATCH/got"
+done
 # Who is asked to slow down has fewer requests under way, and sends nothing but what was refused again.
 s3d_fault "op=UploadPart key=slow count=2 action=status:503:SlowDown"
 s3d_reset

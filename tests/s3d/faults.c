@@ -55,6 +55,7 @@ static const struct {
     [FAULT_EMPTY_BODY] = {"empty-body", ARG_NONE},
     [FAULT_HANG] = {"hang", ARG_NONE},
     [FAULT_LOST_ANSWER] = {"lost-answer", ARG_NONE},
+    [FAULT_FEWER_PARTS] = {"fewer-parts", ARG_NONE},
 };
 
 const char *fault_action_name(enum fault_action a)

@@ -27,6 +27,7 @@ enum fault_action {
     FAULT_EMPTY_BODY,
     FAULT_HANG,
     FAULT_LOST_ANSWER,
+    FAULT_FEWER_PARTS,
     FAULT_ACTION_MAX,
 };
 

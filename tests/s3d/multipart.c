@@ -372,7 +372,13 @@ static void write_result(struct request *r, const struct completed *c)
     xml_bytes(sb, "Key", r->key, r->key_len);
     xml_etag(sb, c->etag);
     if (c->checksum.algo != CHECKSUM_NONE) {
-        xml_text(sb, checksum_element(c->checksum.algo), c->checksum.text);
+        bool wrong = r->fault.action == FAULT_WRONG_CHECKSUM;
+        char text[sizeof(c->checksum.text)];
+
+        memcpy(text, c->checksum.text, sizeof(text));
+        if (wrong)
+            text[0] = text[0] == 'A' ? 'B' : 'A';
+        xml_text(sb, checksum_element(c->checksum.algo), text);
         xml_text(sb, "ChecksumType", checksum_type_name(c->checksum.type));
     }
     xml_close(sb, "CompleteMultipartUploadResult");
@@ -440,6 +446,8 @@ static void complete_locked(struct request *r, const struct named_part *list, in
     c = calloc(1, sizeof(*c));
     if (c)
         c->key = malloc(r->key_len);
+    if (r->fault.action == FAULT_FEWER_PARTS && n > 1)
+        n--;
     err = v && c && c->key ? assemble(u, list, n, v) : -ENOMEM;
     if (err < 0) {
         reply_failure(r, err, "CompleteMultipartUpload");

@@ -275,6 +275,7 @@ static void falsify(struct request *r)
     case FAULT_EMPTY_BODY:
     case FAULT_HANG:
     case FAULT_LOST_ANSWER:
+    case FAULT_FEWER_PARTS:
     case FAULT_ACTION_MAX:
         break;
     }

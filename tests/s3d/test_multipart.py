@@ -316,6 +316,15 @@ def checksums(s, b):
     a = complete(s, b, "k", uid, parts, x_amz_checksum_crc32=crc32(whole),
                  x_amz_checksum_type="FULL_OBJECT")
     equal((a.status, a.text("ChecksumCRC32")), (200, crc32(whole)))
+    # An object that is put together of fewer parts: only who names its size is told.
+    uid = create(s, b, "k")
+    parts = [(n, upload(s, b, "k", uid, n, x).headers["etag"]) for n, x in enumerate(bodies, 1)]
+    s.faults("op=CompleteMultipartUpload action=fewer-parts")
+    refused(complete(s, b, "k", uid, parts, x_amz_mp_object_size=str(len(whole))), 400,
+            "InvalidRequest")
+    equal(complete(s, b, "k", uid, parts).status, 200)
+    s.clear_faults()
+    equal(s.request("HEAD", f"/{b}/k").headers["content-length"], str(PART))
     # CRC32C likewise, against a single upload's.
     a = s.request("PUT", f"/{b}/one", {}, whole)
     crc64 = a.headers["x-amz-checksum-crc64nvme"]

@@ -558,6 +558,7 @@ static void test_complete_multipart_upload(void **state)
                                                  .upload_id = "u",
                                                  .parts = parts,
                                                  .n_parts = 2,
+                                                 .object_size = 5368709121,
                                                  .conditions.if_match = "\"old\""};
     struct s3_put_object_out out = {0};
     struct s3_error err;
@@ -568,7 +569,8 @@ static void test_complete_multipart_upload(void **state)
                "&quot;abc-2&quot;</ETag></CompleteMultipartUploadResult>");
     assert_int_equal(s3_complete_multipart_upload(b.client, &in, &out, NULL), 0);
     check_request(&b, "POST", HOST, KEY_PATH "?uploadId=u",
-                  "If-Match: \"old\"\nContent-Type: application/xml\n",
+                  "If-Match: \"old\"\nx-amz-mp-object-size: 5368709121\n"
+                  "Content-Type: application/xml\n",
                   "<CompleteMultipartUpload " XMLNS "><Part><PartNumber>1</PartNumber>"
                   "<ETag>&quot;e1&quot;</ETag><ChecksumCRC64NVME>AAAAAAAAAAA=</ChecksumCRC64NVME>"
                   "</Part><Part><PartNumber>3</PartNumber><ETag>&quot;e3&quot;</ETag></Part>"

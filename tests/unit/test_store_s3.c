@@ -241,6 +241,7 @@ static void completion_has_a_checksum(void **state)
     assert_int_equal(store_call(s, STORE_UPLOAD_COMPLETE, &in, &v, NULL), 0);
     assert_string_equal(bed_header(&b, 0, "x-amz-checksum-crc64nvme"), sum);
     assert_string_equal(bed_header(&b, 0, "x-amz-checksum-type"), "FULL_OBJECT");
+    assert_string_equal(bed_header(&b, 0, "x-amz-mp-object-size"), "11");
     /* The server may say nothing of it. */
     bed_answer(&b, 200, NULL, NOT_TOLD);
     assert_int_equal(store_call(s, STORE_UPLOAD_COMPLETE, &in, &v, NULL), 0);
@@ -248,14 +249,24 @@ static void completion_has_a_checksum(void **state)
     /* It has stored other bytes. */
     snprintf(answer, sizeof(answer), form, "AAAAAAAAAAA=");
     bed_answer(&b, 200, NULL, answer);
+    v.etag[0] = '\0';
     assert_int_equal(store_call(s, STORE_UPLOAD_COMPLETE, &in, &v, &err), -EIO);
     assert_string_equal(err.code, "BadDigest");
+    assert_string_equal(v.etag, V2);
     /* Of what the server has copied nothing is known here. */
     parts[1].checksum[0] = '\0';
     bed_answer(&b, 200, NULL, answer);
     assert_int_equal(store_call(s, STORE_UPLOAD_COMPLETE, &in, &v, NULL), 0);
     assert_string_equal(bed_header(&b, 3, "x-amz-checksum-crc64nvme"), "");
     assert_string_equal(bed_header(&b, 3, "x-amz-checksum-type"), "");
+    assert_string_equal(bed_header(&b, 3, "x-amz-mp-object-size"), "11");
+    /* It has not got all of the bytes. */
+    bed_answer(&b, 400, NULL,
+               "<Error><Code>InvalidRequest</Code><Message>The provided 'x-amz-mp-object-size' "
+               "header value 11 does not match what was computed: 9</Message></Error>");
+    assert_int_equal(store_call(s, STORE_UPLOAD_COMPLETE, &in, &v, &err), -EIO);
+    assert_string_equal(err.code, "BadDigest");
+    assert_non_null(strstr(err.message, "has not put together the 11 bytes"));
     store_free(s);
     /* Other servers are not asked. */
     parts[1] = part_of("wor");
@@ -263,7 +274,8 @@ static void completion_has_a_checksum(void **state)
     s = open_store(&b, "");
     bed_answer(&b, 200, NULL, answer);
     assert_int_equal(store_call(s, STORE_UPLOAD_COMPLETE, &in, &v, NULL), 0);
-    assert_string_equal(bed_header(&b, 4, "x-amz-checksum-crc64nvme"), "");
+    assert_string_equal(bed_header(&b, 5, "x-amz-checksum-crc64nvme"), "");
+    assert_string_equal(bed_header(&b, 5, "x-amz-mp-object-size"), "");
     store_free(s);
     bed_close(&b);
 }
