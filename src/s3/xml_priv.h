@@ -3,7 +3,7 @@
  *
  *   xml.c         life, libxml2's callbacks, the end of a document
  *   xml_value.c   text of an element into a field of the output
- *   xml_filter.c  references that do not reach libxml2 as they come
+ *   xml_filter.c  what does not reach libxml2 as it comes
  *   xml_write.c   text into request bodies */
 #ifndef PAILFS_S3_XML_PRIV_H
 #define PAILFS_S3_XML_PRIV_H
@@ -21,8 +21,9 @@
 /* "&#x0000001;" */
 #define REFERENCE_MAX 12u
 
-/* Stand-ins for U+0001 to U+001F: U+10FF01 to U+10FF1F, which nobody has a meaning for. */
-#define STANDIN_UTF8 "\xf4\x8f\xbc"
+/* The stand-in of a byte is U+10FF00 and its value, which nobody has a meaning for: f4 8f bc 80 and
+ * what follows. */
+#define STANDIN_FIRST 0x10ff00u
 
 struct xml_frame {
     const struct xml_element *element; /* NULL: not in the schema, skipped with all it holds */
@@ -56,11 +57,10 @@ struct xml_parser {
     struct xml_array arrays[XML_ARRAYS_MAX];
     struct strbuf text; /* of the open value element */
     size_t fed;
-    char held[REFERENCE_MAX]; /* a character reference that the last chunk cut in two */
+    char held[REFERENCE_MAX]; /* a reference or character that the last chunk cut in two */
     unsigned held_len;
-    bool mapped;    /* a control character came as a reference, see feed_filtered */
-    bool genuine;   /* a character of plane 16 came */
-    char *filtered; /* owned: a chunk after feed_filtered */
+    bool mapped;    /* there are stand-ins, see xml_filter.c */
+    char *filtered; /* owned: a chunk after xml_filter */
     size_t filtered_size;
     bool started;  /* something other than leading white space was fed */
     bool complete; /* the root element has ended */

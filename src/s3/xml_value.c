@@ -117,7 +117,7 @@ static int parse_xml_bool(const char *s, bool *ret)
 }
 
 /* Turns stand-ins back into what the server meant. */
-static void restore_controls(struct xml_parser *p)
+static void restore_bytes(struct xml_parser *p)
 {
     char *from = p->text.data;
     char *end = from + p->text.len;
@@ -127,8 +127,8 @@ static void restore_controls(struct xml_parser *p)
         return;
     to = from;
     while (from < end) {
-        if (end - from >= 4 && !memcmp(from, STANDIN_UTF8, 3)) {
-            *to++ = (char)(from[3] & 0x3f);
+        if (end - from >= 4 && !memcmp(from, "\xf4\x8f", 2) && (unsigned char)from[2] >= 0xbc) {
+            *to++ = (char)((from[2] & 3) << 6 | (from[3] & 0x3f));
             from += 4;
         } else {
             *to++ = *from++;
@@ -139,7 +139,7 @@ static void restore_controls(struct xml_parser *p)
 
 int xml_store_value(struct xml_parser *p, const struct xml_element *e, char *base)
 {
-    restore_controls(p);
+    restore_bytes(p);
     const char *s = strbuf_str(&p->text);
     size_t len = p->text.len;
     char *field = base + e->offset;

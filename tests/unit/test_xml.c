@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <libxml/xmlmemory.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -270,48 +271,57 @@ static void test_optional_values(void **state)
     parsed_done(&d);
 }
 
-/* Ceph writes control characters as references that XML 1.0 does not allow. */
-static void test_control_characters(void **state)
+/* Ceph writes control characters as references that XML 1.0 does not allow, and U+FFFF as it is;
+ * others write whatever a key has. One such key must not hide all that is listed with it. */
+static void test_what_xml_cannot_hold(void **state)
 {
-    static const char text[] =
-        "<ListBucketResult><IsTruncated>false</IsTruncated><Contents>"
-        "<Key>a&#x01;b&#x1F;&#31;&#x000a;&#13;&amp;#x01;&quot;&#65;</Key><Size>1</Size></Contents>"
-        "<Other>&#x02;</Other></ListBucketResult>";
+    static const struct {
+        const char *text, *key;
+    } rows[] = {
+        {"a&#x01;b&#x1F;&#31;&#x000a;&#13;&amp;#x01;&quot;&#65;", "a\x01"
+                                                                  "b\x1f\x1f\n\r&#x01;\"A"},
+        {"\x01"
+         "b\x1f",
+         "\x01"
+         "b\x1f"},
+        {"\xef\xbf\xbf/\xef\xbf\xbe", "\xef\xbf\xbf/\xef\xbf\xbe"},
+        {"&#xFFFE;&#65535;", "\xef\xbf\xbe\xef\xbf\xbf"},
+        {"caf\xe9", "caf\xe9"},
+        {"\xe9\xe9 \xf0\x9f\x97 \xed\xa0\x80\xc0\xaf\xf5",
+         "\xe9\xe9 \xf0\x9f\x97 \xed\xa0\x80\xc0\xaf\xf5"},
+        /* what passes as it is */
+        {"\xc3\xa9\xe6\x97\xa5\xf0\x9f\x97\x91&#x1F5D1;",
+         "\xc3\xa9\xe6\x97\xa5\xf0\x9f\x97\x91\xf0\x9f\x97\x91"},
+        {"\xef\xbf\xbd\xef\xbb\xbf\xee\x80\x80", "\xef\xbf\xbd\xef\xbb\xbf\xee\x80\x80"},
+        /* stand-ins that come for themselves, beside what they stand for */
+        {"\xf4\x8f\xbc\x81&#x10FF02;&#x1;\x01", "\xf4\x8f\xbc\x81\xf4\x8f\xbc\x82\x01\x01"},
+        {"\xf4\x8f\xbf\xbf\xf4\x8f\xbb\xbf&#1114111;",
+         "\xf4\x8f\xbf\xbf\xf4\x8f\xbb\xbf\xf4\x8f\xbf\xbf"},
+    };
+    static const char begin[] = "<ListBucketResult><IsTruncated>false</IsTruncated><Other>\xff\x02"
+                                "&#x02;</Other><Contents><Key>";
+    static const char end[] = "</Key><Size>1</Size></Contents></ListBucketResult>";
     struct parsed d;
 
-    for (size_t chunk = 1; chunk < sizeof(text); chunk++) {
-        assert_int_equal(parse_len(text, sizeof(text) - 1, chunk, &d), 0);
-        assert_string_equal(d.out.objects[0].key, "a\x01"
-                                                  "b\x1f\x1f\n\r&#x01;\"A");
-        parsed_done(&d);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        char text[512];
+        int len = snprintf(text, sizeof(text), "%s%s%s", begin, rows[i].text, end);
+        for (size_t chunk = 1; chunk <= (size_t)len; chunk++) {
+            assert_int_equal(parse_len(text, (size_t)len, chunk, &d), 0);
+            assert_string_equal(d.out.objects[0].key, rows[i].key);
+            parsed_done(&d);
+        }
     }
-    /* The stand-ins themselves, where they come for themselves ... */
-    assert_int_equal(parse_inside("<Contents><Key>\xf4\x8f\xbc\x81&#x10FF02;</Key><Size>1</Size>"
-                                  "</Contents>",
-                                  &d),
-                     0);
-    assert_string_equal(d.out.objects[0].key, "\xf4\x8f\xbc\x81\xf4\x8f\xbc\x82");
-    parsed_done(&d);
-    /* ... and where nobody could tell them apart. */
-    assert_int_equal(parse_inside("<Contents><Key>\xf4\x8f\xbc\x81&#x1;</Key><Size>1</Size>"
-                                  "</Contents>",
-                                  &d),
-                     -EBADMSG);
-    parsed_done(&d);
-    assert_int_equal(
-        parse_inside("<Contents><Key>&#x1;&#x10ff01;</Key><Size>1</Size></Contents>", &d),
-        -EBADMSG);
-    parsed_done(&d);
-    /* Other characters that XML does not have stay errors. */
-    assert_int_equal(parse_inside("<Contents><Key>&#xFFFE;</Key><Size>1</Size></Contents>", &d),
-                     -EBADMSG);
-    parsed_done(&d);
-    assert_int_equal(parse_inside("<Contents><Key>&#xD800;</Key><Size>1</Size></Contents>", &d),
-                     -EBADMSG);
-    parsed_done(&d);
-    assert_int_equal(parse_inside("<Contents><Key>\x01</Key><Size>1</Size></Contents>", &d),
-                     -EBADMSG);
-    parsed_done(&d);
+    /* What is no character, and what no key can hold, stay errors. */
+    static const char *const bad[] = {"&#xD800;", "&#0;", "&#x110000;", "&foo;", "&;", "& "};
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        char text[512];
+        int len = snprintf(text, sizeof(text), "%s%s%s", begin, bad[i], end);
+        for (size_t chunk = 1; chunk <= (size_t)len; chunk++) {
+            assert_int_equal(parse_len(text, (size_t)len, chunk, &d), -EBADMSG);
+            parsed_done(&d);
+        }
+    }
 }
 
 static void test_entities_are_refused(void **state)
@@ -486,7 +496,7 @@ int main(void)
         cmocka_unit_test(test_minimal_page),
         cmocka_unit_test(test_impossible_values),
         cmocka_unit_test(test_optional_values),
-        cmocka_unit_test(test_control_characters),
+        cmocka_unit_test(test_what_xml_cannot_hold),
         cmocka_unit_test(test_entities_are_refused),
         cmocka_unit_test(test_caps),
         cmocka_unit_test(test_arena_full),
