@@ -51,31 +51,35 @@ static bool is_dir_key(const char *prefix, const char *key)
     return strlen(prefix) == len + 1 && memcmp(prefix, key, len) == 0;
 }
 
-/* Whether the page went past where "key/" would be. */
-static bool covers_dir(const struct store_page *page, const char *key)
+/* Whether the page went past where key and the tail would be. */
+static bool covers(const struct store_page *page, const char *key, const char *tail)
 {
     if (!page->next_token)
         return true;
-    char dir_key[COMPONENT_LENGTH_MAX + 2];
+    char whole[COMPONENT_LENGTH_MAX + sizeof(FOLDER_MARK)];
     size_t len = strlen(key);
-    memcpy(dir_key, key, len);
-    memcpy(dir_key + len, "/", 2);
-    return (page->n_entries > 0 && strcmp(page->entries[page->n_entries - 1].key, dir_key) > 0) ||
-           (page->n_prefixes > 0 && strcmp(page->prefixes[page->n_prefixes - 1], dir_key) > 0);
+    memcpy(whole, key, len);
+    memcpy(whole + len, tail, strlen(tail) + 1);
+    return (page->n_entries > 0 && strcmp(page->entries[page->n_entries - 1].key, whole) > 0) ||
+           (page->n_prefixes > 0 && strcmp(page->prefixes[page->n_prefixes - 1], whole) > 0);
 }
 
-static int probe_dir(struct vfs *v, const char *key, struct probe *p, struct s3_error *err)
+/* The first key that begins with key and the tail: whether there is one, and if `only`, whether it
+ * is just that and empty. */
+static int probe_tail(struct vfs *v, const char *key, const char *tail, bool only, bool *ret,
+                      struct s3_error *err)
 {
-    char dir_key[COMPONENT_LENGTH_MAX + 2];
+    char whole[COMPONENT_LENGTH_MAX + sizeof(FOLDER_MARK)];
     size_t len = strlen(key);
-    memcpy(dir_key, key, len);
-    memcpy(dir_key + len, "/", 2);
+    memcpy(whole, key, len);
+    memcpy(whole + len, tail, strlen(tail) + 1);
     struct store_page page = {0};
-    struct store_list_in in = {.prefix = dir_key, .max_keys = 1};
+    struct store_list_in in = {.prefix = whole, .max_keys = 1};
     int r = vfs_list_some(v, &in, &page, err);
     if (r < 0)
         return r;
-    p->dir = page.n_entries > 0;
+    const struct store_entry *e = page.n_entries > 0 ? &page.entries[0] : NULL;
+    *ret = e && (!only || (e->size == 0 && strcmp(e->key, whole) == 0));
     store_page_done(&page);
     return 0;
 }
@@ -96,9 +100,16 @@ static int probe_name(struct vfs *v, const char *key, struct probe *p, struct s3
     p->dir = p->folder_mark;
     for (size_t i = 0; i < page.n_prefixes; i++)
         p->dir |= is_dir_key(page.prefixes[i], key);
-    bool decided = p->dir || covers_dir(&page, key);
+    bool dir_told = p->dir || covers(&page, key, "/"), mark_told = covers(&page, key, FOLDER_MARK);
     store_page_done(&page);
-    return decided ? 0 : probe_dir(v, key, p, err);
+    if (!dir_told)
+        r = probe_tail(v, key, "/", false, &p->dir, err);
+    /* Of what is there otherwise the mark would tell nothing new. */
+    if (r == 0 && !p->dir && !mark_told) {
+        r = probe_tail(v, key, FOLDER_MARK, true, &p->folder_mark, err);
+        p->dir = p->folder_mark;
+    }
+    return r;
 }
 
 /* The component of a key below the directory, without the '/' at a directory's end; false when the
@@ -309,7 +320,8 @@ static int from_probe_locked(struct vfs *v, struct inode *dir, const struct name
     if (r < 0)
         return r;
     if (kind == NODE_FILE) {
-        i->beside = p->dir;
+        /* The search for a hash does not look for the directory. */
+        i->beside = p->dir || (t->hashed && t->file_only);
         vfs_apply_version_locked(v, i, p->size, p->modified_ns, p->etag, until_ns);
     } else {
         if (i->attr.mode == 0)

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/attr.h"
+#include "meta/names.h"
 #include "store/store_fault.h"
 #include "store/store_memory.h"
 #include "vfs_fixture.h"
@@ -330,6 +331,21 @@ static void test_beside(void **state)
     assert_string_equal(fixture_read(&f, "d/a/b"), "below");
     assert_string_equal(fixture_read(&f, "d/%@a%file"), "object");
     fixture_done(&f);
+
+    /* A name that only fits as a hash once it says that it is the file. */
+    char key[512], name[512], component[256];
+    fixture_init(&f, NULL);
+    memset(component, 'a', 255);
+    component[255] = '\0';
+    assert_int_equal(name_from_component(component, 255, true, name), 0);
+    (void)snprintf(key, sizeof(key), "%s/b", component);
+    fixture_object(&f, component, "object");
+    fixture_object(&f, key, "below");
+    assert_int_equal(fixture_lookup(&f, name, &e), 0);
+    assert_true(S_ISREG(e.st.st_mode));
+    assert_int_equal(fixture_lookup(&f, component, &e), 0);
+    assert_true(S_ISDIR(e.st.st_mode));
+    fixture_done(&f);
 }
 
 /* Hadoop's, EMR's, s3n's. */
@@ -359,6 +375,26 @@ static void test_folder_marks(void **state)
         assert_string_equal(fixture_keys(&f), "c_$folder$ d_$folder$ e/ e/x ");
         fixture_done(&f);
     }
+}
+
+/* More names between the directory's and its mark's than an answer tells. */
+static void test_folder_mark_behind_many_names(void **state)
+{
+    struct fixture f;
+    struct vfs_entry e;
+    char key[32];
+    fixture_init(&f, NULL);
+    for (int i = 0; i < 100; i++) {
+        (void)snprintf(key, sizeof(key), "a%02d", i);
+        fixture_object(&f, key, "x");
+    }
+    fixture_object(&f, "a_$folder$", "");
+    assert_int_equal(fixture_lookup(&f, "a", &e), 0);
+    assert_true(S_ISDIR(e.st.st_mode));
+    fixture_expect(&f, "list 2");
+    assert_int_equal(fixture_rmdir(&f, "a"), 0);
+    assert_null(fixture_get(&f, "a_$folder$"));
+    fixture_done(&f);
 }
 
 static void test_rename_empty_dirs(void **state)
@@ -413,6 +449,7 @@ int main(void)
         cmocka_unit_test(test_rename_dir_fails_before_it_deletes),
         cmocka_unit_test(test_beside),
         cmocka_unit_test(test_folder_marks),
+        cmocka_unit_test(test_folder_mark_behind_many_names),
         cmocka_unit_test(test_rename_empty_dirs),
         cmocka_unit_test(test_rename_large_object),
     };
