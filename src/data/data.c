@@ -238,6 +238,14 @@ void data_share_drop_credit(struct data_share *s)
     release_locked(s->d, s, credit);
 }
 
+#define AHEAD_MAX   (64 * MIB)
+#define AHEAD_SHARE 8u
+
+uint64_t data_ahead_max(const struct data *d)
+{
+    return MIN(d->memory_limit / AHEAD_SHARE, AHEAD_MAX);
+}
+
 /* ---- life and figures ---- */
 
 void data_pin(struct data *d)

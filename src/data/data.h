@@ -50,6 +50,9 @@ void data_free(struct data *d);
  * first. Whether that has given any room. Blocks; NULL ok. */
 bool data_make_room(struct data *d, uint64_t bytes);
 
+/* Bytes that readers may hold together which nobody reads yet: the caller's to keep to. */
+uint64_t data_ahead_max(const struct data *d);
+
 struct data_stats {
     uint64_t memory_used;
     uint64_t memory_limit;

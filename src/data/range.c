@@ -143,7 +143,7 @@ void range_trim_locked(struct reader *r)
         uint64_t idle = 0;
         struct range *oldest = NULL;
         for (struct range *g = r->ranges; g; g = g->next) {
-            if (g->pins || (g->demand && !g->done) ||
+            if (g->pins || (g->demand && !g->done) || (g->unread && !tight) ||
                 prefetch_wants(&r->prefetch, g->offset, g->length, tight))
                 continue;
             idle += g->length;
@@ -273,8 +273,8 @@ static void finish_locked(struct range *g, int result, const struct s3_error *er
     g->done = true;
     if (!result || (g->filled && g->listed))
         reader_check_add_locked(g);
-    if (--r->in_flight == 0)
-        atomic_fetch_sub_explicit(&r->d->streams, 1, memory_order_relaxed);
+    r->in_flight--;
+    reader_count_locked(r);
     if (g->started && result) {
         /* The first read asks again. */
         if (r->state == READER_ASKING)
@@ -335,8 +335,8 @@ void range_submit(struct range *g)
     reader_check_range_locked(r, g);
     r->refs++;
     g->sent_ns = clock_monotonic_ns(r->d->clock);
-    if (r->in_flight++ == 0)
-        atomic_fetch_add_explicit(&r->d->streams, 1, memory_order_relaxed);
+    r->in_flight++;
+    reader_count_locked(r);
     if (r->blocks.usable)
         block_cache_note_miss(r->d->blocks, g->length);
     pthread_mutex_unlock(&r->lock);

@@ -13,6 +13,10 @@
 #define FIRST_REQUEST MIB
 /* Up to here the first request takes the rest of the object along. */
 #define FIRST_REQUEST_MAX (2 * MIB)
+/* What is asked for ahead of the first read: requests at a time, half of the connections at most,
+ * and the least of one, which takes as long as a round trip. */
+#define START_REQUESTS    32u
+#define START_REQUEST_MIN MIB
 /* A reader that rested so long gives back its memory when others need it; looked for at most every
  * READERS_LOOK_NS. */
 #define READER_IDLE_NS  (2 * NS_PER_S)
@@ -40,6 +44,7 @@ int reader_new(struct data *d, const struct reader_options *opts, struct reader 
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->cond, NULL);
     r->refs = opts->start ? 2 : 1;
+    r->ahead = opts->start;
     data_pin(d);
     data_count(d, 1, 0);
     pthread_mutex_lock(&d->readers_lock);
@@ -305,22 +310,60 @@ int reader_learn_version(struct reader *r, const struct prefetch_run *run, uint6
 
 /* ---- ahead of the first read ---- */
 
-void reader_start(struct reader *r)
+void reader_count_locked(struct reader *r)
 {
-    struct range *g = NULL;
-    bool has = reader_blocks_has_all(r);
+    bool is = r->in_flight && !r->ahead;
+    if (is == r->is_stream)
+        return;
+    r->is_stream = is;
+    if (is)
+        atomic_fetch_add_explicit(&r->d->streams, 1, memory_order_relaxed);
+    else
+        atomic_fetch_sub_explicit(&r->d->streams, 1, memory_order_relaxed);
+}
+
+/* The first of them decides about the version, the others go by the hint. */
+static unsigned plan_start_locked(struct reader *r, uint64_t ahead, uint64_t window,
+                                  struct range **batch)
+{
+    bool whole = r->hint_size <= READER_WHOLE_MAX;
+    uint64_t until = whole ? r->hint_size : MIN(ahead, r->hint_size);
+    uint64_t piece = START_REQUEST_MIN, most = MAX(MIN(r->d->connections / 2, START_REQUESTS), 1u);
+    unsigned n = 0;
+    while (piece < window / most && piece < until)
+        piece *= 2;
+    if (whole || piece > until / 4 * 3)
+        piece = until;
+    for (uint64_t pos = 0; pos < until && n < READER_BATCH && data_has_room(r->d); n++) {
+        uint64_t length = until - pos < piece + piece / 4 ? until - pos : piece;
+        struct range *g = range_new_locked(r, pos, length, false);
+        if (!g)
+            break;
+        g->whole = whole;
+        g->decides = g->started = n == 0;
+        g->unread = true;
+        batch[n] = g;
+        pos += length;
+    }
+    return n;
+}
+
+void reader_start(struct reader *r, uint64_t ahead, uint64_t window)
+{
+    struct range *batch[READER_BATCH];
+    unsigned n = 0;
+    bool cached = reader_blocks_has_some(r);
     pthread_mutex_lock(&r->lock);
-    if (!has && r->state == READER_UNKNOWN && !r->closed && r->hint_etag[0] &&
-        r->hint_size <= READER_WHOLE_MAX)
-        g = range_new_locked(r, 0, r->hint_size, false);
-    if (g) {
-        g->whole = g->decides = g->started = true;
+    if (!cached && r->state == READER_UNKNOWN && !r->closed && r->hint_etag[0])
+        n = plan_start_locked(r, ahead, window, batch);
+    if (n) {
         r->state = READER_ASKING;
+        r->blocks.looking = false;
         r->last_read_ns = clock_monotonic_ns(r->d->clock); /* not idle: it is about to be read */
     }
     pthread_mutex_unlock(&r->lock);
-    if (g)
-        range_submit(g);
+    for (unsigned i = 0; i < n; i++)
+        range_submit(batch[i]);
     reader_unref(r);
 }
 
@@ -329,7 +372,10 @@ void reader_adopt(struct reader *r,
 {
     r->version_changed = version_changed;
     r->ctx = ctx;
+    SCOPE_LOCK(&r->lock);
     r->adopted = true;
+    r->ahead = false;
+    reader_count_locked(r);
 }
 
 _Static_assert(READER_WHOLE_MAX <= FIRST_REQUEST_MAX, "a whole object is a first request");

@@ -42,9 +42,12 @@ int reader_read(struct reader *r, uint64_t offset, void *buf, size_t len, size_t
 bool reader_is_spoilt(struct reader *r);
 void reader_free(struct reader *r); /* NULL ok */
 
-/* For a small object with a hint: asks for all of it, without waiting and without a right to memory
- * that is short. What fails is asked for again by the first read. */
-void reader_start(struct reader *r);
+/* For an object with a hint: asks for its first `ahead` bytes without waiting, as far as half of
+ * the memory is free. A small object is asked for whole, a larger one in requests of such a size
+ * that `window` bytes, which the caller has ahead in all, are under way at once. What fails is
+ * asked for again by the first read. Until reader_adopt it does not count as one of the readers
+ * that share the connections. */
+void reader_start(struct reader *r, uint64_t ahead, uint64_t window);
 /* Sets the callback of a reader that was made without one, before its first read. */
 void reader_adopt(struct reader *r,
                   void (*version_changed)(void *ctx, const struct store_object *o), void *ctx);

@@ -30,13 +30,13 @@ void reader_blocks_version_locked(struct reader *r)
 
 /* ---- what is there ---- */
 
-bool reader_blocks_has_all(struct reader *r)
+bool reader_blocks_has_some(struct reader *r)
 {
     pthread_mutex_lock(&r->lock);
     bool look = r->blocks.looking;
     struct block_object o = r->blocks.object;
     pthread_mutex_unlock(&r->lock);
-    return look && block_cache_look(r->d->blocks, &o) == BLOCK_CACHE_ALL;
+    return look && block_cache_look(r->d->blocks, &o) != BLOCK_CACHE_NONE;
 }
 
 /* Also before the version is known: then it is a guess, good enough for what not to ask for. */

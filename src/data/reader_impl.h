@@ -66,7 +66,7 @@ struct range {
     uint64_t sent_ns;
     bool whole;   /* GET without a range */
     bool decides; /* the request without a condition that decides about the version */
-    bool started; /* by reader_start: nobody waits for its end */
+    bool started; /* by reader_start, and decides: nobody waits for its end */
     bool guess;   /* sent under the version that the hint tells, before an answer has told one */
     unsigned sum; /* CRCs that are wanted of it; set before, constant */
     struct sums_crcs crcs; /* of [summed, filled); the request's thread's own, as the next */
@@ -80,6 +80,7 @@ struct range {
     bool done;
     bool too_large; /* whole: the object turned out to be too large for that */
     bool listed;
+    bool unread; /* by reader_start, and nobody has read of it */
     unsigned pins;
     struct range_waiter *waiters;
     uint64_t last_use;
@@ -128,6 +129,8 @@ struct reader {
     struct reader_check check;
     struct range *ranges;
     unsigned in_flight;
+    bool ahead;                        /* reader_start, and not adopted yet */
+    bool is_stream;                    /* counted in d->streams */
     unsigned waiting;                  /* reads that wait for bytes */
     uint64_t waiting_since, waited_ns; /* from the first to the last of them; until it was told */
     uint64_t tick;
@@ -136,6 +139,8 @@ struct reader {
 
 /* ---- reader.c ---- */
 
+/* After in_flight or ahead has changed. */
+void reader_count_locked(struct reader *r);
 /* Cut the reader's reference; frees it with the last one. Not locked. */
 void reader_unref(struct reader *r);
 void reader_set_version_locked(struct reader *r, const struct store_object *o);
@@ -165,8 +170,8 @@ enum reader_ask { READER_ASK_GET, READER_ASK_HEAD, READER_ASK_NONE };
 enum reader_ask reader_blocks_begin(struct reader *r, uint64_t offset, size_t len);
 /* The cache decided nothing more: who waits for that goes on. */
 void reader_blocks_begun_locked(struct reader *r);
-/* Whether the cache has the whole version that the hint tells. Not locked. */
-bool reader_blocks_has_all(struct reader *r);
+/* Whether the cache has anything of the version that the hint tells. Not locked. */
+bool reader_blocks_has_some(struct reader *r);
 /* Whether it has the byte at pos, of the version that is known; never before that. */
 bool reader_blocks_has_locked(struct reader *r, uint64_t pos);
 /* End of what it has from pos on, a block at least; pos when it has nothing there. As far as the

@@ -121,6 +121,7 @@ static int view_add_locked(struct want *w, struct range *g, uint64_t n)
 {
     struct reader_view *v = w->view;
     uint64_t at = w->pos - g->offset;
+    g->unread = false;
     /* One slot stays for memory of its own. */
     size_t pieces = buffer_pieces(at, n);
     bool fits = v->n + pieces < READER_VIEW_IOV && v->n_pins < READER_VIEW_PINS;
@@ -277,7 +278,7 @@ static int collect_locked(struct reader *r, const struct prefetch_run *run, stru
 static void share_locked(struct reader *r)
 {
     unsigned others = atomic_load_explicit(&r->d->streams, memory_order_relaxed);
-    if (r->in_flight)
+    if (r->is_stream)
         others--;
     prefetch_set_share(&r->prefetch, r->d->connections / (others + 1));
 }

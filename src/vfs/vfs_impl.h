@@ -68,30 +68,46 @@ void vfs_guard_end_locked(struct vfs_guard *g);
     vfs_guard_begin_locked(v, &(name), inode)
 #define VFS_GUARD(v, inode) VFS_GUARD_NAMED(guard, v, inode)
 
-/* vfs_sibling.c: small files that were fetched before their open, */
+/* vfs_sibling.c: files that were fetched before their open, */
 #define VFS_SIBLINGS 64u
 struct vfs_sibling {
     char *key; /* owned */
     char etag[STORE_ETAG_SIZE];
-    uint64_t size;
+    uint64_t bytes;        /* that were asked for */
+    bool large;            /* for which the walk must have earned trust */
     uint64_t since_ns;     /* monotonic; when it was asked for */
+    uint64_t walk;         /* its id */
     struct reader *reader; /* NULL = a free place */
-};
-/* and the directories whose files are read in order. */
-#define VFS_SIBLING_ORDERS 8u
-struct vfs_walk_order {
-    uint64_t ino;
-    const struct dir *listing; /* only compared */
-    size_t last;               /* number of the newest file's entry */
-    size_t fetched;            /* entries before this one were asked for, or need not be */
-    unsigned files;            /* in order */
-    uint64_t tick;
 };
 struct vfs_siblings {
     struct vfs_sibling at[VFS_SIBLINGS];
-    uint64_t bytes; /* of the files in it */
-    struct vfs_walk_order order[VFS_SIBLING_ORDERS];
-    uint64_t tick;
+    uint64_t bytes; /* of all in it */
+};
+
+/* vfs_order.c: programs that read the files of a tree in an order that is known. */
+#define VFS_FILE_WALKS 8u
+/* A place in the order of a walk. */
+struct vfs_place {
+    struct inode *dir; /* borrowed */
+    size_t at;         /* number in its listing, SIZE_MAX = before the first */
+    bool dirs;         /* the files have been passed, of a walk that takes these first */
+};
+struct vfs_file_walk {
+    uint64_t id;               /* 0 = unused */
+    uint64_t tick;             /* of the newest file; the walk that rested longest goes first */
+    uint64_t ino;              /* of its directory */
+    const struct dir *listing; /* only compared */
+    size_t last;               /* its number there */
+    uint64_t last_ns;          /* when it was read for the first time */
+    uint64_t step_ns;          /* from one file to the next, the mean of the last ones */
+    uint64_t trust;            /* bytes of larger files that may be fetched ahead */
+    unsigned files;            /* in order */
+    unsigned skipped;          /* of those passed, not read; what comes late is taken off */
+    unsigned even;             /* files since one was skipped or came late */
+    unsigned faults;           /* it has not kept to an order: so often in the last time */
+    bool from_start;           /* it began with the first file of a directory */
+    bool crossed;              /* it has gone on from one directory to another */
+    bool files_first;          /* files before the directories beside them */
 };
 
 struct vfs {
@@ -155,7 +171,10 @@ struct vfs {
     unsigned n_idle;
     bool stopping;
 
-    struct vfs_siblings siblings; /* protected by lock */
+    struct vfs_siblings siblings; /* protected by lock, as the next ones */
+    struct vfs_file_walk file_walks[VFS_FILE_WALKS];
+    uint64_t n_file_walks; /* the last id */
+    uint64_t file_walks_tick;
 
     struct {                         /* vfs_ahead.c; protected by lock */
         struct inode *at[VFS_AHEAD]; /* referenced; a ring */
@@ -230,7 +249,11 @@ struct file_reader {
     struct reader *reader;
     unsigned refs;    /* protected by vfs.lock */
     uint64_t changes; /* inode->changes when it was made; then it is of the version before ours */
-    char etag[STORE_ETAG_SIZE]; /* of the version that it reads; protected by vfs.lock */
+    char etag[STORE_ETAG_SIZE]; /* of the version that it reads; protected by vfs.lock, as all below
+                                 */
+    uint64_t walk;              /* that has come to this file; 0 = none */
+    uint64_t bytes;             /* that were read */
+    uint64_t more_at;           /* offset from which on the next files are wanted; 0 = none */
 };
 
 static inline uint64_t vfs_now(struct vfs *v)
@@ -571,11 +594,35 @@ int vfs_know_dir_locked(struct vfs *v, struct inode *dir, struct s3_error *err);
 /* The handle's reader goes. Lock given up. */
 void vfs_reader_drop_locked(struct vfs *v, struct vfs_file *file);
 
+/* ---- vfs_order.c ---- lock held */
+
+/* A file is read for the first time: the walk that has come to it, or one that begins with it.
+ * Borrowed until the lock is given up; NULL = none is known here. */
+struct vfs_file_walk *vfs_order_note_locked(struct vfs *v, const struct inode *i);
+/* NULL when others have taken its place. */
+struct vfs_file_walk *vfs_order_find_locked(struct vfs *v, uint64_t id);
+/* How many files ahead are worth fetching, small ones and larger ones. */
+unsigned vfs_order_small(const struct vfs_file_walk *w);
+unsigned vfs_order_large(const struct vfs_file_walk *w);
+/* Where the walk is; false when that is not listed any more. */
+bool vfs_order_place_locked(struct vfs *v, const struct vfs_file_walk *w, struct vfs_place *ret);
+/* The file that follows; NULL = none is known within *budget entries. */
+const struct dir_entry *vfs_order_next_locked(struct vfs *v, const struct vfs_file_walk *w,
+                                              struct vfs_place *p, unsigned *budget);
+/* A file of that size was read to its end / was closed before, / what was fetched was not read. */
+void vfs_order_whole(struct vfs_file_walk *w, uint64_t size, uint64_t trust_max);
+void vfs_order_left(struct vfs_file_walk *w);
+void vfs_order_wasted(struct vfs_file_walk *w);
+
 /* ---- vfs_sibling.c ---- */
 
-/* A handle is read for the first time: fetches the files behind it in the listing, if that is the
- * order in which they are read. Lock given up. */
-void vfs_sibling_read_locked(struct vfs *v, const struct inode *i);
+/* A handle is read for the first time: fetches the files behind it, if it is in the order in which
+ * they are read. Lock given up. */
+void vfs_sibling_read_locked(struct vfs *v, struct file_reader *fr);
+/* And so many bytes of it were read, up to end. Lock given up. */
+void vfs_sibling_progress_locked(struct vfs *v, struct file_reader *fr, uint64_t end, size_t len);
+/* It is not read any more. */
+void vfs_sibling_left_locked(struct vfs *v, const struct file_reader *fr);
 /* The reader of that version, if it was fetched; the caller's. *ret_old: one that is out of date,
  * to be freed without the lock. */
 struct reader *vfs_sibling_take_locked(struct vfs *v, const char *key, const char *etag,

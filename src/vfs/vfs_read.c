@@ -30,6 +30,7 @@ static void reader_put_locked(struct vfs *v, struct file_reader *fr)
 {
     if (!fr || --fr->refs > 0)
         return;
+    vfs_sibling_left_locked(v, fr);
     pthread_mutex_unlock(&v->lock);
     reader_free(fr->reader);
     free(fr);
@@ -88,7 +89,7 @@ static int reader_get_locked(struct vfs *v, struct vfs_file *file, struct file_r
         pthread_mutex_lock(&v->lock);
     }
     if (r == 0)
-        vfs_sibling_read_locked(v, i);
+        vfs_sibling_read_locked(v, fr);
     return r;
 }
 
@@ -157,6 +158,8 @@ static int read_once_locked(struct vfs *v, struct vfs_file *file, uint64_t offse
         i->version++;
         vfs_notify_inode(v, i);
     }
+    if (r == 0)
+        vfs_sibling_progress_locked(v, fr, offset + ret->len, ret->len);
     bool mix = r == 0 && (is_outdated_locked(fr) || is_mix_locked(file, fr));
     reader_put_locked(v, fr);
     if (!mix)

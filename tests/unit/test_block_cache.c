@@ -223,7 +223,7 @@ static void siblings_that_are_there_are_not_fetched(void **state)
         .key = "f", .size = 50000, .etag = v.etag, .believed = true, .start = true};
     struct reader *r = NULL;
     assert_int_equal(reader_new(c.bed.data, &o, &r), 0);
-    reader_start(r);
+    reader_start(r, UINT64_MAX, UINT64_MAX);
     reader_adopt(r, NULL, NULL);
     read_some(r, SEED, 50000, 0, MIB);
     reader_free(r);
