@@ -60,8 +60,8 @@ int vfs_move_follow_locked(struct vfs *v, struct inode *dir, const struct vfs_mo
 
 /* Goes on with a move that ended in the middle, perhaps long ago: what has been changed after
  * `begun_ns` does not belong to it. Copies what is missing unless deleting had begun, and deletes
- * what is there under both names. *ret_left: keys that were left under the old name because there
- * is something else under the new one. */
+ * what is there under both names with the same content (vfs_same_content). *ret_left: keys that
+ * were left under the old name because there is something else under the new one. */
 int vfs_move_resume(struct vfs *v, const char *from, const char *to, bool deleting,
                     int64_t begun_ns, uint64_t *ret_left, struct s3_error *err);
 /* The way back of a move from `to` to `from` that was carried out in part, or whole: what is
@@ -72,9 +72,5 @@ int vfs_move_undo(struct vfs *v, const char *from, const char *to, bool deleting
                   const atomic_bool *stop, uint64_t *ret_left, struct s3_error *err);
 /* The host's clock and the server's may differ by that, in both directions. */
 #define VFS_CLOCK_NS (10 * NS_PER_S)
-/* Whether the second is a copy of the first, as far as that can be told without reading them. Made
- * at mtime_ns or later: the source's time, and that of the intent less VFS_CLOCK_NS. */
-bool vfs_is_copy(const char *etag, uint64_t size, int64_t mtime_ns, const char *copy_etag,
-                 uint64_t copy_size, int64_t copy_mtime_ns);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A move that a crash has interrupted. Nothing is known any more of which versions were copied, so
- * both prefixes are gone through side by side, and only what is the same under both names goes. */
+ * both prefixes are gone through side by side, and only what is the same under both names goes: by
+ * the page where the ETags say so, else one by one, when the contents have been compared. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,15 +10,6 @@
 #include "vfs/vfs_move_impl.h"
 
 #define COPIES 16u
-
-bool vfs_is_copy(const char *etag, uint64_t size, int64_t mtime_ns, const char *copy_etag,
-                 uint64_t copy_size, int64_t copy_mtime_ns)
-{
-    if (!etag || !copy_etag || size != copy_size)
-        return false;
-    /* That of an object made of parts is not that of its copy. */
-    return strcmp(etag, copy_etag) == 0 || (strchr(etag, '-') && copy_mtime_ns >= mtime_ns);
-}
 
 /* ---- the keys under the new prefix, one after the other ---- */
 
@@ -55,6 +47,14 @@ static int walk_to(struct walk *w, const char *key, struct store_entry *ret, str
 
 /* ---- one page of the old prefix ---- */
 
+/* There under both names, with one size and two ETags. */
+struct doubt {
+    char *key; /* the other's is the same below the other prefix; owned */
+    uint64_t size;
+    char etag[STORE_ETAG_SIZE];
+    char other_etag[STORE_ETAG_SIZE];
+};
+
 struct resume {
     struct vfs *v;
     const char *from;
@@ -66,7 +66,10 @@ struct resume {
     struct walk walk;
     struct move_deleter deleter;
     uint64_t left;
+    struct doubt *doubts; /* of one page; owned */
+    size_t n_doubts;
     bool root; /* the old prefix's own marker goes last */
+    char root_etag[STORE_ETAG_SIZE];
 };
 
 struct copy_job {
@@ -74,9 +77,7 @@ struct copy_job {
     struct store_copy_in in;
     struct store_version version;
     const struct store_entry *entry;
-    struct store_entry target; /* what is there; only while the walk's page lives */
-    bool there;
-    bool same;
+    bool doubtful;
     int result;
     struct s3_error error;
 };
@@ -106,12 +107,66 @@ static int copy_missing(struct resume *rs, struct fanout *f, struct copy_job *j)
     return fanout_submit(f, STORE_COPY, &j->in, &j->version, copy_done, j);
 }
 
-static bool is_same(const struct resume *rs, const struct store_entry *e,
-                    const struct store_entry *t)
+/* Whether its content has to be looked at: one is a copy of the other, as far as sizes tell. */
+static bool may_be_same(const struct resume *rs, const struct store_entry *e,
+                        const struct store_entry *t)
 {
     int64_t made_ns = MAX(e->mtime_ns, rs->until_ns - 2 * VFS_CLOCK_NS);
-    return vfs_is_copy(e->etag, e->size, made_ns, t->etag, t->size, t->mtime_ns) ||
-           (rs->back && vfs_is_copy(t->etag, t->size, t->mtime_ns, e->etag, e->size, e->mtime_ns));
+    return t->etag && strlen(e->etag) < STORE_ETAG_SIZE && strlen(t->etag) < STORE_ETAG_SIZE &&
+           e->size == t->size && (rs->back || t->mtime_ns >= made_ns);
+}
+
+static int note_doubt(struct resume *rs, const struct store_entry *e, const struct store_entry *t)
+{
+    struct doubt *all = realloc(rs->doubts, (rs->n_doubts + 1) * sizeof(*all));
+    if (!all)
+        return -ENOMEM;
+    rs->doubts = all;
+    struct doubt *d = &all[rs->n_doubts];
+    *d = (struct doubt){.key = strdup(e->key), .size = e->size};
+    memcpy(d->etag, e->etag, strlen(e->etag) + 1);
+    memcpy(d->other_etag, t->etag, strlen(t->etag) + 1);
+    rs->n_doubts += d->key != NULL;
+    return d->key ? 0 : -ENOMEM;
+}
+
+/* The same content. Of markers, which are empty, it is the same whatever they carry. */
+static int settle_doubt(struct resume *rs, const struct doubt *d, struct s3_error *err)
+{
+    CLEANUP_FREE char *key = move_key(d->key, rs->from, rs->to);
+    if (!key)
+        return -ENOMEM;
+    struct vfs_content here = {d->key, d->etag, d->size}, there = {key, d->other_etag, d->size};
+    struct s3_error local = {0};
+    int r = vfs_same_content(rs->v, &here, &there, rs->stop, &local);
+    if (r > 0 && strcmp(d->key, rs->from) == 0) {
+        rs->root = true;
+        memcpy(rs->root_etag, d->etag, sizeof(rs->root_etag));
+        return 0;
+    }
+    if (r > 0) {
+        r = store_delete(rs->v->store, d->key, d->etag, &local);
+        if (r == 0)
+            return 0;
+        if (local.kind == S3_ERROR_PRECONDITION)
+            r = 0; /* replaced since */
+    }
+    rs->left += r == 0;
+    if (r < 0 && err)
+        *err = local;
+    return r;
+}
+
+/* When what is certain has been deleted: it may take long. */
+static int settle_doubts(struct resume *rs, int r, struct s3_error *err)
+{
+    for (size_t i = 0; i < rs->n_doubts; i++) {
+        if (r == 0)
+            r = settle_doubt(rs, &rs->doubts[i], err);
+        free(rs->doubts[i].key);
+    }
+    rs->n_doubts = 0;
+    return r;
 }
 
 /* Finds out what is under the new name of each key, and copies what is not there. */
@@ -127,7 +182,7 @@ static int compare_page(struct resume *rs, const struct store_page *page, struct
         const struct store_entry *e = &page->entries[i];
         struct store_entry t;
         *j = (struct copy_job){.entry = e, .result = -ENOENT};
-        if (e->mtime_ns > rs->until_ns || !e->etag)
+        if (e->mtime_ns > rs->until_ns || !e->etag || !e->etag[0])
             continue; /* stored since: it stays where it is */
         if (!(j->key = move_key(e->key, rs->from, rs->to))) {
             r = -ENOMEM;
@@ -137,10 +192,13 @@ static int compare_page(struct resume *rs, const struct store_page *page, struct
         if (there < 0) {
             r = there;
         } else if (there) {
-            /* The markers are equal whatever they carry. */
-            bool root = strcmp(e->key, rs->from) == 0;
-            j->there = true;
-            j->result = root || is_same(rs, e, &t) ? 0 : -EEXIST;
+            bool root = strcmp(e->key, rs->from) == 0 && e->size == 0 && t.size == 0;
+            if (t.etag && strcmp(e->etag, t.etag) == 0)
+                j->result = 0;
+            else if (!root && !may_be_same(rs, e, &t))
+                j->result = -EEXIST;
+            else if ((r = note_doubt(rs, e, &t)) == 0)
+                j->doubtful = true;
         } else if (!rs->deleting) {
             r = copy_missing(rs, f, j);
         }
@@ -166,16 +224,31 @@ static int resume_page(struct resume *rs, struct move_batch *b, struct s3_error 
                 *err = j->error;
         }
         if (r == 0 && j->entry && j->result == 0) {
-            if (strcmp(j->entry->key, rs->from) == 0)
+            if (strcmp(j->entry->key, rs->from) == 0) {
                 rs->root = true;
-            else
+                snprintf(rs->root_etag, sizeof(rs->root_etag), "%s", j->entry->etag);
+            } else {
                 b->keys[b->n++] = j->entry->key;
-        } else if (j->entry) {
+            }
+        } else if (j->entry && !j->doubtful) {
             rs->left++;
         }
         free(j->key);
     }
     free(jobs);
+    return r;
+}
+
+static int delete_root(struct resume *rs, struct s3_error *err)
+{
+    struct s3_error local = {0};
+    int r = store_delete(rs->v->store, rs->from, rs->root_etag, &local);
+    if (r < 0 && local.kind == S3_ERROR_PRECONDITION) {
+        rs->left++;
+        return 0;
+    }
+    if (r < 0 && err)
+        *err = local;
     return r;
 }
 
@@ -201,13 +274,15 @@ static int run(struct resume *rs, uint64_t *ret_left, struct s3_error *err)
         else
             r = resume_page(rs, b, err);
         r = move_batch_send(b, r);
+        r = settle_doubts(rs, r, err);
     }
     free(c.token);
+    free(rs->doubts);
     free(rs->walk.cursor.token);
     store_page_done(&rs->walk.page);
     r = move_deleter_done(&rs->deleter, r, err);
     if (r == 0 && rs->root && rs->left == 0)
-        r = store_delete(v->store, from, NULL, err);
+        r = delete_root(rs, err);
     *ret_left = rs->left;
     return r;
 }

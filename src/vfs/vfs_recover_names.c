@@ -81,9 +81,28 @@ static int look(struct vfs *v, const char *key, struct store_object *o, struct s
     return err->kind == S3_ERROR_NO_SUCH_KEY ? 0 : r;
 }
 
+/* Whether the new name has the copy of the old one. replaced: the ETag of what was to be replaced,
+ * NULL = not known. */
+static int is_copied(struct vfs *v, const struct state_intent *t, const char *replaced,
+                     const struct store_object *old, const struct store_object *new,
+                     struct s3_error *err)
+{
+    struct vfs_content from = {t->key, old->etag, old->size}, to = {t->key2, new->etag, new->size};
+    bool same = strcmp(old->etag, new->etag) == 0;
+    /* That is it still, or what was there before: nothing need be read. */
+    if (!same && ((replaced && strcmp(replaced, new->etag) == 0) ||
+                  new->mtime_ns < t->time_ns - VFS_CLOCK_NS))
+        return 0;
+    int r = vfs_same_content(v, &from, &to, v->recover_stop, err);
+    if (r == 0)
+        log_warn("'%s' was being renamed to '%s', where something else is now: both stay", t->key,
+                 t->key2);
+    return r;
+}
+
 /* Copied, but not deleted: the old name goes. Whatever else there is stays as it is, also what was
  * to be replaced: files of one size that are written again and again, and rotated by renames, look
- * like copies of each other. replaced: its ETag, NULL = not known. */
+ * like copies of each other. */
 static int finish_file(struct vfs *v, const struct state_intent *t, const char *replaced,
                        struct s3_error *err)
 {
@@ -93,12 +112,9 @@ static int finish_file(struct vfs *v, const struct state_intent *t, const char *
         return r;
     r = look(v, t->key2, &new, err);
     if (r > 0) {
-        bool same = strcmp(old.etag, new.etag) == 0;
-        bool copied = vfs_is_copy(old.etag, old.size, MAX(old.mtime_ns, t->time_ns - VFS_CLOCK_NS),
-                                  new.etag, new.size, new.mtime_ns) &&
-                      (same || !replaced || strcmp(replaced, new.etag) != 0);
+        r = is_copied(v, t, replaced, &old, &new, err);
         store_object_done(&new);
-        r = copied ? store_delete(v->store, t->key, old.etag, err) : 0;
+        r = r > 0 ? store_delete(v->store, t->key, old.etag, err) : r;
         if (r < 0 && err->kind == S3_ERROR_PRECONDITION)
             r = 0;
     }

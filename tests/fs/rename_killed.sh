@@ -63,20 +63,29 @@ done
 
 # A file: the copy is there, the old name not yet gone. (A journal brings both to the end by itself.)
 if [ "$TEST_SERVER${TEST_MOUNT_OPTIONS:-}" = s3d ]; then
-    echo one >"$MNT/a" && echo two >"$MNT/b" || fail "files"
-    s3d_reset
-    s3d_fault "op=DeleteObject key=a action=hang"
-    mv -T "$MNT/a" "$MNT/b" 2>/dev/null &
-    mover=$!
-    deleting() { [ "$(s3d_count DeleteObject)" -gt 0 ]; }
-    check "the old name is about to go" poll 30 deleting
-    die $mover
-    s3d_faults_clear
-    equal "both names" "one one" "$(s3 get a "$SCRATCH/1" && s3 get b "$SCRATCH/2" && cat "$SCRATCH/1" "$SCRATCH/2" | paste -sd ' ')"
-    mount_fs "${STATE[@]}"
-    gone() { [ -z "$(s3 keys a)" ]; }
-    check "the old name goes" poll 30 gone
-    equal "the new one" one "$(cat "$MNT/b")"
+    echo one >"$SCRATCH/one"
+    random_file "$SCRATCH/parts" 11000000 # its copy has another ETag
+    for one in one parts; do
+        cp "$SCRATCH/$one" "$MNT/a" && echo two >"$MNT/b" || fail "files"
+        s3d_reset
+        s3d_fault "op=DeleteObject key=a action=hang"
+        mv -T "$MNT/a" "$MNT/b" 2>/dev/null &
+        mover=$!
+        deleting() { [ "$(s3d_count DeleteObject)" -gt 0 ]; }
+        check "the old name is about to go" poll 30 deleting
+        die $mover
+        s3d_faults_clear
+        for name in a b; do
+            s3 get $name "$SCRATCH/got"
+            check "both names: $name" cmp "$SCRATCH/$one" "$SCRATCH/got"
+        done
+        s3d_reset
+        mount_fs "${STATE[@]}"
+        gone() { [ -z "$(s3 keys a)" ]; }
+        check "the old name goes" poll 30 gone
+        equal "checksums tell that it may" 0 "$(s3d_count GetObject)"
+        check "the new one" cmp "$SCRATCH/$one" "$MNT/b"
+    done
 
     # The hidden content of a removed file goes too.
     random_file "$SCRATCH/big" 9000000

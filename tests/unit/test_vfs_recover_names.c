@@ -65,7 +65,7 @@ static void put_large(struct vfs_bed *b, const char *path, char c)
 
 static void test_file_of_the_same_size(void **state)
 {
-    enum { COPIED, OLDER_TARGET, KNOWN_TARGET, CASES };
+    enum { COPIED, OLDER_TARGET, KNOWN_TARGET, OTHERS_TARGET, CASES };
     for (int kind = 0; kind < CASES; kind++) {
         struct vfs_bed b;
         struct store_object o = {0};
@@ -82,11 +82,57 @@ static void test_file_of_the_same_size(void **state)
         struct store_version version;
         if (kind == COPIED)
             assert_int_equal(store_copy(b.f.memory, &in, &version, NULL), 0);
+        if (kind == OTHERS_TARGET)
+            put_large(&b, "b", 'c'); /* after the note, by another host */
         vfs_bed_next(&b);
         assert_string_equal(fixture_keys(&b.f), kind == COPIED ? "b " : "a b ");
         assert_int_equal(vfs_bed_intents(&b), 0);
         vfs_bed_end(&b);
     }
+}
+
+/* What the new names have is newer, of the same size and made of parts, or no longer made of them:
+ * only their content tells which of them are copies. */
+static void test_dir_of_the_same_size(void **state)
+{
+    for (uint8_t phase = VFS_INTENT_COPYING; phase <= VFS_INTENT_DELETING; phase++) {
+        struct vfs_bed b;
+        vfs_bed_begin(&b);
+        fixture_object(&b.f, "d/", "mine");
+        fixture_object_parts(&b.f, "d/a", "ours");
+        fixture_object_parts(&b.f, "d/b", "ours");
+        fixture_object_parts(&b.f, "d/c", "");
+        fixture_object_parts(&b.f, "d/e", "ours");
+        note_dir(&b, phase);
+        fixture_object(&b.f, "e/", "hers");
+        fixture_object_parts(&b.f, "e/a", "them");
+        fixture_object(&b.f, "e/b", "ours");
+        fixture_object(&b.f, "e/c", "");
+        fixture_object(&b.f, "e/e", "them");
+        vfs_bed_next(&b);
+        assert_string_equal(fixture_keys(&b.f), "d/ d/a d/e e/ e/a e/b e/c e/e ");
+        assert_string_equal(fixture_get(&b.f, "d/"), "mine");
+        assert_string_equal(fixture_get(&b.f, "e/a"), "them");
+        assert_int_equal(vfs_bed_intents(&b), 0);
+        vfs_bed_end(&b);
+    }
+}
+
+/* More than one range of each is read. */
+static void test_large_copies(void **state)
+{
+    struct vfs_bed b;
+    vfs_bed_begin(&b);
+    fixture_object(&b.f, "d/", "");
+    fixture_object(&b.f, "e/", "");
+    put_large(&b, "d/a", 'a');
+    note_dir(&b, VFS_INTENT_DELETING);
+    struct store_copy_in in = {.source_key = "d/a", .key = "e/a"};
+    struct store_version version;
+    assert_int_equal(store_copy(b.f.memory, &in, &version, NULL), 0);
+    vfs_bed_next(&b);
+    assert_string_equal(fixture_keys(&b.f), "e/ e/a ");
+    vfs_bed_end(&b);
 }
 
 /* After any number of copies, and after any number of deletes. */
@@ -287,6 +333,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_file),
         cmocka_unit_test(test_file_of_the_same_size),
+        cmocka_unit_test(test_dir_of_the_same_size),
+        cmocka_unit_test(test_large_copies),
         cmocka_unit_test(test_dir),
         cmocka_unit_test(test_dir_claimed),
         cmocka_unit_test(test_dir_short_note),
