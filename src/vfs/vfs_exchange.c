@@ -17,6 +17,9 @@
 
 #define METADATA_BYTES_MAX (256u << 10)
 
+/* A copy that was given up may come until then; servers give up themselves, much earlier. */
+#define LATE_NS (3600 * NS_PER_S)
+
 struct side {
     struct open_file *of;
     struct inode *dir;
@@ -42,11 +45,26 @@ enum outcome {
     UNKNOWN,
 };
 
-static int find_version(struct vfs *v, const char *key, struct store_version *ret,
-                        struct s3_error *err)
+/* 0 with *o empty when it is not there. */
+static int look(struct vfs *v, const char *key, struct store_object *o, struct s3_error *err)
+{
+    struct s3_error local = {0};
+    *o = (struct store_object){0};
+    int r = store_head(v->store, key, o, &local);
+    if (r < 0 && local.kind == S3_ERROR_NO_SUCH_KEY)
+        return 0;
+    if (r < 0 && err)
+        *err = local;
+    return r;
+}
+
+/* What is there now, which another host may have replaced already. */
+static int learn_version(struct vfs *v, const char *key, struct store_version *ret)
 {
     struct store_object o;
-    int r = store_head(v->store, key, &o, err);
+    if (ret->etag[0])
+        return 0;
+    int r = store_head(v->store, key, &o, NULL);
     if (r < 0)
         return r;
     *ret = (struct store_version){.mtime_ns = o.mtime_ns};
@@ -55,28 +73,32 @@ static int find_version(struct vfs *v, const char *key, struct store_version *re
     return 0;
 }
 
-/* before: the ETag of what the failed copy was to replace, "" = nothing. Goes by the ETag alone:
- * another object of that size, or a newer one, is no copy. */
+/* before: the ETag of what the failed copy was to replace, "" = nothing. Another object of that
+ * size, or a newer one, is no copy: it has to have the ETag or the bytes of the source. */
 static enum outcome find_out(struct vfs *v, const struct vfs_copy *c, const char *before,
                              const struct s3_error *failure, struct store_version *ret)
 {
-    struct store_version now;
-    struct s3_error err = {0};
-    int r = find_version(v, c->key, &now, &err);
-    bool absent = r < 0 && err.kind == S3_ERROR_NO_SUCH_KEY;
-    if (r < 0 && !(absent && !before[0]))
-        return UNKNOWN;
-    if (absent || strcmp(now.etag, before) == 0) {
+    struct store_object now = {0};
+    enum outcome outcome = UNKNOWN;
+    int r = look(v, c->key, &now, NULL);
+    if (r == 0 && strcmp(now.etag, before) == 0) { /* both are "": it is not there */
         bool answered = !failure->maybe_done && failure->kind != S3_ERROR_CANCELLED;
-        return answered ? NOT_DONE : NOT_YET;
+        outcome = answered ? NOT_DONE : NOT_YET;
+    } else if (r == 0 && now.etag[0]) {
+        struct vfs_content source = {c->source, c->if_match, c->size};
+        struct vfs_content there = {c->key, now.etag, now.size};
+        *ret = (struct store_version){.mtime_ns = now.mtime_ns};
+        memcpy(ret->etag, now.etag, sizeof(ret->etag));
+        /* Nobody else knows the hidden key. */
+        if (!before[0] || vfs_same_content(v, &source, &there, NULL, NULL) == 1)
+            outcome = DONE;
     }
-    *ret = now;
-    /* Nobody else knows the hidden key. */
-    return !before[0] || strcmp(now.etag, c->if_match) == 0 ? DONE : UNKNOWN;
+    store_object_done(&now);
+    return outcome;
 }
 
-/* replaces: the ETag of what has that key, "" = nothing. attrs: NULL = the source's. *result: 0
- * when it is done. */
+/* replaces: the ETag of what has that key, "" = nothing. attrs: NULL = the source's. *ret may be
+ * without an ETag: not every server tells that of a copy in parts. *result: 0 when it is done. */
 static enum outcome copy(struct vfs *v, const char *source, const char *etag, uint64_t size,
                          const char *key, const char *replaces, const struct store_attrs *attrs,
                          struct store_version *ret, int *result, struct s3_error *err)
@@ -90,9 +112,6 @@ static enum outcome copy(struct vfs *v, const char *source, const char *etag, ui
     struct s3_error local = {0};
     int r = vfs_copy_object(v, &c, ret, &local);
     enum outcome outcome = r < 0 ? find_out(v, &c, replaces, &local, ret) : DONE;
-    /* Not told by every server, of a copy in parts. */
-    if (r == 0 && !ret->etag[0] && (r = find_version(v, key, ret, &local)) < 0)
-        outcome = UNKNOWN;
     *result = outcome == DONE ? 0 : r;
     if (outcome != DONE && err)
         *err = local;
@@ -111,6 +130,7 @@ struct swap {
     struct side *a, *b;
     char hidden[VFS_HIDDEN_KEY_SIZE];
     struct store_version h; /* what is there */
+    bool told;              /* a's version is that of the copy */
     uint64_t intent;
 };
 
@@ -166,6 +186,8 @@ static int hide(struct swap *s, struct s3_error *err)
     int r;
     enum outcome o =
         copy(s->v, s->a->key, s->a->etag, s->a->size, s->hidden, "", s->a->carried, &s->h, &r, err);
+    if (o == DONE && (r = learn_version(s->v, s->hidden, &s->h)) < 0)
+        o = UNKNOWN;
     if (o == DONE && (r = enter(s, STEP_FIRST)) == 0)
         return 0;
     if (o == DONE || o == NOT_DONE)
@@ -181,7 +203,9 @@ static int first_step(struct swap *s, struct s3_error *err)
     enum outcome o = copy(s->v, s->b->key, s->b->etag, s->b->size, s->a->key, s->a->etag,
                           s->b->carried, &s->a->version, &r, err);
     if (o == DONE) {
-        /* Without this note the ETags have to tell. */
+        s->told = s->a->version.etag[0] != '\0';
+        (void)learn_version(s->v, s->a->key, &s->a->version);
+        /* Without this note the contents have to tell. */
         (void)enter(s, STEP_SECOND);
     } else if (o == NOT_DONE) {
         end(s);
@@ -212,11 +236,12 @@ static void go_back(struct swap *s)
     const struct store_attrs *back = s->a->carried ? &attrs : NULL;
     int r;
     attrs.content_type = type_before(s->a);
-    if (copy(s->v, s->hidden, s->h.etag, s->a->size, s->a->key, s->a->version.etag, back, &undone,
-             &r, NULL) != DONE) {
+    if (!s->told || copy(s->v, s->hidden, s->h.etag, s->a->size, s->a->key, s->a->version.etag,
+                         back, &undone, &r, NULL) != DONE) {
         keep(s, "that could not be undone");
         return;
     }
+    (void)learn_version(s->v, s->a->key, &undone);
     end(s);
     s->a->version = undone;
     s->a->undone = true;
@@ -234,9 +259,10 @@ static int second_step(struct swap *s, struct s3_error *err)
         o = copy(s->v, s->hidden, s->h.etag, s->a->size, s->b->key, s->b->etag, NULL,
                  &s->b->version, &r, err);
     }
-    if (o == DONE)
+    if (o == DONE) {
+        (void)learn_version(s->v, s->b->key, &s->b->version);
         end(s);
-    else if (o == NOT_DONE && !late)
+    } else if (o == NOT_DONE && !late)
         go_back(s);
     else
         keep(s, "both may have what the second had");
@@ -380,13 +406,6 @@ int vfs_exchange_locked(struct vfs *v, struct open_file *of[2], struct inode *di
 
 /* ---- after a crash ---- */
 
-static int look(struct vfs *v, const char *key, struct store_object *o, struct s3_error *err)
-{
-    *o = (struct store_object){0};
-    int r = store_head(v->store, key, o, err);
-    return r < 0 && err->kind == S3_ERROR_NO_SUCH_KEY ? 0 : r;
-}
-
 /* What the notes say of the copies; "" = they were not there yet, or an earlier version wrote it.
  */
 struct noted {
@@ -414,49 +433,110 @@ struct found {
     struct store_object a, b, h;
 };
 
-/* The same ETag is the same content. Nothing else is proof enough to delete the only copy, or to
- * replace what is under the second name: files are of one size often, and the ETag of what was made
- * of parts may be another one in its copy. */
+struct recovery {
+    struct vfs *v;
+    const struct state_intent *t;
+    const struct noted *n;
+    const struct found *f;
+    struct s3_error *err;
+};
+
 static bool is(const struct store_object *o, const char *etag)
 {
     return o->etag[0] && strcmp(o->etag, etag) == 0;
 }
 
-/* The first name has what the second had. */
-static bool first_done(const struct noted *n, const struct found *f)
+/* 1: both have the same content. Nothing else is proof enough to delete the only copy, or to
+ * replace what is under the second name: files are of one size often. */
+static int is_same(const struct recovery *c, const char *key, const struct store_object *o,
+                   const char *key2, const struct store_object *o2)
 {
-    return !is(&f->a, n->etag_a) && (is(&f->a, n->etag_b) || is(&f->a, n->etag_first));
+    struct vfs_content one = {key, o->etag, o->size}, other = {key2, o2->etag, o2->size};
+    return vfs_same_content(c->v, &one, &other, c->v->recover_stop, c->err);
 }
 
-/* What the first file had is in the hidden key. Whether it has to be anywhere else. */
-static bool has_a_name(const struct noted *n, const struct found *f)
+/* 1: the first name has what the second had, which has it still. */
+static int is_first_done(const struct recovery *c)
 {
+    const struct found *f = c->f;
+    if (is(&f->a, c->n->etag_b) || is(&f->a, c->n->etag_first))
+        return 1;
+    return is_same(c, c->t->key, &f->a, c->t->key2, &f->b);
+}
+
+/* 1: what the first file had is under one of the names, or need not be. */
+static int has_a_name(const struct recovery *c)
+{
+    const struct found *f = c->f;
     /* Only another host's object can be in its place. */
-    bool not_begun = n->step == STEP_HIDE;
-    return not_begun || is(&f->a, n->etag_a) || is(&f->a, f->h.etag) || is(&f->b, f->h.etag);
+    bool not_begun = c->n->step == STEP_HIDE;
+    if (not_begun || is(&f->a, c->n->etag_a) || is(&f->a, f->h.etag) || is(&f->b, f->h.etag))
+        return 1;
+    int r = is_same(c, c->t->key, &f->a, c->n->hidden, &f->h);
+    return r == 0 ? is_same(c, c->t->key2, &f->b, c->n->hidden, &f->h) : r;
 }
 
-static int finish(struct vfs *v, const struct state_intent *t, const struct noted *n,
-                  const struct found *f, struct s3_error *err)
+/* The one to the other, if that is what it was. 1 when it is done. */
+static int go_on(const struct recovery *c, const char *from, const struct store_object *o,
+                 const char *to, const struct store_object *replaced)
 {
     struct store_version version;
-    int r = 0;
-    bool done = has_a_name(n, f);
-    if (!done && n->step != STEP_FAILED && first_done(n, f) && is(&f->b, n->etag_b)) {
-        enum outcome o =
-            copy(v, n->hidden, f->h.etag, f->h.size, t->key2, f->b.etag, NULL, &version, &r, err);
-        done = o == DONE;
-        if (r < 0 && err->kind == S3_ERROR_PRECONDITION && o != NOT_YET)
-            r = 0; /* another host was faster */
+    struct s3_error local = {0};
+    int r;
+    enum outcome outcome =
+        copy(c->v, from, o->etag, o->size, to, replaced->etag, NULL, &version, &r, &local);
+    if (outcome == DONE)
+        return 1;
+    if (local.kind == S3_ERROR_PRECONDITION && outcome != NOT_YET)
+        return 0; /* another host was faster */
+    if (c->err)
+        *c->err = local;
+    return r;
+}
+
+/* All three are as they were when the first copy was to be made, and the server may be at it still:
+ * whatever was said to the program, only going on makes sure that this is not the end of what the
+ * first file had. A copy that was given up is waited for. */
+static int settle_first(const struct recovery *c)
+{
+    const struct found *f = c->f;
+    if (c->n->step == STEP_FAILED) {
+        int64_t age = clock_realtime_ns(c->v->clock) - c->t->time_ns;
+        return age >= 0 && age < LATE_NS ? -EINPROGRESS : 1;
     }
+    int r = go_on(c, c->t->key2, &f->b, c->t->key, &f->a);
+    return r > 0 ? go_on(c, c->n->hidden, &f->h, c->t->key2, &f->b) : r;
+}
+
+/* 1: the hidden key is not needed any more. */
+static int settle(const struct recovery *c)
+{
+    const struct noted *n = c->n;
+    const struct found *f = c->f;
+    bool second_is_as_it_was = is(&f->b, n->etag_b);
+    bool may_come = n->step == STEP_FIRST || n->step == STEP_FAILED;
+    if (may_come && is(&f->a, n->etag_a) && second_is_as_it_was)
+        return settle_first(c);
+    int done = has_a_name(c);
+    if (done != 0 || n->step == STEP_FAILED || !second_is_as_it_was)
+        return done;
+    int r = is_first_done(c);
+    return r > 0 ? go_on(c, n->hidden, &f->h, c->t->key2, &f->b) : r;
+}
+
+static int finish(const struct recovery *c)
+{
+    int r = settle(c);
     if (r < 0)
         return r;
-    if (done)
-        return store_delete(v->store, n->hidden, NULL, err);
+    if (r > 0)
+        return store_delete(c->v->store, c->n->hidden, NULL, c->err);
     /* Whether that was to go as well cannot be told any more. */
-    log_error("'%s' or '%s' has been replaced in the middle of their exchange; what '%s' had is in "
-              "'%s'",
-              t->key, t->key2, t->key, n->hidden);
+    log_error(
+        "'%s' or '%s' has been replaced by another host in the middle of their exchange: what "
+        "'%s' had is kept as the object '%s'; copy it to where it belongs, or delete it, "
+        "with any S3 tool",
+        c->t->key, c->t->key2, c->t->key, c->n->hidden);
     return 0;
 }
 
@@ -472,7 +552,7 @@ int vfs_recover_exchange(struct vfs *v, const struct state_intent *t, const char
     if (r == 0)
         r = look(v, hidden, &f.h, err);
     if (r == 0 && f.h.etag[0])
-        r = finish(v, t, &n, &f, err);
+        r = finish(&(struct recovery){.v = v, .t = t, .n = &n, .f = &f, .err = err});
     store_object_done(&f.a);
     store_object_done(&f.b);
     store_object_done(&f.h);
