@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Large objects come in ranges, and no answer to those tells a checksum. So a reader that begins at
  * the start adds up the CRCs of its ranges, asks once by HEAD for the one that is stored, and
- * compares them when all bytes have come. By then the first of them are with the program: what it
- * can be told is EIO, before it has the last ones.
+ * compares them when all bytes have come. By then the first of them are with the program. What is
+ * not, but lies here ahead of it, is fetched again, once; it is at most what is read ahead. If that
+ * does not help, what the program can be told is EIO, before it has the last bytes.
  *
  * A composite checksum is that of the checksums of the parts, which are taken to be as long as the
  * first. When it differs, each part is asked for, because they may not be.
@@ -61,6 +62,9 @@ static unsigned wanted_locked(const struct reader *r)
     enum check_state state = r->check.state;
     if (state == CHECK_TOLD)
         return 1u << r->check.algo;
+    if (state == CHECK_DOUBT || state == CHECK_PARTS || state == CHECK_UNTOLD ||
+        state == CHECK_WRONG)
+        return 1u << r->check.algo; /* it may be fetched again yet */
     return state == CHECK_SUMMING || state == CHECK_ASKING ? SUMS_ALL : 0;
 }
 
@@ -70,6 +74,7 @@ void reader_check_range_locked(struct reader *r, struct range *g)
         return;
     begin_locked(r, g->offset);
     g->sum = wanted_locked(r);
+    g->turn = r->check.turn;
 }
 
 static void finish_locked(struct reader_check *c, enum check_state state)
@@ -89,21 +94,21 @@ static void compare_locked(struct reader *r)
     if (c->state != CHECK_TOLD || !sums_is_whole(&c->sums, r->size))
         return;
     bool known = sums_get(&c->sums, c->algo, &c->came);
-    if (known && c->came != c->stored && c->part_size) {
-        c->state = CHECK_DOUBT;
+    if (known && c->came != c->stored) {
+        c->wrong_from = 0;
+        c->wrong_until = r->size;
+        c->state = c->part_size ? CHECK_DOUBT : CHECK_WRONG;
         return;
     }
-    if (known && c->came == c->stored)
+    if (known)
         atomic_fetch_add_explicit(&r->d->checked_bytes, r->size, memory_order_relaxed);
-    c->wrong_from = 0;
-    c->wrong_until = r->size;
-    finish_locked(c, !known || c->came == c->stored ? CHECK_OFF : CHECK_SPOILT);
+    finish_locked(c, CHECK_OFF);
 }
 
 static void add_locked(struct range *g, uint64_t filled)
 {
     struct reader *r = g->reader;
-    if (wanted_locked(r)) {
+    if (wanted_locked(r) && g->turn == r->check.turn) {
         r->check.fetched = true;
         sums_add(&r->check.sums, g->offset + g->summed, filled - g->summed, &g->crcs, g->sum);
     }
@@ -350,17 +355,26 @@ static void part_told(void *ctx, int result, const struct s3_error *err)
     pthread_mutex_lock(&r->lock);
     const struct sums_piece *p = &c->sums.pieces[part - 1];
     bool same = is_same(r, result);
-    if (same && c->out.length != p->end - p->offset) {
+    bool gone = !result ||
+                (err && (err->kind == S3_ERROR_NO_SUCH_KEY || err->kind == S3_ERROR_PRECONDITION));
+    if (!same && gone) {
+        r->stale = true;
+        finish_locked(c, CHECK_GONE);
+    } else if (!same) {
+        c->state = CHECK_UNTOLD;
+        snprintf(c->why, sizeof(c->why), "%.159s",
+                 err && err->message[0] ? err->message : strerror(-result));
+    } else if (c->out.length != p->end - p->offset) {
         finish_locked(c, CHECK_OFF);
-    } else if (!same || !told_crc(&c->out, c->algo, &stored, &none)) {
-        c->wrong_until = r->size;
-        finish_locked(c, CHECK_SPOILT);
+    } else if (!told_crc(&c->out, c->algo, &stored, &none)) {
+        c->state = CHECK_UNTOLD;
+        snprintf(c->why, sizeof(c->why), "the server does not tell that of a part");
     } else if (stored != p->crcs.of[c->algo]) {
         c->wrong_from = p->offset;
         c->wrong_until = p->end;
-        c->stored = stored;
+        c->part_stored = stored;
         c->came = p->crcs.of[c->algo];
-        finish_locked(c, CHECK_SPOILT);
+        c->state = CHECK_WRONG;
     } else if (part == c->n_parts) {
         finish_locked(c, CHECK_OFF); /* each is right: the server puts them together otherwise */
     } else {
@@ -384,7 +398,71 @@ void reader_check_ask_locked(struct reader *r)
         ask_locked(r, CHECK_ASKING, 0, told);
 }
 
-int reader_check_result_locked(struct reader *r, struct s3_error *reterr)
+/* ---- what is done about it ---- */
+
+/* What the reader has of that is not used any more. What lies on both sides was read in part: the
+ * front of it stays as it was summed. */
+static void drop_ranges_locked(struct reader *r, uint64_t from)
+{
+    struct range *g = r->ranges;
+    while (g) {
+        struct range *next = g->next;
+        if (g->offset < from && g->done && g->offset + g->length > from)
+            g->length = g->filled = from - g->offset;
+        else if (g->offset + g->length > from)
+            range_cut_locked(g);
+        g = next;
+    }
+}
+
+/* Of parts only whole ones: their pieces are put together. */
+static uint64_t again_from_locked(const struct reader *r)
+{
+    const struct reader_check *c = &r->check;
+    if (c->part_size)
+        return c->given <= c->wrong_from ? c->wrong_from : r->size;
+    return (c->given + SUMS_GRID - 1) / SUMS_GRID * SUMS_GRID;
+}
+
+static void repair_locked(struct reader *r)
+{
+    struct reader_check *c = &r->check;
+    uint64_t from = again_from_locked(r);
+    if (c->again || from >= r->size) {
+        finish_locked(c, CHECK_SPOILT);
+        return;
+    }
+    c->again = true;
+    c->again_from = from;
+    c->turn++;
+    c->state = CHECK_TOLD;
+    atomic_fetch_add_explicit(&r->d->mismatches, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&r->d->refetched, 1, memory_order_relaxed);
+    sums_cut(&c->sums, from);
+    drop_ranges_locked(r, from);
+    reader_blocks_spoilt_locked(r);
+}
+
+static int spoilt_locked(struct reader *r, struct s3_error *reterr)
+{
+    struct reader_check *c = &r->check;
+    int digits = (int)algos[c->algo].size * 2;
+    bool part = c->wrong_from || c->wrong_until < r->size;
+    char again[80] = "";
+    reader_blocks_spoilt_locked(r);
+    if (c->again)
+        snprintf(again, sizeof(again), ", also after those from %llu on were fetched again",
+                 (unsigned long long)c->again_from);
+    return s3_error_set(reterr, S3_ERROR_BAD_RESPONSE,
+                        "bytes %llu to %llu that came of '%s' (%s) have the checksum %s %0*llx, "
+                        "stored is %0*llx%s: they were changed on the way or where they lie",
+                        (unsigned long long)c->wrong_from, (unsigned long long)c->wrong_until - 1,
+                        r->key, r->etag, algos[c->algo].name, digits, (unsigned long long)c->came,
+                        digits, (unsigned long long)(part ? c->part_stored : c->stored), again);
+}
+
+int reader_check_result_locked(struct reader *r, unsigned turn, uint64_t end,
+                               struct s3_error *reterr)
 {
     struct reader_check *c = &r->check;
     if (is_worth_asking_locked(r) && sums_is_whole(&c->sums, r->size))
@@ -392,22 +470,31 @@ int reader_check_result_locked(struct reader *r, struct s3_error *reterr)
     for (;;) {
         if (c->state == CHECK_DOUBT)
             ask_locked(r, CHECK_PARTS, 1, part_told);
+        else if (c->state == CHECK_WRONG)
+            repair_locked(r);
         else if (c->state == CHECK_PARTS ||
                  (c->state == CHECK_ASKING && sums_is_whole(&c->sums, r->size)))
             pthread_cond_wait(&r->cond, &r->lock);
         else
             break;
     }
-    if (c->state != CHECK_SPOILT)
-        return 0;
-    reader_blocks_spoilt_locked(r);
-    int digits = (int)algos[c->algo].size * 2;
-    return s3_error_set(reterr, S3_ERROR_BAD_RESPONSE,
-                        "bytes %llu to %llu that came of '%s' (%s) have the checksum %s %0*llx, "
-                        "stored is %0*llx: they were changed on the way or where they lie",
-                        (unsigned long long)c->wrong_from, (unsigned long long)c->wrong_until - 1,
-                        r->key, r->etag, algos[c->algo].name, digits, (unsigned long long)c->came,
-                        digits, (unsigned long long)c->stored);
+    if (c->state == CHECK_SPOILT)
+        return spoilt_locked(r, reterr);
+    if (c->state == CHECK_GONE)
+        return reader_stale(r, reterr);
+    if (c->state == CHECK_UNTOLD) {
+        c->state = CHECK_DOUBT; /* the next read asks again */
+        return s3_error_set(reterr, S3_ERROR_BAD_RESPONSE,
+                            "the checksums of the parts of '%s' (%s) that came are together not "
+                            "the one that is stored, and whether they are right cannot be told: %s",
+                            r->key, r->etag, c->why);
+    }
+    if (turn != c->turn && end > c->again_from)
+        return -EAGAIN;
+    c->given = MAX(c->given, end);
+    if (c->state == CHECK_TOLD)
+        sums_join(&c->sums, c->given);
+    return 0;
 }
 
 bool reader_is_spoilt(struct reader *r)

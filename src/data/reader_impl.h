@@ -33,20 +33,29 @@ enum check_state {
     CHECK_TOLD,   /* it is known; bytes are still to come */
     CHECK_DOUBT,  /* of parts whose sizes are not known for certain: they are to be asked for */
     CHECK_PARTS,  /* they are being asked for */
-    CHECK_SPOILT, /* what came was not what is stored */
+    CHECK_UNTOLD, /* one could not be asked for: to be told, then it is CHECK_DOUBT again */
+    CHECK_WRONG,  /* what came is not what is stored: what nobody has read is to be fetched again */
+    CHECK_SPOILT, /* nor is what came then, or all of it was read */
+    CHECK_GONE,   /* it differed, and the object was replaced before it was known why */
 };
 struct reader_check {
     enum check_state state;
     struct sums sums;
     enum sums_algo algo; /* of the stored one; from CHECK_TOLD on */
     uint64_t stored, came;
-    uint64_t part_size; /* 0 = it is of the whole object */
+    uint64_t part_stored; /* of the part that is wrong */
+    uint64_t part_size;   /* 0 = it is of the whole object */
     uint64_t n_parts;
-    uint64_t wrong_from, wrong_until; /* when spoilt */
-    bool decided, left_out;           /* whether it is one of those that are not asked about */
-    bool fetched;                     /* not all of it is from the disk cache */
-    bool warned;                      /* that it cannot be asked for */
-    struct store_head_in in;          /* of the request */
+    uint64_t wrong_from, wrong_until; /* when wrong or spoilt */
+    uint64_t given;                   /* what readers have got lies before that */
+    bool again;                       /* what lies from again_from on was fetched again */
+    uint64_t again_from;
+    unsigned turn;           /* that was so often */
+    char why[160];           /* untold */
+    bool decided, left_out;  /* whether it is one of those that are not asked about */
+    bool fetched;            /* not all of it is from the disk cache */
+    bool warned;             /* that it cannot be asked for */
+    struct store_head_in in; /* of the request */
     struct store_object out;
 };
 
@@ -64,11 +73,12 @@ struct range {
     /* Set before the request and constant, but for length, which begin cuts at the object's end. */
     uint64_t offset;
     uint64_t sent_ns;
-    bool whole;   /* GET without a range */
-    bool decides; /* the request without a condition that decides about the version */
-    bool started; /* by reader_start, and decides: nobody waits for its end */
-    bool guess;   /* sent under the version that the hint tells, before an answer has told one */
-    unsigned sum; /* CRCs that are wanted of it; set before, constant */
+    bool whole;    /* GET without a range */
+    bool decides;  /* the request without a condition that decides about the version */
+    bool started;  /* by reader_start, and decides: nobody waits for its end */
+    bool guess;    /* sent under the version that the hint tells, before an answer has told one */
+    unsigned sum;  /* CRCs that are wanted of it; set before, constant, as the next */
+    unsigned turn; /* the check's */
     struct sums_crcs crcs; /* of [summed, filled); the request's thread's own, as the next */
     uint64_t summed;
     bool demand; /* somebody waits for it from the start; else prefetched */
@@ -204,9 +214,11 @@ void reader_check_add_local_locked(struct reader *r, uint64_t offset, uint64_t l
                                    unsigned algos, const struct sums_crcs crcs[BLOCK_FILE_CHUNKS]);
 /* Asks for the stored checksum when it is time. May give up the lock. */
 void reader_check_ask_locked(struct reader *r);
-/* After a read: 0, or that the bytes were not what is stored. May wait for the answer to that
+/* After a read that ends there, which was begun when check.turn was that: 0, or that the bytes were
+ * not what is stored, or -EAGAIN: they are to be read anew. May wait for the answer to that
  * question, once all bytes have come. */
-int reader_check_result_locked(struct reader *r, struct s3_error *reterr);
+int reader_check_result_locked(struct reader *r, unsigned turn, uint64_t end,
+                               struct s3_error *reterr);
 
 /* ---- range.c ---- */
 

@@ -302,6 +302,7 @@ static int read_once(struct reader *r, uint64_t offset, size_t len, struct reade
     ret->reader = r;
     r->refs++;
     w.guess = r->state != READER_KNOWN;
+    unsigned turn = r->check.turn;
     w.end = offset < r->size ? offset + MIN(len, r->size - offset) : offset;
     unsigned n = 0;
     bool refused = false;
@@ -332,7 +333,7 @@ static int read_once(struct reader *r, uint64_t offset, size_t len, struct reade
     if (w.mine)
         range_unpin_locked(w.mine);
     if (!result)
-        result = reader_check_result_locked(r, reterr);
+        result = reader_check_result_locked(r, turn, w.end, reterr);
     if (run.window && !result)
         pace_locked(r, w.pos - offset);
     pthread_mutex_unlock(&r->lock);
@@ -348,9 +349,12 @@ int reader_read_view(struct reader *r, uint64_t offset, size_t len, struct reade
     if (!len)
         return 0;
     len = MIN(len, UINT64_MAX - offset);
-    int result = read_once(r, offset, len, ret, reterr);
-    /* Once: a hint that was wrong is not gone by again. */
-    return result == -EAGAIN ? read_once(r, offset, len, ret, reterr) : result;
+    int result, left = 3;
+    /* A hint that was wrong is not gone by again, nor what is wrong fetched again twice. */
+    do
+        result = read_once(r, offset, len, ret, reterr);
+    while (result == -EAGAIN && --left);
+    return result;
 }
 
 int reader_read(struct reader *r, uint64_t offset, void *buf, size_t len, size_t *ret_len,

@@ -130,7 +130,10 @@ void sums_only(struct sums *s, enum sums_algo algo, uint64_t part_size)
 {
     struct sums_piece *last = s->pieces;
     s->without |= SUMS_ALL & ~(1u << algo);
-    s->grid = part_size ? part_size : UINT64_MAX;
+    s->whole = !part_size;
+    if (s->whole)
+        return;
+    s->grid = part_size;
     for (size_t i = 0; i < s->n; i++) {
         struct sums_piece *p = &s->pieces[i];
         if (p->offset / s->grid != (p->end - 1) / s->grid) {
@@ -146,6 +149,27 @@ void sums_only(struct sums *s, enum sums_algo algo, uint64_t part_size)
     }
     if (s->n)
         s->n = (size_t)(last - s->pieces) + 1;
+}
+
+void sums_join(struct sums *s, uint64_t until)
+{
+    size_t n = 1;
+    if (!s->whole || !s->n)
+        return;
+    while (n < s->n && s->pieces[n].offset == s->pieces[0].end && s->pieces[n].end <= until)
+        join(s, &s->pieces[0], &s->pieces[n++]);
+    if (n == 1)
+        return;
+    memmove(s->pieces + 1, s->pieces + n, (s->n - n) * sizeof(*s->pieces));
+    s->n -= n - 1;
+}
+
+void sums_cut(struct sums *s, uint64_t from)
+{
+    while (s->n && s->pieces[s->n - 1].offset >= from) {
+        const struct sums_piece *p = &s->pieces[--s->n];
+        s->covered -= p->end - p->offset;
+    }
 }
 
 bool sums_is_whole(const struct sums *s, uint64_t size)
@@ -168,10 +192,17 @@ bool sums_get(const struct sums *s, enum sums_algo algo, uint64_t *ret_crc)
     uint8_t bytes[8];
     if (!s->n || s->without & 1u << algo)
         return false;
+    if (s->whole || s->grid == UINT64_MAX) {
+        struct sums_piece whole = s->pieces[0];
+        for (size_t i = 1; i < s->n; i++)
+            join(s, &whole, &s->pieces[i]);
+        *ret_crc = whole.crcs.of[algo];
+        return true;
+    }
     for (size_t i = 0; i < s->n; i++) {
         put_bytes(bytes, s->pieces[i].crcs.of[algo], size);
         sums_crcs_update(&all, 1u << algo, bytes, size);
     }
-    *ret_crc = s->grid == UINT64_MAX ? s->pieces[0].crcs.of[algo] : all.of[algo];
+    *ret_crc = all.of[algo];
     return true;
 }

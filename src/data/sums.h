@@ -14,7 +14,8 @@
 
 /* A part's size is a multiple of this, or its checksum is not checked. */
 #define SUMS_GRID MIB
-/* At most, beyond them nothing more is put together; parts are 10,000 at most. */
+/* At most, beyond them nothing more is put together; parts are 10,000 at most, and what of the
+ * whole is not put together (sums_join) is what lies ahead of a reader. */
 #define SUMS_PIECES_MAX 16384u
 
 enum sums_algo { SUMS_CRC64NVME, SUMS_CRC32C, SUMS_CRC32, SUMS_ALGO_MAX };
@@ -37,6 +38,7 @@ struct sums {
     size_t n, alloc;
     uint64_t covered;
     uint64_t grid;    /* 0 = SUMS_GRID */
+    bool whole;       /* its CRC is wanted, not one of parts */
     unsigned without; /* 1 << each that is not known of all pieces */
     bool lost;        /* too many, or no memory */
 };
@@ -47,6 +49,10 @@ void sums_add(struct sums *s, uint64_t offset, uint64_t length, const struct sum
               unsigned algos);
 /* From now on only that CRC is wanted, of parts of that size; 0 = of the whole. */
 void sums_only(struct sums *s, enum sums_algo algo, uint64_t part_size);
+/* Of the whole: what lies before that is put together. */
+void sums_join(struct sums *s, uint64_t until);
+/* What lies behind that has not come: a multiple of the grid. */
+void sums_cut(struct sums *s, uint64_t from);
 /* Whether all of an object of that size has come. */
 bool sums_is_whole(const struct sums *s, uint64_t size);
 /* Of an object that has, after sums_only: false: it is not known. Of parts it is that of their CRCs

@@ -19,8 +19,9 @@
 #include "data_bed.h"
 #include "tempfolder.h"
 
-#define SEED 9
-#define SIZE (3 * MIB + 777)
+#define SEED  9
+#define SIZE  (3 * MIB + 777)
+#define PARTS 4u /* of composite checksums */
 
 /* ---- the store ---- */
 
@@ -30,14 +31,21 @@ struct teller {
     bool silent;  /* tells no checksum */
     bool pending; /* as write-back says of what is not stored yet */
     enum s3_error_kind fail;
-    uint64_t spoil_at; /* the byte there is another one; 0 = none */
+    uint64_t spoil_at;   /* the byte there is another one; 0 = none */
+    unsigned spoil_left; /* answers of which it is; 0 = all */
     unsigned heads;
     char crc[16];
     struct store_metadata facts[2];
+    bool composite;           /* its checksum is one of parts */
+    uint32_t fail_part;       /* 0 = none */
+    struct checked *replaces; /* that is asked for: the object is another one then */
+    char part_crcs[PARTS + 1][16];
+    struct store_metadata part_facts[PARTS + 1][2];
 };
 
 struct told {
     struct teller *t;
+    uint32_t part;
     struct store_object *out;
     store_done_fn done;
     void *ctx;
@@ -48,9 +56,11 @@ static void told(void *ctx, int result, const struct s3_error *err)
     struct told c = *(struct told *)ctx;
     free(ctx);
     if (!result && !c.t->silent) {
-        c.out->facts = c.t->facts;
+        c.out->facts = c.t->composite ? c.t->part_facts[c.part] : c.t->facts;
         c.out->n_facts = ARRAY_SIZE(c.t->facts);
     }
+    if (!result && c.part)
+        c.out->length = MIN(SIZE - (c.part - 1) * MIB, MIB);
     if (!result)
         c.out->pending = c.t->pending;
     c.done(c.ctx, result, err);
@@ -72,6 +82,13 @@ static int spoil_begin(void *ctx, const struct store_object *o)
     return s->to->begin ? s->to->begin(s->to->ctx, o) : 0;
 }
 
+static void spoil(struct teller *t, char *byte)
+{
+    *byte ^= 1;
+    if (t->spoil_left && --t->spoil_left == 0)
+        t->spoil_at = 0;
+}
+
 static int spoil_write(void *ctx, const void *data, size_t len)
 {
     struct spoiler *s = ctx;
@@ -79,7 +96,7 @@ static int spoil_write(void *ctx, const void *data, size_t len)
     assert_non_null(copy);
     memcpy(copy, data, len);
     if (s->t->spoil_at >= s->at && s->t->spoil_at - s->at < len && s->t->spoil_at)
-        copy[s->t->spoil_at - s->at] ^= 1;
+        spoil(s->t, &copy[s->t->spoil_at - s->at]);
     s->at += len;
     int result = s->to->write(s->to->ctx, copy, len);
     free(copy);
@@ -93,20 +110,26 @@ static void spoil_done(void *ctx, int result, const struct s3_error *err)
     s.done(s.ctx, result, err);
 }
 
+static void replace(struct teller *t);
+
 static int teller_submit(struct store *store, enum store_op op, const void *in, void *out,
                          store_done_fn done, void *ctx)
 {
     struct teller *t = (struct teller *)store;
     if (op == STORE_HEAD && ((const struct store_head_in *)in)->facts) {
+        uint32_t part = ((const struct store_head_in *)in)->part;
         t->heads++;
-        if (t->fail) {
+        if (part > 1 && t->replaces)
+            replace(t);
+        if (t->fail || (part && part == t->fail_part)) {
             struct s3_error err;
-            done(ctx, s3_error_set(&err, t->fail, "there is no answer"), &err);
+            enum s3_error_kind kind = t->fail ? t->fail : S3_ERROR_TIMEOUT;
+            done(ctx, s3_error_set(&err, kind, "there is no answer"), &err);
             return 0;
         }
         struct told *c = malloc(sizeof(*c));
         assert_non_null(c);
-        *c = (struct told){t, out, done, ctx};
+        *c = (struct told){t, part, out, done, ctx};
         return store_submit(t->inner, op, in, out, told, c);
     }
     if (op == STORE_GET) {
@@ -134,6 +157,43 @@ struct checked {
     char etag[STORE_ETAG_SIZE];
 };
 
+static void replace(struct teller *t)
+{
+    struct checked *c = t->replaces;
+    t->replaces = NULL;
+    bed_put(&c->bed, "f", SEED + 1, SIZE, NULL);
+}
+
+/* Of n bytes, as base64. */
+static void crc_text(char text[16], const void *data, size_t n, const char *suffix)
+{
+    uint8_t bytes[4];
+    uint32_t crc = crc32c_update(0, data, n);
+    struct strbuf b = STRBUF_INIT(64);
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)(crc >> (24 - 8 * i));
+    encode_base64(&b, bytes, sizeof(bytes));
+    snprintf(text, 16, "%.11s%.3s", strbuf_str(&b), suffix);
+    strbuf_done(&b);
+}
+
+static void compute_parts(struct teller *t, const char *content)
+{
+    uint8_t all[PARTS * 4];
+    for (uint32_t i = 0; i < PARTS; i++) {
+        size_t n = MIN(SIZE - i * MIB, MIB);
+        uint32_t crc = crc32c_update(0, content + i * MIB, n);
+        for (size_t k = 0; k < 4; k++)
+            all[4 * i + k] = (uint8_t)(crc >> (24 - 8 * k));
+        crc_text(t->part_crcs[i + 1], content + i * MIB, n, "");
+    }
+    crc_text(t->part_crcs[0], all, sizeof(all), "-4");
+    for (uint32_t i = 0; i <= PARTS; i++) {
+        t->part_facts[i][0] = (struct store_metadata){"checksum-crc32c", t->part_crcs[i]};
+        t->part_facts[i][1] = (struct store_metadata){"checksum-type", "COMPOSITE"};
+    }
+}
+
 static void mount_checked(struct checked *c, bool always)
 {
     struct data_options o = {.store = &c->teller.store,
@@ -158,6 +218,7 @@ static void open_checked(struct checked *c, bool always, bool cached)
     assert_non_null(content);
     content_fill(SEED, 0, content, SIZE);
     uint64_t crc = crc64nvme_update(0, content, SIZE);
+    compute_parts(&c->teller, content);
     free(content);
     for (size_t i = 0; i < sizeof(bytes); i++)
         bytes[i] = (uint8_t)(crc >> (56 - 8 * i));
@@ -197,7 +258,7 @@ static int read_from(struct checked *c, uint64_t from)
     for (uint64_t at = from; at < SIZE && !result; at += sizeof(buf)) {
         size_t n;
         result = reader_read(r, at, buf, sizeof(buf), &n, NULL);
-        if (!result && !c->teller.spoil_at)
+        if (!result && (!c->teller.spoil_at || c->teller.spoil_left))
             assert_true(content_is(SEED, at, buf, n));
     }
     reader_free(r);
@@ -278,6 +339,143 @@ static void the_first_reads_in_any_order(void **state)
     }
 }
 
+/* ---- what is fetched again ---- */
+
+static int read_at(struct reader *r, uint64_t at, struct s3_error *err)
+{
+    static char buf[128 * KIB];
+    size_t n = 0;
+    int result = reader_read(r, at, buf, sizeof(buf), &n, err);
+    if (!result)
+        assert_true(content_is(SEED, at, buf, n));
+    return result;
+}
+
+static int read_on(struct reader *r, uint64_t at, struct s3_error *err)
+{
+    int result = 0;
+    for (; at < SIZE && !result; at += 128 * KIB)
+        result = read_at(r, at, err);
+    return result;
+}
+
+/* All of it has come before the first byte is given out. */
+static void what_nobody_has_read_comes_again(void **state)
+{
+    for (int composite = 0; composite < 2; composite++)
+        for (uint64_t at = 5; at < SIZE; at += MIB / 2 + 1) {
+            struct checked c;
+            struct data_stats s;
+            open_checked(&c, true, false);
+            c.teller.composite = composite;
+            c.teller.spoil_at = at;
+            c.teller.spoil_left = 1;
+            assert_int_equal(read_from(&c, 0), 0);
+            data_stats(c.bed.data, &s);
+            assert_int_equal(c.teller.spoil_at, 0);
+            assert_int_equal(s.refetched, 1);
+            assert_int_equal(s.mismatches, 1);
+            assert_int_equal(s.checked_bytes, SIZE);
+            close_checked(&c);
+        }
+}
+
+/* What was read was wrong: that cannot be undone, but it is told, and so what was tried. */
+static void what_was_read_stays_wrong(void **state)
+{
+    static char buf[128 * KIB];
+    for (int composite = 0; composite < 2; composite++) {
+        struct checked c;
+        struct s3_error err = {0};
+        size_t n;
+        open_checked(&c, true, false);
+        c.teller.composite = composite;
+        c.teller.spoil_at = 2 * MIB + 5;
+        c.teller.spoil_left = 1;
+        struct reader *r = open_reader(&c);
+        assert_int_equal(reader_read(r, 2 * MIB, buf, sizeof(buf), &n, NULL), 0);
+        assert_int_equal(c.teller.spoil_at, 0);
+        assert_int_equal(read_on(r, 0, &err), -EIO);
+        assert_true(reader_is_spoilt(r));
+        if (!composite)
+            assert_non_null(strstr(err.message, "from 3145728 on were fetched again: they were"));
+        else
+            assert_non_null(strstr(err.message, "bytes 2097152 to 3145727 that came of 'f'"));
+        reader_free(r);
+        close_checked(&c);
+    }
+}
+
+/* It is wrong each time. */
+static void once_only(void **state)
+{
+    for (int composite = 0; composite < 2; composite++) {
+        struct checked c;
+        struct s3_error err = {0};
+        struct store_count_figures f;
+        open_checked(&c, true, false);
+        c.teller.composite = composite;
+        c.teller.spoil_at = 2 * MIB + 5;
+        store_count_reset(c.bed.store);
+        struct reader *r = open_reader(&c);
+        for (uint64_t at = 0; at < SIZE && !err.kind; at += 128 * KIB) {
+            static char buf[128 * KIB];
+            size_t n;
+            (void)reader_read(r, at, buf, sizeof(buf), &n, &err);
+        }
+        assert_int_equal(err.kind, S3_ERROR_BAD_RESPONSE);
+        assert_non_null(strstr(err.message, "were fetched again: they were changed on the way"));
+        assert_int_equal(read_at(r, 0, NULL), -EIO);
+        reader_free(r);
+        store_count_get(c.bed.store, STORE_GET, &f);
+        assert_in_range(f.bytes, SIZE + 1, 2 * SIZE);
+        close_checked(&c);
+    }
+}
+
+/* ---- which part it is ---- */
+
+/* What is not known is not said, and asked for again. */
+static void a_part_that_cannot_be_asked_for(void **state)
+{
+    struct checked c;
+    struct s3_error err = {0};
+    open_checked(&c, true, false);
+    c.teller.composite = true;
+    c.teller.spoil_at = 2 * MIB + 5;
+    c.teller.spoil_left = 1;
+    c.teller.fail_part = 2;
+    struct reader *r = open_reader(&c);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(read_at(r, 0, &err), -EIO);
+        assert_false(reader_is_spoilt(r));
+        assert_non_null(strstr(err.message, "cannot be told: there is no answer"));
+    }
+    c.teller.fail_part = 0;
+    assert_int_equal(read_on(r, 0, &err), 0);
+    reader_free(r);
+    close_checked(&c);
+}
+
+static void replaced_before_it_is_known(void **state)
+{
+    struct checked c;
+    struct s3_error err = {0};
+    open_checked(&c, true, false);
+    c.teller.composite = true;
+    c.teller.spoil_at = 2 * MIB + 5;
+    c.teller.spoil_left = 1;
+    struct reader *r = open_reader(&c);
+    c.teller.replaces = &c;
+    c.teller.fail_part = 0;
+    assert_int_equal(read_on(r, 0, &err), -ESTALE);
+    assert_false(reader_is_spoilt(r));
+    assert_non_null(strstr(err.message, "was replaced while it was being read"));
+    assert_int_equal(read_at(r, 0, NULL), -ESTALE);
+    reader_free(r);
+    close_checked(&c);
+}
+
 /* ---- what is said ---- */
 
 static unsigned lines(const char *path, const char *words)
@@ -342,7 +540,7 @@ static void what_a_part_brought_is_checked(void **state)
         assert_true(reader_is_spoilt(r));
         reader_free(r);
         store_count_get(c.bed.store, STORE_GET, &f);
-        assert_int_equal(f.bytes, MIB);
+        assert_int_equal(f.bytes, MIB + SIZE % MIB); /* the end, which nobody had read, again */
         assert_int_equal(c.teller.heads, 1);
         block_cache_settle(c.bed.data->blocks);
         struct data_stats s;
@@ -350,7 +548,7 @@ static void what_a_part_brought_is_checked(void **state)
         assert_int_equal(s.cache.blocks, 0);
         assert_int_equal(read_from(&c, 0), 0);
         store_count_get(c.bed.store, STORE_GET, &f);
-        assert_int_equal(f.bytes, MIB + SIZE);
+        assert_int_equal(f.bytes, MIB + SIZE % MIB + SIZE);
         close_checked(&c);
     }
 }
@@ -400,7 +598,7 @@ static void all_from_the_cache(void **state)
         /* Without any request, as it is promised; or with one, as it was wished. */
         assert_int_equal(read_from(&c, 0), always ? -EIO : 0);
         assert_int_equal(c.teller.heads - before, always);
-        assert_int_equal(store_count_requests(c.bed.store, STORE_GET), 0);
+        assert_int_equal(store_count_requests(c.bed.store, STORE_GET), always);
         if (always) {
             c.teller.spoil_at = 0;
             assert_int_equal(read_from(&c, 0), 0);
@@ -416,6 +614,11 @@ int main(void)
         cmocka_unit_test(one_in_some_where_none_is_told),
         cmocka_unit_test(pending_objects_tell_nothing_of_the_server),
         cmocka_unit_test(the_first_reads_in_any_order),
+        cmocka_unit_test(what_nobody_has_read_comes_again),
+        cmocka_unit_test(what_was_read_stays_wrong),
+        cmocka_unit_test(once_only),
+        cmocka_unit_test(a_part_that_cannot_be_asked_for),
+        cmocka_unit_test(replaced_before_it_is_known),
         cmocka_unit_test(failures_are_told_with_always),
         cmocka_unit_test(what_a_part_brought_is_checked),
         cmocka_unit_test(reads_of_any_size),

@@ -127,6 +127,44 @@ static void test_only_one(void **state)
     sums_done(&s);
 }
 
+/* What lies behind is taken out, and comes again. */
+static void test_cut(void **state)
+{
+    enum { ALL = 5 * SUMS_GRID + 77 };
+    char *big = malloc(ALL);
+    assert_non_null(big);
+    for (size_t i = 0; i < ALL; i++)
+        big[i] = content[i % 99991];
+    uint64_t want = crc64nvme_update(0, big, ALL), got;
+    for (uint64_t joined = 0; joined <= 4; joined++) {
+        struct sums s = {0};
+        for (int turn = 0; turn < 2; turn++) {
+            for (uint64_t at = turn ? joined * SUMS_GRID : 0; at < ALL; at += SUMS_GRID) {
+                struct sums_crcs crcs = {0};
+                uint64_t n = MIN(ALL - at, SUMS_GRID);
+                big[4 * SUMS_GRID] ^= !turn;
+                sums_crcs_update(&crcs, SUMS_ALL, big + at, n);
+                big[4 * SUMS_GRID] ^= !turn;
+                sums_add(&s, at, n, &crcs, SUMS_ALL);
+                if (at == SUMS_GRID)
+                    sums_only(&s, SUMS_CRC64NVME, 0);
+            }
+            assert_true(sums_is_whole(&s, ALL));
+            assert_true(sums_get(&s, SUMS_CRC64NVME, &got));
+            assert_int_equal(got == want, turn);
+            if (turn)
+                break;
+            sums_join(&s, joined * SUMS_GRID + 5);
+            assert_int_equal(s.n, joined ? 7 - joined : 6);
+            sums_cut(&s, joined * SUMS_GRID);
+            assert_int_equal(s.covered, joined * SUMS_GRID);
+            assert_false(sums_is_whole(&s, ALL));
+        }
+        sums_done(&s);
+    }
+    free(big);
+}
+
 /* Of pieces that came before the size of the parts was known, and behind that. */
 static void test_parts(void **state)
 {
@@ -197,9 +235,13 @@ static void test_too_many_holes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_in_order),        cmocka_unit_test(test_any_order),
-        cmocka_unit_test(test_a_byte_is_wrong), cmocka_unit_test(test_only_one),
-        cmocka_unit_test(test_parts),           cmocka_unit_test(test_odd_parts_are_not_known),
+        cmocka_unit_test(test_in_order),
+        cmocka_unit_test(test_any_order),
+        cmocka_unit_test(test_a_byte_is_wrong),
+        cmocka_unit_test(test_only_one),
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_odd_parts_are_not_known),
         cmocka_unit_test(test_too_many_holes),
     };
     return cmocka_run_group_tests(tests, fill, NULL);
