@@ -73,6 +73,7 @@ void dir_unref(struct dir *d)
         dir_entry_release(d->entries[i]);
     for (size_t i = 0; i < d->n_held; i++)
         free(d->held[i]);
+    free(d->by_number);
     free(d->entries);
     free(d->held);
     free(d->buckets);

@@ -69,9 +69,11 @@ struct dir {
     char *after;          /* without a token: the next page begins after that key; NULL = at all */
     void *pager;          /* the owner's, for pages out of order; NULL = none */
     void (*pager_free)(void *pager);
-    size_t bytes;  /* of memory */
-    size_t n_live; /* entries that are there */
-    size_t n_long; /* entries whose name may be a hash */
+    void *by_number; /* the owner's, freed with the listing: its entries by inode number; may be
+                        NULL */
+    size_t bytes;    /* of memory */
+    size_t n_live;   /* entries that are there */
+    size_t n_long;   /* entries whose name may be a hash */
 
     struct dir_entry **entries; /* by number; NULL = removed */
     size_t n;

@@ -86,10 +86,16 @@ struct vfs_siblings {
 
 /* vfs_order.c: programs that read the files of a tree in an order that is known. */
 #define VFS_FILE_WALKS 8u
+enum vfs_file_order {
+    VFS_ORDER_IN_PLACE,    /* as listed, what is in a directory where that stands */
+    VFS_ORDER_FILES_FIRST, /* as listed, files before the directories beside them */
+    VFS_ORDER_BY_NUMBER,   /* as IN_PLACE, but by inode number */
+    VFS_ORDERS
+};
 /* A place in the order of a walk. */
 struct vfs_place {
     struct inode *dir; /* borrowed */
-    size_t at;         /* number in its listing, SIZE_MAX = before the first */
+    size_t at;         /* place among its entries in that order, SIZE_MAX = before the first */
     bool dirs;         /* the files have been passed, of a walk that takes these first */
 };
 struct vfs_file_walk {
@@ -107,7 +113,9 @@ struct vfs_file_walk {
     unsigned faults;           /* it has not kept to an order: so often in the last time */
     bool from_start;           /* it began with the first file of a directory */
     bool crossed;              /* it has gone on from one directory to another */
-    bool files_first;          /* files before the directories beside them */
+    enum vfs_file_order order;
+    uint64_t number;  /* of the last file's inode */
+    unsigned upwards; /* files in a row that were in no order, but had greater numbers each */
 };
 
 struct vfs {

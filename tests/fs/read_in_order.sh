@@ -43,6 +43,9 @@ all() { for f in "$SCRATCH"/want/large/*; do whole "${f##*/}" || return 1; done;
 at_most "all of them" $((FILES * SIZE * 3 / 2)) all
 at_most "the tree" $((FILES * 3 * 20100 * 3 / 2)) diff -r "$SCRATCH/want/tree" "$MNT/tree"
 check "tar" sh -c "tar cf - -C '$MNT' tree large | tar xf - -C '$SCRATCH' && diff -r '$SCRATCH/want/tree' '$SCRATCH/tree' && diff -r '$SCRATCH/want/large' '$SCRATCH/large'"
+# By inode number.
+at_most "cp -r" $((FILES * 3 * 20100 * 3 / 2)) cp -r "$MNT/tree" "$SCRATCH/copied"
+check "what cp copied" diff -r "$SCRATCH/want/tree" "$SCRATCH/copied"
 # The first request is of 1 MiB, whoever reads.
 at_most "the first bytes of each" $((FILES * 1100000)) sh -c "for f in '$MNT'/large/*; do head -c 100 \$f; done"
 some() { whole f00 && whole f01 && whole f02 && head -c 100 "$MNT/large/f03" | cmp - <(head -c 100 "$SCRATCH/want/large/f03"); }

@@ -321,6 +321,90 @@ static void trees_in_both_orders(void **state)
     }
 }
 
+struct numbered {
+    uint64_t ino;
+    char path[32];
+};
+
+static int compare_numbers(const void *a, const void *b)
+{
+    const struct numbered *x = a, *y = b;
+    return x->ino < y->ino ? -1 : x->ino > y->ino;
+}
+
+/* Directories by their inode numbers, and the files in them likewise: cp -r, borg. */
+static void trees_by_inode_number(void **state)
+{
+    static const unsigned PER_DIR[] = {3, 40};
+    for (size_t k = 0; k < ARRAY_SIZE(PER_DIR); k++) {
+        struct fixture f;
+        unsigned per = PER_DIR[k];
+        struct numbered dirs[DIRS], files[40];
+        char path[64];
+        fixture_init(&f, NULL);
+        for (unsigned d = 0; d < DIRS; d++)
+            for (unsigned i = 0; i < per; i++) {
+                (void)snprintf(path, sizeof(path), "t/d%02u/f%u", d, i);
+                fixture_object(&f, path, path);
+            }
+        list_all(&f);
+        for (unsigned d = 0; d < DIRS; d++) {
+            (void)snprintf(dirs[d].path, sizeof(dirs[d].path), "t/d%02u", d);
+            dirs[d].ino = fixture_ino(&f, dirs[d].path);
+        }
+        qsort(dirs, DIRS, sizeof(dirs[0]), compare_numbers);
+        uint64_t there = 0, n = 0;
+        for (unsigned d = 0; d < DIRS; d++) {
+            for (unsigned i = 0; i < per; i++) {
+                (void)snprintf(files[i].path, sizeof(files[i].path), "%.10s/f%u", dirs[d].path, i);
+                files[i].ino = fixture_ino(&f, files[i].path);
+            }
+            qsort(files, per, sizeof(files[0]), compare_numbers);
+            for (unsigned i = 0; i < per; i++) {
+                uint64_t before = n_gets(&f);
+                assert_string_equal(fixture_read(&f, files[i].path), files[i].path);
+                there += before >= ++n;
+            }
+        }
+        assert_int_equal(n_gets(&f), n);
+        assert_true(there >= n - 6);
+        fixture_done(&f);
+    }
+}
+
+/* No order: hardly anything is fetched that is not read then, whatever the order of the dice. */
+static void no_order(void **state)
+{
+    uint64_t gets = 0, files = 0, bytes = 0;
+    for (unsigned seed = 1; seed <= 20; seed++) {
+        struct fixture f;
+        unsigned order[100], x = seed;
+        char path[32];
+        fixture_init(&f, NULL);
+        for (unsigned i = 0; i < 100; i++) {
+            fixture_object(&f, path_of(i, path), path);
+            order[i] = i;
+        }
+        (void)fixture_ls(&f, "d", true);
+        store_count_reset(f.count);
+        for (unsigned i = 99; i > 0; i--) {
+            x = x * 1664525u + 1013904223u;
+            unsigned with = (x >> 8) % (i + 1), was = order[i];
+            order[i] = order[with];
+            order[with] = was;
+        }
+        /* The first sixty: the others would be read later, whatever was fetched of them. */
+        for (unsigned i = 0; i < 60; i++)
+            assert_string_equal(fixture_read(&f, path_of(order[i], path)), path);
+        files += 60;
+        gets += n_gets(&f);
+        bytes += n_bytes(&f);
+        fixture_done(&f);
+    }
+    assert_in_range(gets, files, files * 105 / 100);
+    assert_int_equal(bytes, gets * strlen("d/f000"));
+}
+
 /* One who reads all of a directory, and no other, asks for nothing outside. */
 static void one_directory_alone(void **state)
 {
@@ -478,6 +562,8 @@ int main(void)
         cmocka_unit_test(what_is_left_behind_goes),
         cmocka_unit_test(walks_go_on_in_the_next_directory),
         cmocka_unit_test(trees_in_both_orders),
+        cmocka_unit_test(trees_by_inode_number),
+        cmocka_unit_test(no_order),
         cmocka_unit_test(one_directory_alone),
         cmocka_unit_test(changed_after_it_was_fetched),
         cmocka_unit_test(replaced_before_it_was_fetched),
