@@ -85,6 +85,8 @@ static void init(void)
     fill_append(append_short, STREAM_SHORT);
     fill_squares(squares_32, POLY_32);
     fill_squares(squares_32c, POLY_32C);
+    fold_32.by_256[0] = (uint64_t)power_of_x(2048 + 64 - 1, POLY_32) << 32;
+    fold_32.by_256[1] = (uint64_t)power_of_x(2048 - 1, POLY_32) << 32;
     fold_32.by_64[0] = (uint64_t)power_of_x(512 + 64 - 1, POLY_32) << 32;
     fold_32.by_64[1] = (uint64_t)power_of_x(512 - 1, POLY_32) << 32;
     fold_32.by_16[0] = (uint64_t)power_of_x(128 + 64 - 1, POLY_32) << 32;

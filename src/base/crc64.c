@@ -57,6 +57,8 @@ static void init(void)
     for (size_t n = 1; n < sizeof(squares) / sizeof(squares[0]); n++)
         squares[n] = multiply(squares[n - 1], squares[n - 1]);
 
+    fold.by_256[0] = power_of_x(2048 + 64 - 1);
+    fold.by_256[1] = power_of_x(2048 - 1);
     fold.by_64[0] = power_of_x(512 + 64 - 1);
     fold.by_64[1] = power_of_x(512 - 1);
     fold.by_16[0] = power_of_x(128 + 64 - 1);
@@ -87,14 +89,25 @@ uint64_t crc64nvme_table(uint64_t crc, const void *data, size_t len)
     return ~table_raw(~crc, data, len);
 }
 
-uint64_t crc64nvme_hw(uint64_t crc, const void *data, size_t len)
+static uint64_t folded(uint64_t crc, const uint8_t *p, size_t len, bool narrow)
 {
     pthread_once(&init_once, init);
     uint8_t rest[16];
     if (len < CRC_FOLD_MIN)
-        return ~table_raw(~crc, data, len);
-    size_t taken = crc_fold(&fold, ~crc, data, len, rest);
-    return ~table_raw(table_raw(0, rest, sizeof(rest)), (const uint8_t *)data + taken, len - taken);
+        return ~table_raw(~crc, p, len);
+    size_t taken =
+        narrow ? crc_fold_narrow(&fold, ~crc, p, len, rest) : crc_fold(&fold, ~crc, p, len, rest);
+    return ~table_raw(table_raw(0, rest, sizeof(rest)), p + taken, len - taken);
+}
+
+uint64_t crc64nvme_hw(uint64_t crc, const void *data, size_t len)
+{
+    return folded(crc, data, len, false);
+}
+
+uint64_t crc64nvme_narrow(uint64_t crc, const void *data, size_t len)
+{
+    return folded(crc, data, len, true);
 }
 
 bool crc64nvme_hw_usable(void)

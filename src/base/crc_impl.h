@@ -19,6 +19,7 @@ uint32_t crc32c_table(uint32_t crc, const void *data, size_t len);
 
 bool crc64nvme_hw_usable(void);
 uint64_t crc64nvme_hw(uint64_t crc, const void *data, size_t len);
+uint64_t crc64nvme_narrow(uint64_t crc, const void *data, size_t len); /* the same usable */
 uint64_t crc64nvme_table(uint64_t crc, const void *data, size_t len);
 
 #endif
