@@ -540,6 +540,8 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
                                         .connections = o->max_connections,
                                         .verify_min = verify_min(s, o),
                                         .verify_always = o->verify == CONF_VERIFY_ON,
+                                        .sum_parts =
+                                            part_checksum_algo(s, o) == S3_CHECKSUM_CRC64NVME,
                                         .dirty_limit = o->dirty_limit,
                                         .cache_limit = o->cache_size};
     struct vfs_options vfs_options = {

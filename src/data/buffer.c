@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crc.h"
+
 #define SMALL_MIN (4 * KIB)
 #define SMALL_MAX (DATA_BLOCK_SIZE / 2)
 
@@ -165,6 +167,29 @@ int buffer_allocate(struct buffer *b, uint64_t len, enum data_reserve_mode mode)
     return 0;
 }
 
+/* While they are in the CPU's cache: to read them again later costs three times as much. */
+static void sum_block(struct buffer *b, uint64_t offset, const char *bytes, size_t n)
+{
+    if (offset == b->summed && b->share->d->sum_parts) {
+        b->sum = crc64nvme_update(b->sum, bytes, n);
+        b->summed += n;
+    } else if (offset < b->summed) {
+        b->sum = b->summed = 0;
+    }
+}
+
+uint64_t buffer_sum(const struct buffer *b)
+{
+    uint64_t sum = b->sum;
+    for (uint64_t pos = b->summed; pos < b->len;) {
+        size_t at = pos % DATA_BLOCK_SIZE;
+        size_t n = (size_t)MIN(b->len - pos, (uint64_t)(DATA_BLOCK_SIZE - at));
+        sum = crc64nvme_update(sum, b->blocks[pos / DATA_BLOCK_SIZE] + at, n);
+        pos += n;
+    }
+    return sum;
+}
+
 int buffer_write(struct buffer *b, uint64_t offset, const void *data, size_t len,
                  enum data_reserve_mode mode, size_t *ret_done)
 {
@@ -179,6 +204,7 @@ int buffer_write(struct buffer *b, uint64_t offset, const void *data, size_t len
         if (r)
             break;
         memcpy(b->blocks[i] + at, from + done, n);
+        sum_block(b, offset + done, b->blocks[i] + at, n);
         done += n;
         b->len = MAX(b->len, offset + done);
     }
@@ -250,6 +276,8 @@ void buffer_truncate(struct buffer *b, uint64_t len)
     size_t keep = (len + DATA_BLOCK_SIZE - 1) / DATA_BLOCK_SIZE;
     if (b->n_blocks > keep)
         free_blocks(b, keep);
+    if (len < b->summed)
+        b->sum = b->summed = 0;
     b->len = len;
 }
 

@@ -19,6 +19,8 @@ struct buffer {
     size_t n_blocks, alloc_blocks;
     size_t small; /* capacity of block 0 while it is smaller than a block, else 0 */
     uint64_t len;
+    uint64_t sum;    /* CRC-64/NVME of the first `summed` bytes */
+    uint64_t summed; /* as far as they came in order and were not changed; see data_options */
 };
 
 void buffer_init(struct buffer *b, struct data_share *share);
@@ -40,6 +42,9 @@ void buffer_read(const struct buffer *b, uint64_t offset, void *data, size_t len
 /* The same range as buffer_pieces() pieces of the buffer's memory; returns their number. */
 size_t buffer_point(const struct buffer *b, uint64_t offset, size_t len, struct iovec *iov);
 size_t buffer_pieces(uint64_t offset, size_t len);
+/* The CRC-64/NVME of the content: what was written in order, with sum_parts, need not be read for
+ * it. */
+uint64_t buffer_sum(const struct buffer *b);
 /* Cuts to len <= b->len and gives back the memory behind it. */
 void buffer_truncate(struct buffer *b, uint64_t len);
 /* The content as an array for a request body; *ret is owned by the caller and points into the

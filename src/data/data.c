@@ -348,6 +348,7 @@ int data_new(const struct data_options *opts, struct data **ret)
     d->write_part_size = MAX(MIN(d->write_part_size, d->write_part_max), STORE_PART_SIZE_MIN);
     d->verify_min = opts->verify_min;
     d->verify_always = opts->verify_always;
+    d->sum_parts = opts->sum_parts;
     d->read_part_size = opts->read_part_size ? opts->read_part_size : PART_SIZE_DEFAULT;
     d->read_part_size =
         MAX(MIN(d->read_part_size, d->memory_limit / PART_MEMORY_SHARE), READ_PART_SIZE_MIN);

@@ -31,6 +31,8 @@ struct data_options {
     /* Also when none was told of many in a row, and of what the disk cache alone has; and a HEAD
      * that fails is warned of. */
     bool verify_always;
+    /* The store sends a CRC-64/NVME with each part: it is computed as the bytes come. */
+    bool sum_parts;
     unsigned parallel;    /* requests under way of one reader or writer; 0 = 8 */
     unsigned connections; /* of the store; readers share them; 0 = 64 */
     uint64_t idle_ns;     /* memory not used for so long goes back to the system; 0 = 5 s */

@@ -46,6 +46,7 @@ struct data {
     uint64_t read_part_size;
     uint64_t verify_min;
     bool verify_always;
+    bool sum_parts;
     atomic_uint vain_checks, vain_skipped; /* see reader_check.c */
     atomic_bool vain_told;
     atomic_uint_fast64_t checked_bytes, mismatches, refetched; /* figures */

@@ -546,6 +546,10 @@ static int send_buffer(struct upload *u, uint32_t number, struct buffer *b, bool
     }
     p->in = (struct store_upload_part_in){
         .key = u->key, .upload_id = u->id.id, .number = p->number, .body = p->iov, .n_body = n_iov};
+    if (u->d->sum_parts) {
+        p->in.has_crc64 = true;
+        p->in.crc64 = buffer_sum(keep ? b : &p->buffer);
+    }
     data_count_dirty(u->d, (int64_t)p->size, 1);
     return part_submit(p, STORE_UPLOAD_PART, &p->in, reterr);
 }

@@ -52,6 +52,7 @@ struct s3_build {
     const struct iovec *body; /* borrowed: the user's data */
     int n_body;
     enum s3_checksum_algo checksum_algo; /* of the body, to be computed and sent */
+    const struct s3_checksum *checksum;  /* borrowed: it is known already; or NULL */
     int error;                           /* first failure: -ENOMEM or -EINVAL, and why: */
     char problem[256];
 };

@@ -45,6 +45,7 @@ void s3_build_upload_part(struct s3_build *b, const void *in)
     b->body = i->body;
     b->n_body = i->body ? i->n_body : 0;
     b->checksum_algo = i->checksum_algo;
+    b->checksum = &i->checksum;
 }
 
 /* out->checksum is filled by the funnel, which computed it, if the server repeats it. */

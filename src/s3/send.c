@@ -70,7 +70,10 @@ static int run_checksums(struct s3_call *call)
     int r = 0;
 
     if (b->checksum_algo != S3_CHECKSUM_NONE) {
-        r = s3_checksum_iov(b->checksum_algo, call->body, call->n_body, &call->checksum);
+        if (b->checksum && b->checksum->algo == b->checksum_algo)
+            call->checksum = *b->checksum;
+        else
+            r = s3_checksum_iov(b->checksum_algo, call->body, call->n_body, &call->checksum);
         if (r)
             return r;
         /* Ceph looks at the checksum only when this header stands beside it. */

@@ -332,7 +332,8 @@ struct s3_upload_part_in {
     const struct iovec *body;
     int n_body;
     enum s3_checksum_algo checksum_algo;
-    bool one_at_a_time; /* not sent once more while the first is under way */
+    struct s3_checksum checksum; /* of the body, if it is of that algorithm; else it is computed */
+    bool one_at_a_time;          /* not sent once more while the first is under way */
 };
 struct s3_upload_part_out {
     char etag[S3_ETAG_SIZE];

@@ -209,6 +209,8 @@ struct store_upload_part_in {
     uint32_t number;
     const struct iovec *body;
     int n_body;
+    bool has_crc64; /* else the store computes it, if it sends one */
+    uint64_t crc64; /* CRC-64/NVME of the body */
 };
 struct store_upload_part_copy_in {
     const char *key;

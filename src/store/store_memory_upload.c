@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/attr.h"
+#include "base/crc.h"
 #include "base/digest.h"
 #include "store/store_limits.h"
 #include "store/store_memory_impl.h"
@@ -115,6 +116,15 @@ static int check_part(uint32_t number, uint64_t size, struct s3_error *err)
     return 0;
 }
 
+/* As S3 holds the bytes against what it was told of them. */
+static bool sum_differs(const struct store_upload_part_in *in)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < in->n_body; i++)
+        sum = crc64nvme_update(sum, in->body[i].iov_base, in->body[i].iov_len);
+    return in->has_crc64 && sum != in->crc64;
+}
+
 int memory_upload_part(struct store_memory *m, const struct store_upload_part_in *in,
                        struct store_part *out, struct s3_error *err)
 {
@@ -124,6 +134,9 @@ int memory_upload_part(struct store_memory *m, const struct store_upload_part_in
     int r = check_part(in->number, size, err);
     if (r)
         return r;
+    if (sum_differs(in))
+        return memory_fail(err, S3_ERROR_INVALID, 400, "BadDigest",
+                           "the checksum of part %u is another one", in->number);
     uint8_t md5[DIGEST_MD5_SIZE];
     char etag[STORE_ETAG_SIZE];
     struct blob *blob = blob_new_copy(in->body, in->n_body);

@@ -54,6 +54,10 @@ int store_s3_prepare_part(struct store_s3_request *r)
                                                .n_body = in->n_body,
                                                .checksum_algo = r->s->part_checksum,
                                                .one_at_a_time = !holds_something(r->s)};
+    if (in->has_crc64 && r->s->part_checksum == S3_CHECKSUM_CRC64NVME) {
+        struct s3_checksum_state sum = {.algo = S3_CHECKSUM_CRC64NVME, .crc = in->crc64};
+        (void)s3_checksum_state_final(&sum, &r->s3_in.part.checksum);
+    }
     return r->s3_in.part.key ? 0 : -ENOMEM;
 }
 

@@ -31,6 +31,7 @@ static inline void bed_open(struct bed *b, unsigned threads, const struct data_o
     assert_int_equal(store_count_new(b->fault, count, &b->store), 0);
     struct data_options o = opts ? *opts : (struct data_options){0};
     o.store = b->store;
+    o.sum_parts = true; /* the memory store holds parts against it */
     assert_int_equal(data_new(&o, &b->data), 0);
 }
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/crc.h"
 #include "data/data_impl.h"
 #include "data/upload.h"
 #include "data_bed.h"
@@ -57,9 +58,47 @@ static void abort_after_a_part_without_an_answer(void **state)
     }
 }
 
+/* Written in order, over what is there, with holes and cut: the sum is the one of the bytes. */
+static void sum_of_a_buffer(void **state)
+{
+    enum { SIZE = 900 * KIB };
+    struct bed b;
+    bed_open(&b, 0, NULL, NULL);
+    struct data_share *share = data_share_new(b.data, 0);
+    CLEANUP_FREE uint8_t *want = calloc(1, SIZE), *from = malloc(SIZE);
+    unsigned short seed[3] = {1, 2, 3};
+    for (int round = 0; round < 40; round++) {
+        struct buffer buffer;
+        buffer_init(&buffer, share);
+        memset(want, 0, SIZE);
+        for (int step = 0; step < 12; step++) {
+            size_t len = (size_t)nrand48(seed) % (SIZE / 8), done = 0;
+            uint64_t zeros = 0, at = buffer.len;
+            int what = (int)(nrand48(seed) % 8);
+            if (what == 0 && at)
+                at = (uint64_t)nrand48(seed) % at;
+            if (what == 1) {
+                buffer_truncate(&buffer, at ? (uint64_t)nrand48(seed) % at : 0);
+                memset(want + buffer.len, 0, SIZE - buffer.len);
+            } else if (at + len <= SIZE && what == 2) {
+                assert_int_equal(buffer_append_zeros(&buffer, len, DATA_FORCE, &zeros), 0);
+            } else if (at + len <= SIZE) {
+                content_fill((uint64_t)round, (uint64_t)step * 8, from, len);
+                assert_int_equal(buffer_write(&buffer, at, from, len, DATA_FORCE, &done), 0);
+                memcpy(want + at, from, len);
+            }
+            assert_true(buffer_sum(&buffer) == crc64nvme_update(0, want, buffer.len));
+        }
+        buffer_done(&buffer);
+    }
+    data_share_unref(share);
+    bed_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sum_of_a_buffer),
         cmocka_unit_test(abort_after_a_part_without_an_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
