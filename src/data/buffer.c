@@ -212,6 +212,23 @@ int buffer_write(struct buffer *b, uint64_t offset, const void *data, size_t len
     return r;
 }
 
+int buffer_take(struct buffer *b, char **blocks, size_t n)
+{
+    if (b->small || b->len != b->n_blocks * DATA_BLOCK_SIZE)
+        return -EXDEV;
+    if (reserve_slots(b, b->n_blocks + n))
+        return -EXDEV;
+    int r = data_share_reserve(b->share, n * DATA_BLOCK_SIZE, DATA_TRY);
+    if (r)
+        return r;
+    for (size_t i = 0; i < n; i++) {
+        sum_block(b, b->len, blocks[i], DATA_BLOCK_SIZE);
+        b->blocks[b->n_blocks++] = TAKE_PTR(blocks[i]);
+        b->len += DATA_BLOCK_SIZE;
+    }
+    return 0;
+}
+
 int buffer_append_zeros(struct buffer *b, uint64_t len, enum data_reserve_mode mode,
                         uint64_t *ret_done)
 {

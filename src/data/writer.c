@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "data/landing_impl.h"
 #include "data/writer_impl.h"
 #include "store/store_limits.h"
 
@@ -563,6 +564,56 @@ int writer_write(struct writer *w, uint64_t offset, const void *buf, size_t len,
 {
     writer_enter(w);
     int r = write_inside(w, offset, buf, len, reterr);
+    writer_leave(w);
+    return r;
+}
+
+/* A write at offset goes on with the stream that is here. */
+static bool goes_on(const struct writer *w, uint64_t offset, size_t len)
+{
+    bool base_to_read = w->base_keep && w->base_keep <= w->d->write_part_size && !w->upload;
+    return !w->failed && !w->stage && !base_to_read && offset == w->start + w->buffer.len &&
+           offset <= STORE_OBJECT_SIZE_MAX - len;
+}
+
+/* Whole blocks become part of the stream; false: not as things are here, or not without waiting for
+ * memory. */
+static bool take_blocks(struct writer *w, uint64_t offset, struct landing *l, size_t len)
+{
+    if (!len || len % DATA_BLOCK_SIZE || w->buffer.len + len > buffer_capacity(w) ||
+        buffer_take(&w->buffer, l->blocks, len / DATA_BLOCK_SIZE))
+        return false;
+    writer_set_size(w, MAX(w->size, offset + len), true);
+    return true;
+}
+
+/* Other writes of several blocks are done as a whole or not at all: that needs their bytes in one
+ * piece. */
+static int landed_inside(struct writer *w, uint64_t offset, struct landing *l, size_t len,
+                         struct s3_error *reterr)
+{
+    int r = 0;
+    if (len < DATA_BLOCK_SIZE)
+        return write_inside(w, offset, l->blocks[0], len, reterr);
+    if (!goes_on(w, offset, len))
+        return -EXDEV;
+    if (take_blocks(w, offset, l, len)) {
+        r = send_full(w, reterr);
+        if (r == WRITER_NEEDS_STAGE && !(r = writer_to_stage(w, reterr)))
+            staged_change(w);
+        return r;
+    }
+    for (size_t at = 0; !r && at < len; at += DATA_BLOCK_SIZE)
+        r = write_inside(w, offset + at, l->blocks[at / DATA_BLOCK_SIZE],
+                         MIN(len - at, DATA_BLOCK_SIZE), reterr);
+    return r;
+}
+
+int writer_write_landed(struct writer *w, uint64_t offset, struct landing *l, size_t len,
+                        struct s3_error *reterr)
+{
+    writer_enter(w);
+    int r = landed_inside(w, offset, l, len, reterr);
     writer_leave(w);
     return r;
 }

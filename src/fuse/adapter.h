@@ -14,6 +14,7 @@
 #include "vfs/vfs.h"
 
 struct fuse_mount;
+struct receive;
 struct notifier;
 
 /* fuse_req_userdata, and what requests use of it. */
@@ -129,6 +130,7 @@ void adapter_handles_init(struct adapter_handles *h);
 /* Releases what is left. Only when no request is running. */
 void adapter_handles_release(struct adapter_handles *h, struct vfs *v);
 void adapter_handles_done(struct adapter_handles *h);
+struct receive *adapter_receive(struct fuse_mount *m);
 struct adapter_handles *adapter_handles_of(struct fuse_mount *m);
 
 double adapter_seconds(uint64_t ns);

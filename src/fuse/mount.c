@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "fuse/adapter.h"
 #include "fuse/notifier.h"
+#include "fuse/receive.h"
 
 /* Requests that the kernel sends ahead (readahead): the default of 12 is 1.5 MiB under way. */
 #define MAX_BACKGROUND 128u
@@ -53,6 +54,7 @@ struct fuse_mount {
     char read_ahead_path[64];
     atomic_bool greeting; /* the next answer is the one to the kernel's greeting */
     atomic_bool tuned;    /* the first request has come */
+    struct receive receive;
     atomic_uint dropping; /* workers in adapter_range_changed */
 };
 
@@ -89,6 +91,11 @@ struct vfs *adapter_vfs(fuse_req_t req)
 struct waiting *adapter_waiting(struct fuse_mount *m)
 {
     return m->waiting;
+}
+
+struct receive *adapter_receive(struct fuse_mount *m)
+{
+    return &m->receive;
 }
 
 struct adapter_handles *adapter_handles_of(struct fuse_mount *m)
@@ -154,7 +161,9 @@ void adapter_range_changed(const struct adapter_request *a, uint64_t offset, siz
  * look for a name in one directory would wait for each other, in a way that no signal ends. */
 static ssize_t read_device(int fd, void *buf, size_t size, void *userdata)
 {
-    return read(fd, buf, size);
+    struct fuse_mount *m = userdata;
+
+    return receive_request(&m->receive, m->vfs, fd, buf, size);
 }
 
 /* And no notification, which answers no request and may come from another thread before it. */

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "fuse/adapter.h"
+#include "fuse/receive.h"
 
 #ifndef FOPEN_PARALLEL_DIRECT_WRITES /* Linux 6.2 */
 #define FOPEN_PARALLEL_DIRECT_WRITES (1 << 6)
@@ -86,19 +87,35 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
     reader_view_done(&view);
 }
 
+/* buf is libfuse's, where the bytes are, or have room. */
+static int write_received(struct adapter_request *a, struct fuse_file_info *fi, uint64_t offset,
+                          const char *buf, size_t size)
+{
+    struct landing *landing = receive_landing();
+
+    if (landing) {
+        int r = vfs_write_landed(a->vfs, adapter_file(fi), offset, landing, size, &a->err);
+        if (r != -EXDEV)
+            return r;
+        landing_copy(landing, (char *)buf, size);
+    }
+    return vfs_write(a->vfs, adapter_file(fi), offset, buf, size, &a->err);
+}
+
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
               struct fuse_file_info *fi)
 {
     ADAPTER_WRITE(a, req, ino, fi, size);
     int r = adapter_write_begin(&a);
 
+    receive_note_write(adapter_receive(a.mount), size);
     if (a.caller.uid != 0 && vfs_file_is_direct(adapter_file(fi)))
         vfs_drop_set_ids(a.vfs, adapter_file(fi));
     /* Pages that a mapping has changed are stored before, not over what is written here. */
     if (vfs_file_is_direct(adapter_file(fi)) && vfs_file_is_cached(a.vfs, adapter_file(fi)))
         adapter_range_changed(&a, (uint64_t)off, size);
     if (r == 0)
-        r = vfs_write(a.vfs, adapter_file(fi), (uint64_t)off, buf, size, &a.err);
+        r = write_received(&a, fi, (uint64_t)off, buf, size);
     if (r == 0 && vfs_file_is_direct(adapter_file(fi)) &&
         vfs_file_is_cached(a.vfs, adapter_file(fi)))
         adapter_range_changed(&a, (uint64_t)off, size);

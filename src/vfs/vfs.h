@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "data/data.h"
+#include "data/landing.h"
 #include "data/reader.h"
 #include "store/store.h"
 
@@ -188,6 +189,12 @@ int vfs_read(struct vfs *v, struct vfs_file *file, uint64_t offset, void *buf, s
 /* The same without a copy; *ret is to be released (reader_view_done) after success only. */
 int vfs_read_view(struct vfs *v, struct vfs_file *file, uint64_t offset, size_t len,
                   struct reader_view *ret, struct s3_error *err);
+/* For vfs_write_landed; NULL: out of memory. All are gone before vfs_free. */
+struct landing *vfs_landing_new(struct vfs *v);
+/* Writes the first len bytes of what has arrived there. -EXDEV, and nothing was done: vfs_write
+ * must have them. */
+int vfs_write_landed(struct vfs *v, struct vfs_file *file, uint64_t offset, struct landing *l,
+                     size_t len, struct s3_error *err);
 int vfs_write(struct vfs *v, struct vfs_file *file, uint64_t offset, const void *buf, size_t len,
               struct s3_error *err);
 /* Copies inside the store, as copy_file_range(2); *ret bytes at most at a time. -EXDEV, and nothing

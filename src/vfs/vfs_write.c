@@ -277,8 +277,9 @@ static int begin_writing_locked(struct vfs *v, struct open_file *of, struct s3_e
     return 0;
 }
 
-int vfs_write(struct vfs *v, struct vfs_file *file, uint64_t offset, const void *buf, size_t len,
-              struct s3_error *err)
+/* One of buf and landing. */
+static int write_bytes(struct vfs *v, struct vfs_file *file, uint64_t offset, const void *buf,
+                       struct landing *landing, size_t len, struct s3_error *err)
 {
     struct open_file *of = file->open;
     uint64_t end;
@@ -294,7 +295,8 @@ int vfs_write(struct vfs *v, struct vfs_file *file, uint64_t offset, const void 
     of->dirty = true;
     pthread_mutex_unlock(&v->lock);
     struct s3_error local = {0};
-    r = writer_write(of->writer, offset, buf, len, &local);
+    r = landing ? writer_write_landed(of->writer, offset, landing, len, &local)
+                : writer_write(of->writer, offset, buf, len, &local);
     pthread_mutex_lock(&v->lock);
     if (r == 0)
         vfs_written_locked(v, of, end > of->inode->attr.size ? end : of->inode->attr.size);
@@ -305,6 +307,23 @@ int vfs_write(struct vfs *v, struct vfs_file *file, uint64_t offset, const void 
     if (--of->writing == 0)
         pthread_cond_broadcast(&v->changed);
     return r;
+}
+
+int vfs_write(struct vfs *v, struct vfs_file *file, uint64_t offset, const void *buf, size_t len,
+              struct s3_error *err)
+{
+    return write_bytes(v, file, offset, buf, NULL, len, err);
+}
+
+int vfs_write_landed(struct vfs *v, struct vfs_file *file, uint64_t offset, struct landing *l,
+                     size_t len, struct s3_error *err)
+{
+    return write_bytes(v, file, offset, NULL, l, len, err);
+}
+
+struct landing *vfs_landing_new(struct vfs *v)
+{
+    return landing_new(v->opts.data);
 }
 
 void vfs_drop_set_ids(struct vfs *v, struct vfs_file *file)

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 
+#include "data/landing_impl.h"
 #include "data_bed.h"
 
 #define MODEL_MAX (40 * MIB)
@@ -20,7 +21,9 @@
 struct model {
     struct bed b;
     struct writer *w;
-    char *now; /* the content as written */
+    struct landing *landing;
+    unsigned taken; /* blocks of it, by the writer */
+    char *now;      /* the content as written */
     uint64_t size;
     char *stored; /* as of the last commit */
     uint64_t stored_size;
@@ -69,11 +72,26 @@ static uint64_t pick_length(struct model *m)
     return pick(m, MOST[pick(m, 4)]);
 }
 
-static void do_write(struct model *m)
+/* The bytes arrive in blocks, which the writer may take. */
+static int write_landed(struct model *m, uint64_t at, size_t len)
 {
-    uint64_t at = pick_offset(m), len = MIN(pick_length(m), MODEL_MAX - at);
+    struct iovec iov[LANDING_IOV];
+    assert_true(landing_iov(m->landing, iov));
+    for (size_t i = 0, done = 0; done < len; done += iov[i++].iov_len)
+        memcpy(iov[i].iov_base, m->buf + done, MIN(len - done, iov[i].iov_len));
+    int r = writer_write_landed(m->w, at, m->landing, len, NULL);
+    if (r == -EXDEV)
+        r = writer_write(m->w, at, m->buf, len, NULL);
+    for (int i = 0; i < LANDING_IOV; i++)
+        m->taken += !m->landing->blocks[i];
+    return r;
+}
+
+static void write_at(struct model *m, uint64_t at, uint64_t len)
+{
     content_fill(m->random, at, m->buf, len);
-    int r = writer_write(m->w, at, m->buf, len, NULL);
+    int r = len <= LANDING_SIZE && pick(m, 2) ? write_landed(m, at, len)
+                                              : writer_write(m->w, at, m->buf, len, NULL);
     if (r && m->faults) {
         give_up(m);
         return;
@@ -85,6 +103,22 @@ static void do_write(struct model *m)
         memset(m->now + m->size, 0, at - m->size);
     memcpy(m->now + at, m->buf, len);
     m->size = MAX(m->size, at + len);
+}
+
+static void do_write(struct model *m)
+{
+    uint64_t at = pick_offset(m);
+    write_at(m, at, MIN(pick_length(m), MODEL_MAX - at));
+}
+
+/* Whole blocks one after the other, as of a copy. */
+static void do_write_blocks(struct model *m)
+{
+    uint64_t block = LANDING_SIZE / LANDING_IOV;
+    for (uint64_t n = pick(m, 12); n && m->size < 12 * MIB; n--) {
+        uint64_t to_border = (block - m->size % block) % block;
+        write_at(m, m->size, to_border ? to_border : (1 + pick(m, LANDING_IOV)) * block);
+    }
 }
 
 static void do_truncate(struct model *m)
@@ -259,13 +293,17 @@ static void run(uint64_t seed, unsigned threads, bool faults, unsigned steps)
     m.now = malloc(MODEL_MAX);
     m.stored = malloc(MODEL_MAX);
     m.buf = malloc(MODEL_MAX);
+    m.landing = landing_new(m.b.data);
+    assert_non_null(m.landing);
     if (faults)
         add_faults(&m);
     open_file(&m);
     for (unsigned i = 0; i < steps; i++) {
         uint64_t what = pick(&m, 20);
-        if (what < 10) {
+        if (what < 7) {
             do_write(&m);
+        } else if (what < 10) {
+            do_write_blocks(&m);
         } else if (what < 11) {
             do_zero(&m);
         } else if (what < 12) {
@@ -291,6 +329,8 @@ static void run(uint64_t seed, unsigned threads, bool faults, unsigned steps)
     print_message("# %u commits, %u by upload, %u checkpoints, %u failed\n", m.commits, m.uploads,
                   m.checkpoints, m.failed);
     assert_true(m.commits > 0 && m.uploads > 0 && (m.failed > 0) == faults);
+    assert_true(m.taken > 0);
+    landing_free(m.landing);
     bed_close(&m.b);
     free(m.now);
     free(m.stored);
