@@ -365,6 +365,7 @@ int data_new(const struct data_options *opts, struct data **ret)
         free(d);
         return -ENOMEM;
     }
+    pace_init(&d->pace, d->parallel);
     pthread_mutex_init(&d->readers_lock, NULL);
     pthread_mutex_init(&d->writers_lock, NULL);
     pthread_mutex_init(&d->retain_lock, NULL);
@@ -392,6 +393,7 @@ void data_free(struct data *d)
     pthread_cond_destroy(&d->unpinned);
     pthread_mutex_destroy(&d->lock);
     pthread_mutex_destroy(&d->readers_lock);
+    pace_done(&d->pace);
     pthread_mutex_destroy(&d->writers_lock);
     pthread_mutex_destroy(&d->retain_lock);
     dirty_free(d->dirty);

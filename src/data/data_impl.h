@@ -17,6 +17,7 @@
 
 #include "base/attr.h"
 #include "data/data.h"
+#include "data/pace.h"
 
 #define DATA_BLOCK_SIZE (128 * KIB)
 
@@ -51,6 +52,7 @@ struct data {
     atomic_bool vain_told;
     atomic_uint_fast64_t checked_bytes, mismatches, refetched; /* figures */
     unsigned parallel;
+    struct pace pace; /* of parts */
     unsigned connections;
     atomic_uint streams; /* readers with requests under way */
     uint64_t idle_ns;

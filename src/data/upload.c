@@ -429,8 +429,11 @@ static void part_done(void *ctx, int result, const struct s3_error *err)
     struct part *p = ctx;
     struct upload *u = p->upload;
     bool copy = p->copy;
+    uint64_t now = clock_monotonic_ns(u->d->clock);
     if (!copy)
         data_count_dirty(u->d, -(int64_t)p->size, -1);
+    if (!copy && !result)
+        pace_stored(&u->d->pace, p->size, now);
     pthread_mutex_lock(&u->lock);
     u->late |= result && may_be_at_work(err);
     if (!result) {
@@ -454,6 +457,8 @@ static void part_done(void *ctx, int result, const struct s3_error *err)
     u->in_flight--;
     if (copy)
         u->copying--;
+    else if (u->in_flight == u->copying)
+        pace_count(&u->d->pace, -1, now);
     pthread_cond_broadcast(&u->cond);
     pthread_mutex_unlock(&u->lock);
     upload_unref(u);
@@ -472,7 +477,23 @@ static int first_failure_locked(const struct upload *u, struct s3_error *reterr)
 static bool has_place_locked(const struct upload *u, bool copy)
 {
     return copy ? u->copying < COPIES_PER_PARALLEL * u->d->parallel
-                : u->in_flight - u->copying < u->d->parallel;
+                : u->in_flight - u->copying < pace_share(&u->d->pace);
+}
+
+static void wait_for_place_locked(struct upload *u, bool copy)
+{
+    if (!copy)
+        pace_waits(&u->d->pace);
+    pthread_cond_wait(&u->cond, &u->lock);
+}
+
+static void count_in_locked(struct upload *u, bool copy)
+{
+    u->refs++;
+    u->in_flight++;
+    u->copying += copy;
+    if (!copy && u->in_flight - u->copying == 1)
+        pace_count(&u->d->pace, 1, clock_monotonic_ns(u->d->clock));
 }
 
 /* A number (0: the next one) and a place among the requests under way. */
@@ -480,7 +501,7 @@ static int part_begin(struct upload *u, struct part *p, uint32_t number, struct 
 {
     SCOPE_LOCK(&u->lock);
     while (!u->result && !has_place_locked(u, p->copy))
-        pthread_cond_wait(&u->cond, &u->lock);
+        wait_for_place_locked(u, p->copy);
     if (u->result)
         return first_failure_locked(u, reterr);
     if (!number)
@@ -502,9 +523,7 @@ static int part_begin(struct upload *u, struct part *p, uint32_t number, struct 
         u->parts[u->n_parts++] = (struct store_part){0};
     p->upload = u;
     p->number = number;
-    u->refs++;
-    u->in_flight++;
-    u->copying += p->copy;
+    count_in_locked(u, p->copy);
     return 0;
 }
 
@@ -638,9 +657,8 @@ static int send_again(struct upload *u, struct part *p, struct s3_error *reterr)
     }
     pthread_mutex_lock(&u->lock);
     while (!has_place_locked(u, false))
-        pthread_cond_wait(&u->cond, &u->lock);
-    u->refs++;
-    u->in_flight++;
+        wait_for_place_locked(u, false);
+    count_in_locked(u, false);
     pthread_mutex_unlock(&u->lock);
     p->failed = false;
     p->next = NULL;

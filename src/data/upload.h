@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One multipart upload: parts go out in parallel, at most d->parallel at a time, and the first
- * failure stays.
+/* One multipart upload: parts go out in parallel, at most d->parallel at a time and as many as
+ * d->pace allows, and the first failure stays.
  *
  * Life:    upload_begin -> upload_part/upload_copy... -> upload_complete -> upload_free, which
  *          aborts it in the store unless it was completed, once the parts under way have ended.
@@ -21,7 +21,7 @@ int upload_begin(struct data_share *share, const char *key, const struct store_a
 /* Index of the next part, from 0. */
 uint32_t upload_next_index(const struct upload *u);
 /* Sends the buffer's content as the next part; the buffer is empty afterwards, its memory is given
- * back when the part is stored. Waits while d->parallel requests are under way. */
+ * back when the part is stored. Waits while as many requests as may be are under way. */
 int upload_part(struct upload *u, struct buffer *b, struct s3_error *reterr);
 /* As upload_part, but the buffer is kept: unchanged until upload_wait has returned. */
 int upload_part_kept(struct upload *u, struct buffer *b, struct s3_error *reterr);
