@@ -8,8 +8,8 @@
 /* One part is sent while another is answered. */
 #define SHARE_MIN 2u
 /* What half as many again must bring, and a third fewer may cost, at least. */
-#define WORTH 1.12
-#define COST  0.95
+#define WORTH 1.2
+#define COST  0.93
 /* Rounds between two tries. */
 #define HOLD_MIN 4u
 #define HOLD_MAX 64u
