@@ -30,6 +30,7 @@ struct exchange {
     const struct store_attrs *carried; /* by the file; NULL = as they are, also after a crash */
     uint64_t intent;
     const atomic_bool *stop; /* as vfs_move_undo */
+    bool only_on;            /* a delete that was given up may come: there is no way back */
 
     /* as in the intent */
     unsigned step; /* 1 is the first */
@@ -59,6 +60,10 @@ int exchange_load(struct exchange *x, const struct state_intent *t);
 /* What is left of the steps, forward or back. -EEXIST: all is done, but there are keys in the
  * hidden prefix whose places are taken. */
 int exchange_resume(struct exchange *x, struct s3_error *err);
+/* After a failed delete of the step under way that may be carried out all the same, even later: to
+ * go back would be to leave what it deletes as the only one. So it is tried once more, and if that
+ * fails, only the next mount goes on. 0: the step is done. */
+int exchange_delete_again(struct exchange *x, const struct s3_error *failure, struct s3_error *err);
 /* After the failure of the step under way. 0: all is as it was, and the intent is over. */
 int exchange_go_back(struct exchange *x, struct s3_error *err);
 

@@ -128,10 +128,15 @@ static int all_steps(struct swap *s, struct s3_error *err)
             r = exchange_enter(x, step, VFS_INTENT_COPYING, false);
         if (r < 0)
             break;
+        struct s3_error local = {0};
         if (exchange_step(x, step, &from, &to))
-            r = move_step(s, step == 2 ? &s->b : &s->a, from, to, err);
+            r = move_step(s, step == 2 ? &s->b : &s->a, from, to, &local);
         else
-            r = exchange_move_file(x, s->size, &s->version, err);
+            r = exchange_move_file(x, s->size, &s->version, &local);
+        if (r < 0 && exchange_delete_again(x, &local, NULL) == 0)
+            r = 0;
+        if (r < 0 && err)
+            *err = local;
     }
     return r;
 }

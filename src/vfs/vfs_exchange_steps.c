@@ -176,6 +176,7 @@ int exchange_move_file(struct exchange *x, uint64_t size, struct store_version *
     if (r < 0)
         return r;
     memcpy(x->copied, ret->etag, sizeof(x->copied));
+    x->phase = VFS_INTENT_DELETING;
     /* Without the note a crash costs a comparison. */
     if (has_another_etag(x))
         (void)exchange_enter(x, x->step, VFS_INTENT_DELETING, x->back);
@@ -297,6 +298,13 @@ static int step_forward(struct exchange *x, struct s3_error *err)
     return r < 0 ? r : tell_left(x, from, to, left);
 }
 
+int exchange_delete_again(struct exchange *x, const struct s3_error *failure, struct s3_error *err)
+{
+    bool may_come = failure->maybe_done || failure->kind == S3_ERROR_CANCELLED;
+    x->only_on = x->phase == VFS_INTENT_DELETING && may_come;
+    return x->only_on ? step_forward(x, err) : -EIO;
+}
+
 static int step_back(struct exchange *x, struct s3_error *err)
 {
     const char *from, *to;
@@ -345,6 +353,13 @@ int exchange_go_back(struct exchange *x, struct s3_error *err)
     /* A first step without all its copies is undone by the next mount too: that need not be noted,
      * and perhaps it cannot. */
     int r = 0;
+    if (x->only_on) {
+        log_error(
+            "the exchange of '%s' and '%s' stopped in the middle: some of it may be below '%s'; "
+            "the next mount goes on with it",
+            x->key, x->key2, x->with_file ? x->beside : x->hidden);
+        return -EIO;
+    }
     if (x->step == 1 && x->phase == VFS_INTENT_COPYING)
         x->back = true;
     else

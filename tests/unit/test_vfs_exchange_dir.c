@@ -347,6 +347,33 @@ static void test_not_our_copy(void **state)
     }
 }
 
+/* The delete of the file's old name is given up, and is carried out when the next mount has begun,
+ * or before: the name that it has got must be there still. */
+static void test_deleted_late(void **state)
+{
+    for (int mounted = 0; mounted < 2; mounted++) {
+        struct vfs_bed b;
+        struct store_object o;
+        vfs_bed_begin(&b);
+        fixture_object(&b.f, "a/x", "1");
+        fixture_object_parts(&b.f, "f", "file");
+        (void)fixture_ls(&b.f, "", true);
+        assert_int_equal(store_head(b.f.memory, "f", &o, &b.f.err), 0);
+        struct store_fault_rule fails = {.op = STORE_DELETE, .count = 2, .error = S3_ERROR_TIMEOUT};
+        assert_int_equal(store_fault_add(b.f.fault, &fails), 0);
+        assert_int_equal(exchange(&b, "a", "f"), -EIO);
+        assert_int_equal(vfs_bed_intents(&b), 1);
+        if (mounted)
+            vfs_bed_next(&b);
+        (void)store_delete(b.f.memory, "f", o.etag, &b.f.err);
+        store_object_done(&o);
+        vfs_bed_next(&b);
+        assert_string_equal(all(&b), "a=file f/x=1 ");
+        assert_int_equal(vfs_bed_intents(&b), 0);
+        vfs_bed_end(&b);
+    }
+}
+
 struct call {
     struct vfs_bed *b;
     const char *other;
@@ -458,11 +485,17 @@ static void test_note_fails(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_trees),        cmocka_unit_test(test_cached_and_open),
-        cmocka_unit_test(test_refused),      cmocka_unit_test(test_attributes),
-        cmocka_unit_test(test_failures),     cmocka_unit_test(test_crashes),
-        cmocka_unit_test(test_place_taken),  cmocka_unit_test(test_not_our_copy),
-        cmocka_unit_test(test_lookup_waits), cmocka_unit_test(test_not_without_a_note),
+        cmocka_unit_test(test_trees),
+        cmocka_unit_test(test_cached_and_open),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_attributes),
+        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_crashes),
+        cmocka_unit_test(test_place_taken),
+        cmocka_unit_test(test_not_our_copy),
+        cmocka_unit_test(test_deleted_late),
+        cmocka_unit_test(test_lookup_waits),
+        cmocka_unit_test(test_not_without_a_note),
         cmocka_unit_test(test_note_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
