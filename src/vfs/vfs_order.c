@@ -302,14 +302,13 @@ static bool may_be_by_number_locked(struct vfs *v, const struct vfs_file_walk *w
     return numbers_locked(v, dir, most) && last && numbers_locked(v, last, most);
 }
 
-/* Another order, or another directory beside, above or below the last one. */
-static bool follows_locked(struct vfs *v, struct vfs_file_walk *w, struct inode *dir, size_t number)
+/* Whether it is what comes next in another order than the one that was supposed. */
+static bool turns_locked(struct vfs *v, struct vfs_file_walk *w, struct inode *dir, size_t number)
 {
     enum vfs_file_order before = w->order;
-    for (unsigned way = 0; way < VFS_ORDERS; way++) {
+    for (unsigned way = 1; way < VFS_ORDERS; way++) {
         w->order = (before + way) % VFS_ORDERS;
-        bool other = w->order != before &&
-                     (w->order == VFS_ORDER_BY_NUMBER || before == VFS_ORDER_BY_NUMBER);
+        bool other = w->order == VFS_ORDER_BY_NUMBER || before == VFS_ORDER_BY_NUMBER;
         if (w->order == VFS_ORDER_BY_NUMBER && !may_be_by_number_locked(v, w, dir))
             continue;
         unsigned distance = distance_locked(v, w, CROSS_LISTED, dir, number);
@@ -328,6 +327,26 @@ static bool follows_locked(struct vfs *v, struct vfs_file_walk *w, struct inode 
     return false;
 }
 
+/* The walk that comes to it from another directory: of several the one that has shown most. */
+static struct vfs_file_walk *cross_locked(struct vfs *v, struct inode *dir, size_t number)
+{
+    struct vfs_file_walk *best = NULL;
+    unsigned best_distance = 0;
+    for (unsigned n = 0; n < VFS_FILE_WALKS; n++) {
+        struct vfs_file_walk *w = &v->file_walks[n];
+        if (!w->id || (best && w->files <= best->files))
+            continue;
+        unsigned distance = distance_locked(v, w, CROSS_LISTED, dir, number);
+        if (distance) {
+            best = w;
+            best_distance = distance;
+        }
+    }
+    if (best)
+        go_on_locked(v, best, dir, number, best_distance);
+    return best;
+}
+
 struct vfs_file_walk *vfs_order_note_locked(struct vfs *v, const struct inode *i)
 {
     struct inode *dir = i->parent;
@@ -335,29 +354,33 @@ struct vfs_file_walk *vfs_order_note_locked(struct vfs *v, const struct inode *i
     struct dir *d = dir && !i->unlinked ? vfs_listing_fresh_locked(v, dir) : NULL;
     if (!d || dir_number(d, i->name, NODE_FILE, &number) < 0)
         return NULL;
-    struct vfs_file_walk *w = NULL, *here = NULL, *oldest = &v->file_walks[0];
+    struct vfs_file_walk *here = NULL, *oldest = &v->file_walks[0], *newest = oldest;
     for (unsigned n = 0; n < VFS_FILE_WALKS; n++) {
         struct vfs_file_walk *at = &v->file_walks[n];
         if (at->id && at->ino == dir->ino && at->listing == d)
             here = at;
         if (at->tick < oldest->tick)
             oldest = at;
+        if (at->tick > newest->tick)
+            newest = at;
     }
+    struct vfs_file_walk *w = here;
     unsigned distance = here ? distance_locked(v, here, CROSS_NOT, dir, number) : 0;
+    bool late = here && !distance && is_late_locked(v, here, dir, number);
     if (distance) {
-        w = here;
-        go_on_locked(v, w, dir, number, distance);
-    } else if (here && is_late_locked(v, here, dir, number)) {
-        /* Or once more. */
-        w = here;
-        w->skipped -= number != w->last && w->skipped > 0;
-        w->even = 0;
+        go_on_locked(v, here, dir, number, distance);
+    } else if (late && (here->files >= ORDER_MIN || number == here->last)) {
+        here->skipped -= number != here->last && here->skipped > 0;
+        here->even = 0;
+    } else if (!(w = cross_locked(v, dir, number))) {
+        /* In a small directory all that is behind the last one is near it. */
+        if (newest->id && turns_locked(v, newest, dir, number))
+            w = newest;
+        else if (late)
+            w = here;
+        else
+            w = begin_locked(v, here ? here : oldest, i, number);
     }
-    for (unsigned n = 0; !w && n < VFS_FILE_WALKS; n++)
-        if (v->file_walks[n].id && follows_locked(v, &v->file_walks[n], dir, number))
-            w = &v->file_walks[n];
-    if (!w)
-        w = begin_locked(v, here ? here : oldest, i, number);
     w->number = i->ino;
     w->tick = ++v->file_walks_tick;
     return w;
