@@ -45,6 +45,7 @@ struct ranges {
     unsigned asked;
     double waste; /* of those pages: what another one tells too */
     bool plain;   /* the server is not trusted */
+    bool deep;    /* '/' is a letter like any other */
     struct alphabet at[POSITIONS];
 };
 
@@ -57,7 +58,7 @@ static bool has(const struct alphabet *a, unsigned char c)
 
 static void add(struct alphabet *a, unsigned char c)
 {
-    if (has(a, c) || c == '/')
+    if (has(a, c))
         return;
     a->set[c / 8] |= (uint8_t)(1u << (c % 8));
     size_t i = a->n++;
@@ -70,6 +71,11 @@ static void add_class(struct alphabet *a, unsigned char from, unsigned char to)
 {
     for (unsigned c = from; c <= to; c++)
         add(a, (unsigned char)c);
+}
+
+static bool is_end(const struct ranges *r, char c)
+{
+    return !c || (c == '/' && !r->deep);
 }
 
 static unsigned count(const struct alphabet *a, unsigned char from, unsigned char to)
@@ -97,7 +103,7 @@ static void complete_class(struct alphabet *a)
 static void learn(struct ranges *r, const char *name)
 {
     size_t i = 0;
-    for (; i < POSITIONS && name[i] && name[i] != '/'; i++) {
+    for (; i < POSITIONS && !is_end(r, name[i]); i++) {
         if (!has(&r->at[i], (unsigned char)name[i])) {
             add(&r->at[i], (unsigned char)name[i]);
             complete_class(&r->at[i]);
@@ -119,8 +125,9 @@ static double value(const struct ranges *r, const char *name)
             break;
         while (digit < a->n && a->bytes[digit] < c)
             digit++;
-        bool known = c && c != '/' && digit < a->n && a->bytes[digit] == c;
-        digit += c && c != '/' ? a->end : 0;
+        bool ends = is_end(r, name[i]);
+        bool known = !ends && digit < a->n && a->bytes[digit] == c;
+        digit += ends ? 0 : a->end;
         weight /= base;
         v += weight * digit;
         if (!known)
@@ -171,6 +178,9 @@ static void name_at(const struct ranges *r, double v, double precision, char out
     }
     out[n] = '\0';
     cut_to_text(out);
+    /* A directory begins before its '/'. */
+    for (n = strlen(out); n > 0 && out[n - 1] == '/'; n--)
+        out[n - 1] = '\0';
 }
 
 /* ---- life ---- */
@@ -249,13 +259,14 @@ static void learn_page(struct ranges *r, const struct store_page *page)
         learn(r, page->prefixes[i] + r->prefix_len);
 }
 
-int ranges_new(const char *prefix, const struct store_page *first, struct ranges **ret)
+static int make(const char *prefix, const struct store_page *first, bool deep, struct ranges **ret)
 {
     struct ranges *r = calloc(1, sizeof(*r));
     const char *from = NULL, *last = NULL;
     if (!r)
         return -ENOMEM;
     r->prefix_len = strlen(prefix);
+    r->deep = deep;
     r->pages = 1;
     r->plain = !ascends(first);
     look(r, first, &from, &last);
@@ -276,6 +287,16 @@ int ranges_new(const char *prefix, const struct store_page *first, struct ranges
         r->list[0].step = value(r, last) - value(r, from);
     *ret = r;
     return 0;
+}
+
+int ranges_new(const char *prefix, const struct store_page *first, struct ranges **ret)
+{
+    return make(prefix, first, false, ret);
+}
+
+int ranges_new_deep(const char *prefix, const struct store_page *first, struct ranges **ret)
+{
+    return make(prefix, first, true, ret);
 }
 
 /* Only the stretch with the token, to the end. */
@@ -340,6 +361,24 @@ int ranges_answer(struct ranges *r, size_t id, const struct store_page *page, bo
     g->over = !g->token || (g->end && strcmp(g->pos, g->end) >= 0);
     if (!trusted)
         go_plain(r);
+    return 0;
+}
+
+int ranges_resume(struct ranges *r, size_t id, const char *name)
+{
+    struct range *g = &r->list[id];
+    if (!g->token)
+        return 0; /* that was the list's end */
+    char *pos = name ? strdup(name) : NULL;
+    if (name && !pos)
+        return -ENOMEM;
+    free(g->token);
+    g->token = NULL;
+    g->over = !name || (g->end && strcmp(name, g->end) >= 0);
+    if (name) {
+        free(g->pos);
+        g->pos = pos;
+    }
     return 0;
 }
 

@@ -153,7 +153,7 @@ struct vfs {
                                              have markers, in its order */
         size_t n_marked;
         uint64_t changed[VFS_WALK_CHANGES]; /* key_hash of their directories; a ring */
-        struct vfs_walk_ahead *ahead;       /* NULL = no page is asked for ahead */
+        struct vfs_walk_ahead *ahead;       /* NULL = no pages are asked for ahead */
         struct {                            /* where the page that follows the last one begins */
             char base[COMPONENT_LENGTH_MAX + 1];
             char after[COMPONENT_LENGTH_MAX + 2]; /* "" = not known */
@@ -387,6 +387,9 @@ void vfs_walk_markers_locked(struct vfs *v, struct inode *dir);
  * has references. Nothing comes of it where it fails. */
 void vfs_list_markers_locked(struct vfs *v, struct inode *const *inodes, size_t n);
 bool vfs_remembers(struct vfs *v);
+/* A key before all that are in the directory, and after nearly all that are before it. 0, or
+ * -EAGAIN when it is too long. */
+int vfs_walk_before(const char *prefix, char after[COMPONENT_LENGTH_MAX + 2]);
 /* The directory's names were changed by this mount: what is under way may not tell of it. */
 void vfs_walk_changed_locked(struct vfs *v, const struct inode *dir);
 /* Of every directory. */
@@ -394,12 +397,17 @@ void vfs_walk_all_changed_locked(struct vfs *v);
 
 /* ---- vfs_walk_ahead.c ---- */
 
-/* Asks for the page of all keys below base after that one, in the place of what was asked for
- * before. Lock given up. */
-void vfs_walk_ahead_send_locked(struct vfs *v, const char *base, const char *after);
-/* That page, if it was asked for, and when; waits for it. Lock given up. */
-bool vfs_walk_ahead_take_locked(struct vfs *v, const char *base, const char *after,
-                                struct store_page *page, uint64_t *start_ns, uint64_t *n_changes);
+/* A walk of what is below base is to go on after that page, with what sorts after `resume` (without
+ * base): asks for pages ahead, in the place of those of another walk. Lock given up. */
+void vfs_walk_ahead_begin_locked(struct vfs *v, const char *base, const struct store_page *page,
+                                 const char *resume);
+/* The length of the key below which pages are asked for ahead, if the directory is; VFS_NO_WALK. */
+size_t vfs_walk_ahead_base_locked(const struct vfs *v, const char *prefix);
+/* A page of that walk which has the directory, if one was asked for, after which key and when;
+ * waits for it. Lock given up. */
+bool vfs_walk_ahead_take_locked(struct vfs *v, const char *prefix,
+                                char after[COMPONENT_LENGTH_MAX + 2], struct store_page *page,
+                                uint64_t *start_ns, uint64_t *n_changes);
 void vfs_walk_ahead_drop_locked(struct vfs *v);
 
 /* ---- vfs_window.c ---- */

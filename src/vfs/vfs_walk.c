@@ -253,7 +253,7 @@ struct take {
     char next[COMPONENT_LENGTH_MAX + 2]; /* where the next page will begin; "" = not known */
 };
 
-static int key_before(const char *prefix, char after[COMPONENT_LENGTH_MAX + 2]);
+int vfs_walk_before(const char *prefix, char after[COMPONENT_LENGTH_MAX + 2]);
 
 static bool was_changed_locked(const struct take *t, const struct inode *i)
 {
@@ -337,7 +337,7 @@ static int take_dir(void *ctx, const char *key, const struct store_page *part, c
     }
     /* A small directory across the page's end is whole in the one that begins with it. */
     if (last && n_keys < t->n_keys / 2) {
-        if (key_before(key, t->next) < 0)
+        if (vfs_walk_before(key, t->next) < 0)
             t->next[0] = '\0';
         return 0;
     }
@@ -386,7 +386,7 @@ static int take_page_locked(struct take *t, const char *base, const char *after,
 
 /* A key before all that are in the directory, and after nearly all that are before it: '.' comes
  * before '/'. What is between them is only told in vain. */
-static int key_before(const char *prefix, char after[COMPONENT_LENGTH_MAX + 2])
+int vfs_walk_before(const char *prefix, char after[COMPONENT_LENGTH_MAX + 2])
 {
     size_t len = strlen(prefix);
     if (len + 1 > COMPONENT_LENGTH_MAX)
@@ -398,12 +398,12 @@ static int key_before(const char *prefix, char after[COMPONENT_LENGTH_MAX + 2])
 
 /* The page was asked for before the listing d was begun: what this mount did in between is not in
  * either. */
-static bool use_ahead_locked(struct take *t, const char *base, const char *after,
+static bool use_ahead_locked(struct take *t, char after[COMPONENT_LENGTH_MAX + 2],
                              struct store_page *page)
 {
     struct vfs *v = t->v;
     uint64_t start_ns, n_changes;
-    if (!vfs_walk_ahead_take_locked(v, base, after, page, &start_ns, &n_changes))
+    if (!vfs_walk_ahead_take_locked(v, t->prefix, after, page, &start_ns, &n_changes))
         return false;
     uint64_t own_start = t->n_changes;
     t->n_changes = n_changes;
@@ -420,21 +420,39 @@ static bool use_ahead_locked(struct take *t, const char *base, const char *after
     return true;
 }
 
-/* After a page that is not the last: from the second one in a row on the next is asked for. */
-static void ask_ahead_locked(struct take *t, const char *base, const char *after)
+/* After a page that is not the last: from the second one in a row on those that follow are asked
+ * for. */
+static void ask_ahead_locked(struct take *t, const char *base, const char *after,
+                             const struct store_page *page)
 {
     struct vfs *v = t->v;
+    size_t len = strlen(base);
     bool row = strcmp(v->walk.next.after, after) == 0 && strcmp(v->walk.next.base, base) == 0;
-    memcpy(v->walk.next.base, base, strlen(base) + 1);
+    memcpy(v->walk.next.base, base, len + 1);
     memcpy(v->walk.next.after, t->next, sizeof(t->next));
     if (row && t->next[0])
-        vfs_walk_ahead_send_locked(v, base, t->next);
+        vfs_walk_ahead_begin_locked(v, base, page, t->next + len);
+}
+
+/* The key below which the walk asks: that of the pages that are asked for ahead, or of the last
+ * page if this directory is the one that it ended before, rather than that which is seen from here.
+ */
+static size_t wider_base_locked(const struct vfs *v, const char *prefix, const char *after,
+                                size_t walk)
+{
+    size_t ahead = vfs_walk_ahead_base_locked(v, prefix);
+    if (ahead == VFS_NO_WALK && strcmp(v->walk.next.after, after) == 0)
+        ahead = strlen(v->walk.next.base);
+    return MIN(ahead, walk);
 }
 
 int vfs_walk_fetch_locked(struct vfs *v, struct inode *dir, struct dir *d, const char *prefix,
                           size_t walk, struct s3_error *err)
 {
     char base[COMPONENT_LENGTH_MAX + 1], after[COMPONENT_LENGTH_MAX + 2];
+    if (vfs_walk_before(prefix, after) < 0)
+        return -EAGAIN;
+    walk = wider_base_locked(v, prefix, after, walk);
     struct take t = {.v = v,
                      .dir = dir,
                      .d = d,
@@ -448,7 +466,7 @@ int vfs_walk_fetch_locked(struct vfs *v, struct inode *dir, struct dir *d, const
         up_len -= t.base->name_len + 1;
         t.base = t.base->parent;
     }
-    if (up_len != walk || t.base == dir || key_before(prefix, after) < 0)
+    if (up_len != walk || t.base == dir)
         return -EAGAIN;
     memcpy(base, prefix, walk);
     base[walk] = '\0';
@@ -458,15 +476,16 @@ int vfs_walk_fetch_locked(struct vfs *v, struct inode *dir, struct dir *d, const
     struct s3_error local = {0};
     int r = 0;
     inode_ref(t.base);
-    if (!use_ahead_locked(&t, base, after, &page)) {
+    bool ahead = use_ahead_locked(&t, after, &page);
+    if (!ahead) {
         pthread_mutex_unlock(&v->lock);
         r = store_list(v->store, &in, &page, &local);
         pthread_mutex_lock(&v->lock);
     }
     if (r == 0) {
         r = take_page_locked(&t, base, after, &page, &local);
-        if (r == 0 && t.taken && page.next_token)
-            ask_ahead_locked(&t, base, after);
+        if (r == 0 && t.taken && page.next_token && !ahead)
+            ask_ahead_locked(&t, base, after, &page);
         store_page_done(&page);
     } else if (local.kind == S3_ERROR_ACCESS_DENIED || local.kind == S3_ERROR_INVALID ||
                local.kind == S3_ERROR_UNSUPPORTED) {

@@ -42,7 +42,7 @@ static bool take_name(void *ctx, const char *name, const struct vfs_entry *e, ui
 }
 
 struct lines {
-    char *line[4000];
+    char *line[10000];
     size_t n;
 };
 
@@ -713,6 +713,72 @@ static void test_page_ahead(void **state ATTR_UNUSED)
     fixture_page_size = 0;
 }
 
+/* Names of the n-th file: */
+static void flat_name(char *out, size_t size, unsigned n)
+{
+    snprintf(out, size, "t/d%04u/f%u", n / 8, n % 8);
+}
+
+static void deep_name(char *out, size_t size, unsigned n)
+{
+    snprintf(out, size, "t/a%u/b%u/c%u/f%u", n / 800, n / 80 % 10, n / 8 % 10, n % 8);
+}
+
+/* Directories of 1 to 300 files, beside names that sort before and after '/'. */
+static void uneven_name(char *out, size_t size, unsigned n)
+{
+    unsigned dir = n < 300 ? 0 : n % 97 < 60 ? n % 7 * 100 : n / 40;
+    snprintf(out, size, "t/%s%u%s/f%05u", n % 3 ? "x-" : "y", dir, n % 5 ? "" : "-0", n);
+}
+
+/* Several pages of a large tree are asked for at a time, few of them in vain; all is there, once.
+ */
+static void test_large_trees(void **state ATTR_UNUSED)
+{
+    static const struct {
+        void (*name)(char *out, size_t size, unsigned n);
+        unsigned most; /* requests, of 80 pages and the directories' own listings */
+    } trees[] = {{flat_name, 118}, {deep_name, 135}, {uneven_name, 130}};
+    enum { FILES = 8000 };
+    for (size_t k = 0; k < 2 * ARRAY_SIZE(trees); k++) {
+        struct vfs_options opts = fixture_options();
+        struct lines *want = calloc(1, sizeof(*want)), *got = calloc(1, sizeof(*got));
+        struct fixture f;
+        assert_true(want && got);
+        opts.parallel = k % 2 ? 1 : 8;
+        fixture_page_size = 100;
+        fixture_init(&f, &opts);
+        for (unsigned n = 0; n < FILES; n++) {
+            char key[64], line[72];
+            trees[k / 2].name(key, sizeof(key), n);
+            fixture_object(&f, key, "x");
+            snprintf(line, sizeof(line), "%s 1", key);
+            assert_non_null(want->line[want->n++] = strdup(line));
+        }
+        qsort(want->line, want->n, sizeof(want->line[0]), by_line);
+        find_all(&f, got);
+        uint64_t n = lists(&f);
+        print_message("# tree %zu, %u at a time: %llu requests\n", k / 2, opts.parallel,
+                      (unsigned long long)n);
+        size_t files = 0;
+        for (size_t i = 0; i < got->n; i++) {
+            if (strstr(got->line[i], "/ "))
+                free(got->line[i]);
+            else
+                got->line[files++] = got->line[i];
+        }
+        got->n = files;
+        assert_same(got, want);
+        assert_in_range(n, 80, trees[k / 2].most);
+        lines_done(want);
+        lines_done(got);
+        free(want);
+        free(got);
+        fixture_done(&f);
+    }
+    fixture_page_size = 0;
+}
+
 static uint64_t heads(struct fixture *f)
 {
     uint64_t n = store_count_requests(f->count, STORE_HEAD);
@@ -794,6 +860,7 @@ int main(void)
         cmocka_unit_test(test_asked_in_large),
         cmocka_unit_test(test_asked_at_random),
         cmocka_unit_test(test_page_ahead),
+        cmocka_unit_test(test_large_trees),
         cmocka_unit_test(test_attributes_in_order),
         cmocka_unit_test(test_attributes_at_random),
     };
