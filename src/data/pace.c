@@ -10,6 +10,8 @@
 /* What half as many again must bring, and a third fewer may cost, at least. */
 #define WORTH 1.2
 #define COST  0.93
+/* Rounds that are slower because uploads begin. */
+#define BEGIN_ROUNDS 2u
 /* Rounds between two tries. */
 #define HOLD_MIN 4u
 #define HOLD_MAX 64u
@@ -47,8 +49,13 @@ static void begin_round_locked(struct pace *p, uint64_t now_ns)
 void pace_count(struct pace *p, int uploads, uint64_t now_ns)
 {
     SCOPE_LOCK(&p->lock);
-    if (p->active == 0)
+    if (p->active == 0) {
         begin_round_locked(p, now_ns);
+        if (p->state == PACE_SETTLE || p->state == PACE_PROBE)
+            p->window = p->before;
+        p->left = p->state == PACE_HOLD ? MAX(p->left, BEGIN_ROUNDS) : BEGIN_ROUNDS;
+        p->state = PACE_HOLD;
+    }
     p->active += (unsigned)uploads;
 }
 
