@@ -212,8 +212,9 @@ int buffer_write(struct buffer *b, uint64_t offset, const void *data, size_t len
     return r;
 }
 
-int buffer_take(struct buffer *b, char **blocks, size_t n)
+int buffer_take(struct buffer *b, char **blocks, size_t len)
 {
+    size_t n = (len + DATA_BLOCK_SIZE - 1) / DATA_BLOCK_SIZE;
     if (b->small || b->len != b->n_blocks * DATA_BLOCK_SIZE)
         return -EXDEV;
     if (reserve_slots(b, b->n_blocks + n))
@@ -222,9 +223,10 @@ int buffer_take(struct buffer *b, char **blocks, size_t n)
     if (r)
         return r;
     for (size_t i = 0; i < n; i++) {
-        sum_block(b, b->len, blocks[i], DATA_BLOCK_SIZE);
+        size_t part = MIN(len - i * DATA_BLOCK_SIZE, DATA_BLOCK_SIZE);
+        sum_block(b, b->len, blocks[i], part);
         b->blocks[b->n_blocks++] = TAKE_PTR(blocks[i]);
-        b->len += DATA_BLOCK_SIZE;
+        b->len += part;
     }
     return 0;
 }

@@ -34,9 +34,10 @@ int buffer_allocate(struct buffer *b, uint64_t len, enum data_reserve_mode mode)
 /* Writes at offset <= len. *ret_done counts the bytes written, also on -EAGAIN and -ENOMEM. */
 int buffer_write(struct buffer *b, uint64_t offset, const void *data, size_t len,
                  enum data_reserve_mode mode, size_t *ret_done);
-/* Appends n whole blocks from data_blocks_get, which are the buffer's then (NULL stands in their
- * place). -EAGAIN or -EXDEV (not as things are here), and nothing was done. */
-int buffer_take(struct buffer *b, char **blocks, size_t n);
+/* Appends len bytes that fill blocks from data_blocks_get, the last one perhaps in part. The blocks
+ * are the buffer's then (NULL stands in their place). -EAGAIN or -EXDEV (not as things are here),
+ * and nothing was done. */
+int buffer_take(struct buffer *b, char **blocks, size_t len);
 /* Appends zeros, as holes where a whole block is free. As buffer_write. */
 int buffer_append_zeros(struct buffer *b, uint64_t len, enum data_reserve_mode mode,
                         uint64_t *ret_done);

@@ -576,12 +576,12 @@ static bool goes_on(const struct writer *w, uint64_t offset, size_t len)
            offset <= STORE_OBJECT_SIZE_MAX - len;
 }
 
-/* Whole blocks become part of the stream; false: not as things are here, or not without waiting for
- * memory. */
+/* Blocks become part of the stream. The last one need not be full: a MiB out of memory that is not
+ * aligned to a page comes as two writes, the second one of a few bytes. False: not as things are
+ * here, or not without waiting for memory. */
 static bool take_blocks(struct writer *w, uint64_t offset, struct landing *l, size_t len)
 {
-    if (!len || len % DATA_BLOCK_SIZE || w->buffer.len + len > buffer_capacity(w) ||
-        buffer_take(&w->buffer, l->blocks, len / DATA_BLOCK_SIZE))
+    if (w->buffer.len + len > buffer_capacity(w) || buffer_take(&w->buffer, l->blocks, len))
         return false;
     writer_set_size(w, MAX(w->size, offset + len), true);
     return true;

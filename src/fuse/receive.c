@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A write whose size is a multiple of this can be taken as it is. */
+/* A write of this size, or of more, can be taken as it is. */
 #define LARGE (LANDING_SIZE / LANDING_IOV)
 /* For so long after the last large write others are expected. */
 #define EXPECT_SECONDS 2

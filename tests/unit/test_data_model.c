@@ -22,8 +22,7 @@ struct model {
     struct bed b;
     struct writer *w;
     struct landing *landing;
-    unsigned taken; /* blocks of it, by the writer */
-    char *now;      /* the content as written */
+    char *now; /* the content as written */
     uint64_t size;
     char *stored; /* as of the last commit */
     uint64_t stored_size;
@@ -33,6 +32,8 @@ struct model {
     bool faults;
     unsigned checkpoints, commits, uploads, failed;
 };
+
+static unsigned taken; /* blocks of landings, by writers */
 
 static void give_up(struct model *m);
 
@@ -83,7 +84,7 @@ static int write_landed(struct model *m, uint64_t at, size_t len)
     if (r == -EXDEV)
         r = writer_write(m->w, at, m->buf, len, NULL);
     for (int i = 0; i < LANDING_IOV; i++)
-        m->taken += !m->landing->blocks[i];
+        taken += !m->landing->blocks[i];
     return r;
 }
 
@@ -117,7 +118,9 @@ static void do_write_blocks(struct model *m)
     uint64_t block = LANDING_SIZE / LANDING_IOV;
     for (uint64_t n = pick(m, 12); n && m->size < 12 * MIB; n--) {
         uint64_t to_border = (block - m->size % block) % block;
-        write_at(m, m->size, to_border ? to_border : (1 + pick(m, LANDING_IOV)) * block);
+        write_at(m, m->size,
+                 to_border ? to_border
+                           : (1 + pick(m, LANDING_IOV)) * block - pick(m, 2) * pick(m, 5000));
     }
 }
 
@@ -329,7 +332,6 @@ static void run(uint64_t seed, unsigned threads, bool faults, unsigned steps)
     print_message("# %u commits, %u by upload, %u checkpoints, %u failed\n", m.commits, m.uploads,
                   m.checkpoints, m.failed);
     assert_true(m.commits > 0 && m.uploads > 0 && (m.failed > 0) == faults);
-    assert_true(m.taken > 0);
     landing_free(m.landing);
     bed_close(&m.b);
     free(m.now);
@@ -343,6 +345,7 @@ static void random_operations(void **state)
 {
     for (uint64_t seed = first_seed; seed < first_seed + n_seeds; seed++)
         run(seed, seed % 3, false, 250);
+    assert_true(taken > 0 || n_seeds < 3);
 }
 
 static void random_operations_and_faults(void **state)
