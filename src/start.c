@@ -172,8 +172,10 @@ static int look_at_bucket(struct start *s, struct s3_client *client, const struc
     struct s3_list_objects_v2_out out = {0};
     struct s3_bucket_in bucket = {.bucket = o->bucket};
     struct s3_head_bucket_out head = {0};
+    uint64_t begin = clock_monotonic_ns(clock_system());
     int r = s3_head_bucket(client, &bucket, &head, e);
 
+    s->answer_ns = clock_monotonic_ns(clock_system()) - begin;
     if (r < 0 && e->http_status != 0) {
         r = s3_list_objects_v2(client, &in, &out, e);
         s3_list_objects_v2_out_done(&out);
@@ -594,6 +596,7 @@ int start_filesystem(struct start *s, const struct conf_options *o, struct vfs_n
     if (r < 0)
         return r;
     data_options.store = s->store;
+    data_options.answer_ns = s->answer_ns;
     data_options.dirty_dir = s->state_dir ? s->state_dir->dirty : NULL;
     data_options.cache_dir = s->state_dir ? s->state_dir->blocks : NULL;
     if (s->state_dir && asprintf(&s->numbers, "%s/inode-numbers", s->state_dir->path) < 0)

@@ -25,6 +25,7 @@ struct start {
     struct store *remember;      /* keeps attributes in state_dir; part of store; NULL without */
     struct store *ledger;        /* notes uploads in state; part of store; NULL without state */
     char server[64];             /* what the server calls itself, "" when it does not */
+    uint64_t answer_ns;          /* after which it had answered the first question */
     struct caps caps;            /* what it does with conditions */
     char *numbers;               /* path; NULL without the folder */
     struct store *writeback;     /* outermost of store; NULL when there is nothing for it */

@@ -354,6 +354,8 @@ int data_new(const struct data_options *opts, struct data **ret)
         MAX(MIN(d->read_part_size, d->memory_limit / PART_MEMORY_SHARE), READ_PART_SIZE_MIN);
     d->parallel = opts->parallel ? opts->parallel : PARALLEL_DEFAULT;
     d->connections = opts->connections ? opts->connections : CONNECTIONS_DEFAULT;
+    if (opts->answer_ns) /* A guess: as much again for the bytes. */
+        d->path = (struct prefetch_path){opts->answer_ns, 2 * opts->answer_ns, MIB};
     d->idle_ns = opts->idle_ns ? opts->idle_ns : IDLE_NS_DEFAULT;
     d->waiters_tail = &d->waiters;
     uint64_t dirty_limit = opts->dirty_limit;

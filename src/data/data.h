@@ -35,6 +35,7 @@ struct data_options {
     bool sum_parts;
     unsigned parallel;    /* requests under way of one reader or writer; 0 = 8 */
     unsigned connections; /* of the store; readers share them; 0 = 64 */
+    uint64_t answer_ns;   /* what a small request took, for the first reader; 0 = not known */
     uint64_t idle_ns;     /* memory not used for so long goes back to the system; 0 = 5 s */
     /* Folder on the local disk for changes that cannot be streamed, see dirty.h; copied. NULL: they
      * are held in memory, up to a quarter of memory_limit. */

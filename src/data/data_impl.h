@@ -18,6 +18,7 @@
 #include "base/attr.h"
 #include "data/data.h"
 #include "data/pace.h"
+#include "data/prefetch.h"
 
 #define DATA_BLOCK_SIZE (128 * KIB)
 
@@ -61,6 +62,7 @@ struct data {
     pthread_mutex_t readers_lock;
     struct reader *first_reader; /* protected by readers_lock, as the next one */
     uint64_t reclaimed_ns;       /* when readers_give_back last looked */
+    struct prefetch_path path;   /* as the last one knew it when it was closed */
 
     struct dirty *dirty;
     struct block_cache *blocks; /* NULL = nothing that was read is kept */

@@ -28,6 +28,17 @@
 /* A raise has to bring so much, or it is taken back for HOLD_SPANS. */
 #define GAIN_PERCENT 10u
 #define HOLD_SPANS   16u
+/* What is ahead need not be more than what the fastest machine takes while a request is under way,
+ * its handles together, or so many times what this one has taken: more would not come sooner, and
+ * memory that was not in use lately costs CPU, on virtual machines several times as much as to
+ * receive the bytes. Before an answer has told how long a request takes, LONG_NS. */
+#define MACHINE_RATE (2500 * 1000 * 1000ull)
+#define RATE_MARGIN  2u
+#define LONG_NS      (40 * NS_PER_MS)
+#define WINDOW_MIN   (8 * MIB)
+/* The bytes by which a handle's rate is measured, and requests that it has under way at least. */
+#define RATE_SPAN    (16 * MIB)
+#define REQUESTS_MIN 4u
 /* What is ahead is enough at so many times what comes within a round trip: who still waits then,
  * waits for something else, and more memory would only cost CPU. */
 #define ROUND_TRIPS 2u
@@ -46,6 +57,7 @@ void prefetch_init(struct prefetch *p, uint64_t part, unsigned parallel)
                            .parallel_max = parallel * PARALLEL_GROWTH,
                            .spread = parallel * PARALLEL_GROWTH,
                            .share = parallel * PARALLEL_GROWTH,
+                           .handles = 1,
                            .settling = true};
 }
 
@@ -87,6 +99,42 @@ uint64_t prefetch_random_unit(const struct prefetch *p)
     return p->scattered > SCATTERED ? RANDOM_UNIT_SMALL : RANDOM_UNIT;
 }
 
+/* Bytes per second that are to be possible. */
+static uint64_t wanted_rate(const struct prefetch *p)
+{
+    return MAX(MACHINE_RATE / p->handles, RATE_MARGIN * p->rate);
+}
+
+static const struct prefetch_path *path_of(const struct prefetch *p)
+{
+    return p->path.fast_ns ? &p->path : &p->guess;
+}
+
+/* From sending a request to its last byte. */
+static uint64_t request_ns(const struct prefetch *p, uint64_t length)
+{
+    const struct prefetch_path *path = path_of(p);
+    if (!path->fast_ns)
+        return LONG_NS;
+    uint64_t transfer = path->fast_ns - MIN(path->fast_ns, path->latency_ns);
+    return path->latency_ns + transfer / KIB * (length / KIB) / (path->fast_length / KIB) * KIB;
+}
+
+/* Ahead of all runs together. Where the connections are too few for small requests, each has to
+ * bring more for its round trip. */
+static uint64_t enough_ahead(const struct prefetch *p)
+{
+    uint64_t unit = MIN((uint64_t)REQUEST_MIN, p->part), need;
+    for (;; unit *= 2) {
+        need = wanted_rate(p) / NS_PER_MS * request_ns(p, unit) / 1000;
+        if (need <= unit * p->share || unit >= p->part)
+            break;
+    }
+    if (unit > REQUEST_MIN)
+        need = unit * p->share;
+    return MIN(MAX(need, WINDOW_MIN), p->part * p->parallel);
+}
+
 const struct prefetch_run *prefetch_note(struct prefetch *p, uint64_t offset, uint64_t len,
                                          uint64_t size)
 {
@@ -112,7 +160,7 @@ const struct prefetch_run *prefetch_note(struct prefetch *p, uint64_t offset, ui
         *run = (struct prefetch_run){
             .end = offset + len, .bytes = len, .last_read = len, .reads = 1, .tick = p->tick};
         if (p->tick == 1 && offset == 0 && len >= PREFETCH_WHOLE_READ && size <= PREFETCH_WHOLE_MAX)
-            run->window = PREFETCH_WHOLE_MAX;
+            run->window = run->reach = PREFETCH_WHOLE_MAX;
         return run;
     }
     run->tick = p->tick;
@@ -123,9 +171,10 @@ const struct prefetch_run *prefetch_note(struct prefetch *p, uint64_t offset, ui
         run->reads++;
     }
     if (run->reads >= 2) {
-        uint64_t most = MAX(p->part * p->parallel / live_runs(p), p->part);
+        uint64_t most = MAX(enough_ahead(p) / live_runs(p), p->part);
         uint64_t first = MIN((uint64_t)REQUEST_MIN, p->part);
         run->window = MIN(MAX(WINDOW_PER_BYTE * run->bytes, first), most);
+        run->reach = MAX(run->reach, run->end + run->window);
     }
     return run;
 }
@@ -135,22 +184,33 @@ bool prefetch_wants(const struct prefetch *p, uint64_t offset, uint64_t len, boo
     uint64_t behind = tight ? 0 : KEEP_BEHIND;
     for (int i = 0; i < PREFETCH_RUNS; i++) {
         const struct prefetch_run *r = &p->runs[i];
-        if (r->window && is_live(p, r) && offset < r->end + r->window &&
-            offset + len + behind > r->end)
+        if (r->window && is_live(p, r) && offset < r->reach && offset + len + behind > r->end)
             return true;
     }
     return false;
 }
 
-void prefetch_set_share(struct prefetch *p, unsigned connections)
+void prefetch_set_share(struct prefetch *p, unsigned connections, unsigned handles)
 {
-    p->share = MIN(MAX(connections, SHARE_MIN), p->parallel_max);
+    p->share = MIN(MAX(connections / handles, SHARE_MIN), p->parallel_max);
+    p->handles = handles;
+}
+
+/* How many connections give the rate that is wanted. */
+static unsigned enough_requests(const struct prefetch *p)
+{
+    const struct prefetch_path *path = path_of(p);
+    unsigned most = MIN(p->spread, p->share);
+    if (!path->fast_ns)
+        return most;
+    uint64_t n = wanted_rate(p) / MIB * request_ns(p, MIB) / NS_PER_S;
+    return (unsigned)MIN(MAX(n, (uint64_t)REQUESTS_MIN), (uint64_t)most);
 }
 
 static uint64_t request_unit(const struct prefetch *p, const struct prefetch_run *run)
 {
     uint64_t unit = MIN((uint64_t)REQUEST_MIN, p->part);
-    unsigned n = MIN(p->spread, p->share);
+    unsigned n = enough_requests(p);
     while (unit * 2 <= p->part && unit * 2 * n <= run->window)
         unit *= 2;
     return unit * 2 > p->part ? p->part : unit;
@@ -174,12 +234,40 @@ uint64_t prefetch_request_end(const struct prefetch *p, const struct prefetch_ru
 
 void prefetch_latency(struct prefetch *p, uint64_t ns)
 {
-    if (!p->latency_ns || ns < p->latency_ns)
-        p->latency_ns = ns;
+    if (!p->path.latency_ns || ns < p->path.latency_ns)
+        p->path.latency_ns = ns;
+}
+
+void prefetch_took(struct prefetch *p, uint64_t length, uint64_t ns)
+{
+    struct prefetch_path *path = &p->path;
+    if (length < REQUEST_MIN / 4)
+        return;
+    ns = MAX(ns, 1u);
+    if (!path->fast_ns ||
+        ns / KIB * (path->fast_length / KIB) < path->fast_ns / KIB * (length / KIB)) {
+        path->fast_ns = ns;
+        path->fast_length = length;
+    }
+}
+
+static void measure_rate(struct prefetch *p, uint64_t bytes, uint64_t now_ns)
+{
+    p->rate_bytes += bytes;
+    if (!p->rate_ns)
+        p->rate_ns = now_ns;
+    uint64_t took = now_ns - p->rate_ns;
+    if (p->rate_bytes < RATE_SPAN || took < 2 * p->path.latency_ns || took < NS_PER_MS)
+        return;
+    uint64_t rate = p->rate_bytes * NS_PER_MS / took * 1000;
+    p->rate = MAX(rate, p->rate - p->rate / 8);
+    p->rate_ns = now_ns;
+    p->rate_bytes = 0;
 }
 
 void prefetch_pace(struct prefetch *p, uint64_t bytes, uint64_t waited_ns, uint64_t now_ns)
 {
+    measure_rate(p, bytes, now_ns);
     if (!p->look_ns)
         p->look_ns = now_ns;
     p->look_bytes += bytes;
@@ -201,7 +289,7 @@ void prefetch_pace(struct prefetch *p, uint64_t bytes, uint64_t waited_ns, uint6
         p->best_rate = 0;
         p->hold = HOLD_SPANS;
     } else if (starved && p->parallel < p->parallel_max &&
-               p->part * p->parallel < ROUND_TRIPS * rate * p->latency_ns / NS_PER_MS) {
+               p->part * p->parallel < ROUND_TRIPS * rate * p->path.latency_ns / NS_PER_MS) {
         p->best_rate = rate;
         p->parallel = MIN(p->parallel * 2, p->parallel_max);
         p->settling = true;

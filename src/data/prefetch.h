@@ -18,9 +18,16 @@ struct prefetch_run {
     uint64_t end;       /* highest byte read, exclusive */
     uint64_t bytes;     /* by which the end moved on since the run began */
     uint64_t window;    /* bytes to have under way or in memory behind end; 0 = not sequential */
+    uint64_t reach;     /* end of what was asked for so, when the window was larger */
     uint64_t last_read; /* length */
     uint64_t tick;      /* of the last read in it; 0 = unused */
     unsigned reads;     /* that moved the end on */
+};
+
+/* How long requests take where the bytes come from. */
+struct prefetch_path {
+    uint64_t latency_ns;           /* least time to a first byte; 0 = none was told */
+    uint64_t fast_ns, fast_length; /* of the request with the most bytes for its time; 0 = none */
 };
 
 struct prefetch {
@@ -32,16 +39,20 @@ struct prefetch {
     uint64_t part;     /* size of one request, at most */
     unsigned parallel; /* parts under way or in memory ahead, now */
     unsigned parallel_min, parallel_max;
-    unsigned spread; /* requests that those are cut into, while they are not too small for it */
-    unsigned share;  /* requests that this handle may have under way beside the others */
+    unsigned spread;  /* requests that those are cut into, while they are not too small for it */
+    unsigned share;   /* requests that this handle may have under way beside the others */
+    unsigned handles; /* of the mount that read at the same time, this one among them */
     /* Whether more ahead brings more bytes: all runs together, from one look to the next. */
     uint64_t look_ns;     /* when the present span began */
     uint64_t look_bytes;  /* by which ends moved on since */
     uint64_t look_waited; /* nanoseconds in which reads waited for bytes */
     uint64_t best_rate;   /* bytes per second before the last raise; 0 = nothing was raised */
-    uint64_t latency_ns;  /* least time to a first byte; 0 = none was told */
-    bool settling;        /* much of the present span was asked for before the last change */
-    unsigned hold;        /* spans until it may be tried again */
+    struct prefetch_path path;
+    struct prefetch_path guess;   /* until that is known: of other handles before */
+    uint64_t rate;                /* bytes per second that were read, the most of late */
+    uint64_t rate_ns, rate_bytes; /* of the span that is measured: since when, and bytes */
+    bool settling; /* much of the present span was asked for before the last change */
+    unsigned hold; /* spans until it may be tried again */
 };
 
 /* A small object is fetched whole when a program begins at its start with a read of this size. */
@@ -55,8 +66,10 @@ const struct prefetch_run *prefetch_note(struct prefetch *p, uint64_t offset, ui
                                          uint64_t size);
 /* A request had its first byte after so long. */
 void prefetch_latency(struct prefetch *p, uint64_t ns);
-/* Of the mount's connections so many are there for this handle. */
-void prefetch_set_share(struct prefetch *p, unsigned connections);
+/* And its last of so many. */
+void prefetch_took(struct prefetch *p, uint64_t length, uint64_t ns);
+/* So many handles share the mount's connections. */
+void prefetch_set_share(struct prefetch *p, unsigned connections, unsigned handles);
 /* Notes that a sequential read has its bytes, and that reads waited for so long since the last
  * call; decides about p->spread and p->parallel. */
 void prefetch_pace(struct prefetch *p, uint64_t bytes, uint64_t waited_ns, uint64_t now_ns);

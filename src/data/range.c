@@ -249,8 +249,10 @@ static int range_write(void *ctx, const void *data, size_t len)
         reader_check_bytes(g, data, len);
     SCOPE_LOCK(&r->lock);
     g->filled += len;
-    if (g->filled == g->length)
+    if (g->filled == g->length) {
+        prefetch_took(&r->prefetch, g->length, clock_monotonic_ns(r->d->clock) - g->sent_ns);
         reader_check_add_locked(g);
+    }
     if (g->waiters)
         wake_locked(g);
     return is_unwanted_locked(g) ? -ECANCELED : 0;

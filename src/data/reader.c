@@ -48,6 +48,7 @@ int reader_new(struct data *d, const struct reader_options *opts, struct reader 
     data_pin(d);
     data_count(d, 1, 0);
     pthread_mutex_lock(&d->readers_lock);
+    r->prefetch.guess = d->path;
     r->next = d->first_reader;
     r->link = &d->first_reader;
     if (r->next)
@@ -60,7 +61,12 @@ int reader_new(struct data *d, const struct reader_options *opts, struct reader 
 
 static void unlist(struct reader *r)
 {
+    pthread_mutex_lock(&r->lock);
+    struct prefetch_path path = r->prefetch.path;
+    pthread_mutex_unlock(&r->lock);
     SCOPE_LOCK(&r->d->readers_lock);
+    if (path.fast_ns)
+        r->d->path = path;
     *r->link = r->next;
     if (r->next)
         r->next->link = r->link;

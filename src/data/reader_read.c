@@ -280,7 +280,7 @@ static void share_locked(struct reader *r)
     unsigned others = atomic_load_explicit(&r->d->streams, memory_order_relaxed);
     if (r->is_stream)
         others--;
-    prefetch_set_share(&r->prefetch, r->d->connections / (others + 1));
+    prefetch_set_share(&r->prefetch, r->d->connections, others + 1);
 }
 
 static int read_once(struct reader *r, uint64_t offset, size_t len, struct reader_view *ret,

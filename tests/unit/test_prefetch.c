@@ -64,6 +64,22 @@ static void runs_are_recognised(void **state)
     assert_int_equal(prefetch_note(&p, 0, 128 * KIB, 5 * MIB)->window, 0);
 }
 
+/* A window that was found to be too large costs nothing twice. */
+static void what_was_asked_for_stays_wanted(void **state)
+{
+    struct prefetch p;
+    prefetch_init(&p, 8 * MIB, 8);
+    uint64_t at = 0;
+    for (; at < 8 * MIB; at += MIB)
+        (void)window_at(&p, at, MIB);
+    assert_int_equal(window_at(&p, at, MIB), 64 * MIB);
+    prefetch_latency(&p, NS_PER_MS);
+    prefetch_took(&p, MIB, 2 * NS_PER_MS);
+    assert_int_equal(window_at(&p, at + MIB, MIB), 8 * MIB);
+    assert_true(prefetch_wants(&p, at + 64 * MIB, MIB, true));
+    assert_false(prefetch_wants(&p, at + 65 * MIB, MIB, true));
+}
+
 static void random_reads_are_no_run(void **state)
 {
     uint64_t random = 99;
@@ -110,7 +126,7 @@ static void requests_end_at_parts(void **state)
 {
     struct prefetch p;
     prefetch_init(&p, 8 * MIB, 8);
-    prefetch_set_share(&p, 8);
+    prefetch_set_share(&p, 8, 1);
     struct prefetch_run run = {.window = 64 * MIB};
     assert_int_equal(prefetch_request_end(&p, &run, 0, 100 * MIB), 8 * MIB);
     assert_int_equal(prefetch_request_end(&p, &run, MIB, 100 * MIB), 8 * MIB);
@@ -122,7 +138,7 @@ static void requests_end_at_parts(void **state)
     assert_int_equal(prefetch_request_end(&p, &run, 8 * MIB - 4096, 100 * MIB), 16 * MIB);
     /* Any part size. */
     prefetch_init(&p, 5 * MIB, 8);
-    prefetch_set_share(&p, 8);
+    prefetch_set_share(&p, 8, 1);
     run.window = 40 * MIB;
     assert_int_equal(prefetch_request_end(&p, &run, 5 * MIB, GIB), 10 * MIB);
     prefetch_init(&p, 256 * KIB, 8);
@@ -141,7 +157,7 @@ static void windows_use_all_connections(void **state)
         struct prefetch p;
         struct prefetch_run run = {.window = CASE[i].window * MIB};
         prefetch_init(&p, 8 * MIB, 8);
-        prefetch_set_share(&p, CASE[i].connections);
+        prefetch_set_share(&p, CASE[i].connections, 1);
         assert_int_equal(prefetch_request_end(&p, &run, 16 * MIB, GIB), (16 + CASE[i].unit) * MIB);
         assert_int_equal(prefetch_requests(&p, &run), CASE[i].requests);
     }
@@ -157,7 +173,7 @@ static void windows_use_all_connections(void **state)
 struct world {
     uint64_t rtt_ns;
     uint64_t connection, line, program; /* bytes per second */
-    unsigned connections;               /* that are there for the handle */
+    unsigned handles;                   /* that read at the same time */
     uint64_t size;
 };
 
@@ -236,10 +252,12 @@ static void receive(struct schedule *s)
     for (size_t i = 0; i < s->n; i++) {
         struct request *r = &s->at[i];
         held += r->length;
-        if (r->filled < r->length && s->now_ns - r->since_ns >= s->w->rtt_ns)
-            r->filled =
-                MIN(r->filled + MIN(s->w->connection, s->w->line / n) / (NS_PER_S / STEP_NS),
-                    r->length);
+        if (r->filled == r->length || s->now_ns - r->since_ns < s->w->rtt_ns)
+            continue;
+        r->filled = MIN(r->filled + MIN(s->w->connection, s->w->line / n) / (NS_PER_S / STEP_NS),
+                        r->length);
+        if (r->filled == r->length)
+            prefetch_took(&s->p, r->length, s->now_ns - r->since_ns);
     }
     s->most_bytes = MAX(s->most_bytes, held);
 }
@@ -252,7 +270,7 @@ static unsigned run_schedule(struct schedule *s, const struct world *w)
     prefetch_init(&s->p, 8 * MIB, 8);
     prefetch_latency(&s->p, w->rtt_ns);
     while (read < w->size) {
-        prefetch_set_share(&s->p, w->connections);
+        prefetch_set_share(&s->p, 64, w->handles);
         while (begun < w->size && begun < read + READS_AWAY * READ_SIZE) {
             begin_read(s, begun);
             begun += READ_SIZE;
@@ -293,18 +311,21 @@ static void the_rise_is_quick(void **state)
         unsigned most_ms, most_requests, most_at_once, most_mib, parallel_max;
     } CASE[] = {
         /* One object of 8 parts: two and a half round trips, and what all connections take. */
-        {{FAR, FAST, program, 64, 64 * MIB}, 110, 56, 32, 64, 8},
-        {{FAR, FAST, program, 64, GIB}, 1250, 430, 32, 88, 8},
-        {{100 * NS_PER_MS, 90 * 1000 * 1000ull, FAST, program, 64, GIB}, 1500, 300, 32, 288, 32},
+        {{FAR, FAST, program, 1, 64 * MIB}, 110, 56, 32, 64, 8},
+        {{FAR, FAST, program, 1, GIB}, 1250, 430, 32, 88, 8},
+        {{100 * NS_PER_MS, 90 * 1000 * 1000ull, FAST, program, 1, GIB}, 1500, 300, 32, 288, 32},
         /* The line is the limit, whatever is ahead. */
-        {{FAR, slow, program, 64, 2 * GIB}, 4600, 1100, 32, 144, 8},
-        {{NEAR, program, program, 64, GIB}, 950, 300, 32, 144, 16},
+        {{FAR, slow, program, 1, 2 * GIB}, 4600, 1100, 32, 144, 8},
+        {{NEAR, program, program, 1, GIB}, 950, 600, 32, 76, 8},
         /* The program is: few large requests are enough. */
-        {{NEAR, program, slow, 64, 2 * GIB}, 4500, 350, 32, 88, 8},
-        {{FAR, FAST, slow, 64, 2 * GIB}, 4500, 350, 32, 88, 8},
+        {{NEAR, program, slow, 1, 2 * GIB}, 4500, 1100, 32, 76, 8},
+        {{FAR, FAST, slow, 1, 2 * GIB}, 4500, 350, 32, 88, 8},
         /* One of eight that read, and of many. */
-        {{FAR, FAST, program, 8, GIB}, 2000, 140, 8, 88, 16},
-        {{FAR, FAST, program, 1, GIB}, 7500, 140, 2, 24, 8},
+        {{FAR, FAST, program, 8, GIB}, 2000, 150, 8, 88, 16},
+        {{FAR, FAST, program, 64, GIB}, 7500, 140, 2, 24, 8},
+        /* No more ahead than what is taken while a request is under way. */
+        {{FAR, FAST, slow / 4, 8, GIB}, 9000, 600, 8, 40, 8},
+        {{NEAR, program, slow / 4, 8, GIB}, 9000, 600, 32, 24, 8},
     };
     for (size_t i = 0; i < ARRAY_SIZE(CASE); i++) {
         unsigned ms = run_schedule(&s, &CASE[i].w);
@@ -321,9 +342,13 @@ static void the_rise_is_quick(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(runs_are_recognised),         cmocka_unit_test(random_reads_are_no_run),
-        cmocka_unit_test(scattered_reads_get_less),    cmocka_unit_test(requests_end_at_parts),
-        cmocka_unit_test(windows_use_all_connections), cmocka_unit_test(the_rise_is_quick),
+        cmocka_unit_test(runs_are_recognised),
+        cmocka_unit_test(random_reads_are_no_run),
+        cmocka_unit_test(scattered_reads_get_less),
+        cmocka_unit_test(requests_end_at_parts),
+        cmocka_unit_test(windows_use_all_connections),
+        cmocka_unit_test(the_rise_is_quick),
+        cmocka_unit_test(what_was_asked_for_stays_wanted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
