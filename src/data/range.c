@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/interrupt.h"
 #include "data/reader_impl.h"
 
 /* Kept of what random reads fetched, for the neighbours they may read next. */
@@ -108,16 +109,25 @@ uint64_t range_available_locked(const struct range *g, uint64_t pos)
 
 /* Each waits on its own condition: one packet wakes the one reader that has all its bytes now, not
  * all who wait for anything. */
-void range_wait_locked(struct range *g, uint64_t until)
+int range_wait_locked(struct range *g, uint64_t until)
 {
-    struct range_waiter w = {.next = g->waiters, .until = until};
+    struct range_waiter w = {.next = g->waiters, .until = until}, **link = &g->waiters;
+    int result = 0;
     pthread_cond_init(&w.cond, NULL);
     range_pin_locked(g);
     g->waiters = &w;
-    while (!w.woken)
-        pthread_cond_wait(&w.cond, &g->reader->lock);
+    while (!w.woken && !result) {
+        interrupt_wait(&w.cond, &g->reader->lock);
+        result = !w.woken && interrupt_is_over() ? -EINTR : 0;
+    }
+    if (result) {
+        while (*link != &w)
+            link = &(*link)->next;
+        *link = w.next;
+    }
     pthread_cond_destroy(&w.cond);
     range_unpin_locked(g);
+    return result;
 }
 
 static void wake_locked(struct range *g)
@@ -258,6 +268,14 @@ static int range_write(void *ctx, const void *data, size_t len)
     return is_unwanted_locked(g) ? -ECANCELED : 0;
 }
 
+/* Its last reader gave up, or was killed, while the store is silent. */
+static bool range_unwanted(void *ctx)
+{
+    struct range *g = ctx;
+    SCOPE_LOCK(&g->reader->lock);
+    return !g->listed && !g->pins;
+}
+
 static void finish_locked(struct range *g, int result, const struct s3_error *err)
 {
     struct reader *r = g->reader;
@@ -320,7 +338,8 @@ static void range_done(void *ctx, int result, const struct s3_error *err)
 void range_submit(struct range *g)
 {
     struct reader *r = g->reader;
-    g->sink = (struct store_sink){.begin = range_begin, .write = range_write, .ctx = g};
+    g->sink = (struct store_sink){
+        .begin = range_begin, .write = range_write, .unwanted = range_unwanted, .ctx = g};
     g->in = (struct store_get_in){.key = r->key, .sink = &g->sink, .fresh = g->in.fresh};
     pthread_mutex_lock(&r->lock);
     if (!g->whole) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/interrupt.h"
 #include "data/reader_impl.h"
 
 /* The first request of a large object at its start: more than the kernel's first readahead asks
@@ -248,8 +249,15 @@ static int ask_version(struct reader *r, const struct prefetch_run *run, uint64_
     for (unsigned i = 0; i < n; i++)
         range_submit(batch[i]);
     pthread_mutex_lock(&r->lock);
-    while (r->state != READER_KNOWN && !g->done)
-        pthread_cond_wait(&r->cond, &r->lock);
+    while (r->state != READER_KNOWN && !g->done) {
+        interrupt_wait(&r->cond, &r->lock);
+        if (r->state != READER_KNOWN && !g->done && interrupt_is_over()) {
+            g->started = true; /* as if nobody had waited for it from the start */
+            range_unpin_locked(g);
+            pthread_mutex_unlock(&r->lock);
+            return -EINTR;
+        }
+    }
     bool known = r->state == READER_KNOWN;
     int result = g->result;
     enum s3_error_kind kind = result ? g->err.kind : S3_ERROR_NONE;
@@ -279,8 +287,13 @@ int reader_learn_version(struct reader *r, const struct prefetch_run *run, uint6
     /* A read within what the hint tells need not wait: it goes by the hint's version. */
     bool guess = r->hint_etag[0] && r->hint_size > READER_WHOLE_MAX;
     while (r->state == READER_ASKING && (!guess || r->blocks.looking || r->hint_wrong ||
-                                         offset >= r->hint_size || len > r->hint_size - offset))
-        pthread_cond_wait(&r->cond, &r->lock);
+                                         offset >= r->hint_size || len > r->hint_size - offset)) {
+        interrupt_wait(&r->cond, &r->lock);
+        if (interrupt_is_over()) {
+            pthread_mutex_unlock(&r->lock);
+            return -EINTR;
+        }
+    }
     bool ask = r->state == READER_UNKNOWN;
     if (ask)
         r->state = READER_ASKING;
@@ -302,6 +315,8 @@ int reader_learn_version(struct reader *r, const struct prefetch_run *run, uint6
         reader_blocks_begun_locked(r);
         pthread_mutex_unlock(&r->lock);
     }
+    if (result == -EINTR)
+        return result; /* it is still being asked for */
     if (result) {
         pthread_mutex_lock(&r->lock);
         if (r->state == READER_ASKING)

@@ -66,7 +66,7 @@ struct reader_view {
     unsigned n_pins;
     char *owned; /* the last of iov, when the bytes had to be put together */
 };
-/* As reader_read; *ret is to be released after success only. */
+/* As reader_read; *ret is to be released after success only. -EINTR: see base/interrupt.h. */
 int reader_read_view(struct reader *r, uint64_t offset, size_t len, struct reader_view *ret,
                      struct s3_error *reterr);
 /* A view of memory of its own, for bytes from elsewhere: *ret is to be filled, then the length set

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "base/encode.h"
+#include "base/interrupt.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "data/reader_impl.h"
@@ -474,9 +475,11 @@ int reader_check_result_locked(struct reader *r, unsigned turn, uint64_t end,
             repair_locked(r);
         else if (c->state == CHECK_PARTS ||
                  (c->state == CHECK_ASKING && sums_is_whole(&c->sums, r->size)))
-            pthread_cond_wait(&r->cond, &r->lock);
+            interrupt_wait(&r->cond, &r->lock);
         else
             break;
+        if (interrupt_is_over())
+            return -EINTR;
     }
     if (c->state == CHECK_SPOILT)
         return spoilt_locked(r, reterr);

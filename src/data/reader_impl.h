@@ -236,8 +236,9 @@ void range_unpin_locked(struct range *g);
 void range_cut_locked(struct range *g);
 /* Bytes from pos on that can be copied now. */
 uint64_t range_available_locked(const struct range *g, uint64_t pos);
-/* Waits until the first `until` bytes are valid, or it is done. It may be in the list or not. */
-void range_wait_locked(struct range *g, uint64_t until);
+/* Waits until the first `until` bytes are valid, or it is done. It may be in the list or not. 0, or
+ * -EINTR: nobody waits for them any more. */
+int range_wait_locked(struct range *g, uint64_t until);
 /* A range that was filled otherwise than by a request has ended. It may be gone after that. */
 void range_end_locked(struct range *g, int result);
 /* Gives up what no run is about to read, oldest first. */

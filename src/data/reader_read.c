@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/interrupt.h"
 #include "data/reader_impl.h"
 
 /* Requests of one read that end early after having brought bytes, before that is an error: the
@@ -216,13 +217,14 @@ static int failed_range_locked(struct reader *r, struct range *g, struct want *w
     return brought && w->resumes++ < RESUMES_MAX ? 0 : result;
 }
 
-static void wait_locked(struct reader *r, struct range *g, uint64_t until)
+static int wait_locked(struct reader *r, struct range *g, uint64_t until)
 {
     if (r->waiting++ == 0)
         r->waiting_since = clock_monotonic_ns(r->d->clock);
-    range_wait_locked(g, until);
+    int result = range_wait_locked(g, until);
     if (--r->waiting == 0)
         r->waited_ns += clock_monotonic_ns(r->d->clock) - r->waiting_since;
+    return result;
 }
 
 static void pace_locked(struct reader *r, uint64_t bytes)
@@ -253,7 +255,9 @@ static int collect_locked(struct reader *r, const struct prefetch_run *run, stru
             if (result)
                 return result;
         } else if (g) {
-            wait_locked(r, g, until - g->offset);
+            int result = wait_locked(r, g, until - g->offset);
+            if (result)
+                return result;
         } else {
             if (r->stale)
                 return reader_stale(r, reterr);
@@ -362,7 +366,10 @@ int reader_read(struct reader *r, uint64_t offset, void *buf, size_t len, size_t
 {
     struct reader_view view;
     *ret_len = 0;
+    /* Who reads so has begun something that is to be brought to its end. */
+    atomic_bool *watched = interrupt_watch(NULL);
     int result = reader_read_view(r, offset, len, &view, reterr);
+    (void)interrupt_watch(watched);
     if (result)
         return result;
     *ret_len = reader_view_copy(&view, buf);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/attr.h"
+#include "base/interrupt.h"
 #include "base/log.h"
 
 void adapter_begin(struct adapter_request *a, fuse_req_t req, enum waiting_kind kind,
@@ -33,7 +34,9 @@ void adapter_begin(struct adapter_request *a, fuse_req_t req, enum waiting_kind 
                                         .ino = ino,
                                         .other_ino = other_ino,
                                         .kind = kind,
-                                        .size = write_size};
+                                        .size = write_size,
+                                        .over = &a->over};
+    (void)interrupt_watch(kind == WAITING_LOOKS ? &a->over : NULL);
     waiting_add(adapter_waiting(a->mount), &a->waiting);
     /* Not the kernel's own pages: an older write may be waiting for them (adapter_range_changed).
      */
@@ -112,6 +115,7 @@ static void leave_handle(struct adapter_request *a, struct adapter_handle *h)
 
 void adapter_end(struct adapter_request *a)
 {
+    (void)interrupt_watch(NULL);
     leave_handle(a, a->handle);
     leave_handle(a, a->in_handle);
     if (a->waiting.answered && a->waiting.kind != WAITING_LOOKS)

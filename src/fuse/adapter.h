@@ -43,6 +43,7 @@ struct adapter_request {
     struct adapter_handle *handle;    /* of requests on what is open: kept until the end */
     struct adapter_handle *in_handle; /* of copy_file_range */
     struct waiting_entry waiting;
+    atomic_bool over; /* nobody waits for the answer any more */
     struct s3_error err;
 };
 

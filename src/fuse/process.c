@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fuse/process.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -77,6 +78,9 @@ enum process_fate process_fate(pid_t thread)
     enum process_fate fate = PROCESS_WAITS;
     if (thread <= 0)
         return fate;
+    /* Not by /proc, which may hide those of others. */
+    if (kill(thread, 0) < 0 && errno == ESRCH)
+        return PROCESS_GONE;
     if (read_text(thread, "status", text, sizeof(text)))
         fate = process_fate_by_status(text);
     if (fate == PROCESS_WAITS && read_text(thread, "stat", text, sizeof(text)))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What became of the thread that waits for an answer, by what the kernel tells of it in /proc.
- * Private to src/fuse. Pure but for process_fate, which reads two small files. */
+ * Private to src/fuse. Pure but for process_fate, which reads two small files
+ * and asks whether it is there: it must be of our PID namespace, as who mounts is. */
 #ifndef PAILFS_FUSE_PROCESS_H
 #define PAILFS_FUSE_PROCESS_H
 
@@ -10,6 +11,7 @@ enum process_fate {
     PROCESS_WAITS, /* nothing, or nothing that is known: another PID namespace, not our user */
     PROCESS_TOLD,  /* a signal that asks it to end is pending, and it has a handler for that */
     PROCESS_DEAD,  /* ended by a signal: it never returns to its program */
+    PROCESS_GONE,  /* there is none. The kernel lets go of who waits for pages, not for an answer */
 };
 
 /* thread: as FUSE tells it; 0 = unknown. */

@@ -169,6 +169,8 @@ static bool is_over(const struct waiting_entry *e)
         return true;
     case PROCESS_TOLD:
         return e->kind == WAITING_LOOKS && e->ticks >= WAITING_PATIENCE;
+    case PROCESS_GONE:
+        return e->kind == WAITING_LOOKS;
     case PROCESS_WAITS:
         break;
     }
@@ -184,6 +186,8 @@ static bool mark_answered(struct waiting *w, uint64_t id)
         if (e->id == id) {
             TAILQ_REMOVE(&w->entries, e, link);
             e->answered = true;
+            if (e->over)
+                atomic_store(e->over, true);
             if (e->kind == WAITING_CHANGES)
                 TAILQ_INSERT_TAIL(&w->unheard_changes, e, link);
             atomic_fetch_add(&w->unheard, 1);

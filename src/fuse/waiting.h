@@ -7,9 +7,11 @@
  * at those that are WAITING_GRACE old, and answers EINTR in the place of the worker when the
  * process is dead (process.h): it never returns to its program, so nobody learns a wrong outcome.
  * The worker goes on to the end with what it does, an upload for example; what fails is logged as
- * ever. A write is answered as done, because who shares the open file goes on behind it. We look
- * instead of having the kernel tell: it tells of the first signal only, not of the SIGKILL after a
- * SIGURG, nothing of a process that closes its files on its way out, and it needs a free worker.
+ * ever. Only who reads gives up (base/interrupt.h), lest the dead fill all places and connections
+ * while the store does not answer. A write is answered as done, because who shares the open file
+ * goes on behind it. We look instead of having the kernel tell: it tells of the first signal only,
+ * not of the SIGKILL after a SIGURG, nothing of a process that closes its files on its way out, and
+ * it needs a free worker.
  *
  * Who has a handler for SIGINT and its like is told EINTR after WAITING_PATIENCE, and only by what
  * does not change anything: programs do not expect it, but they did ask for the signal. No other
@@ -25,6 +27,7 @@
 #ifndef PAILFS_FUSE_WAITING_H
 #define PAILFS_FUSE_WAITING_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -49,6 +52,7 @@ struct waiting_entry {
     uint64_t ino;
     uint64_t other_ino; /* of rename; 0 = none */
     size_t size;        /* of a write; else 0 */
+    atomic_bool *over;  /* the worker's: set when it is answered early. May be NULL */
     /* waiting.c's own */
     TAILQ_ENTRY(waiting_entry) link;
     uint64_t id;

@@ -36,6 +36,7 @@ struct http_header {
  * chunked): one that only the closing of the connection would end is refused, because a cut cannot
  * be told from its end. A non-zero return (-errno) ends the exchange with S3_ERROR_BAD_RESPONSE
  * and sink_error. */
+#define HTTP_UNWANTED_MS 1000u
 struct http_sink {
     /* Called once before the first write with the answer's status and headers (not for an empty
      * body); may be NULL. */
@@ -43,6 +44,9 @@ struct http_sink {
     /* 0 or -errno. data is borrowed for the call. */
     int (*write)(void *ctx, const void *data, size_t len);
     void *ctx;
+    /* Asked every HTTP_UNWANTED_MS in which no byte goes either way: true ends the exchange with
+     * S3_ERROR_CANCELLED. May be NULL. */
+    bool (*unwanted)(void *ctx);
 };
 
 /* Milliseconds; 0 = none. All measured on the monotonic clock. */

@@ -281,6 +281,24 @@ static uint64_t watch_silence(struct http_call *c, uint64_t now)
     return now + span;
 }
 
+/* Returns when to look again. */
+static uint64_t watch_wish(struct http_call *c, uint64_t now, bool *ret_over)
+{
+    const struct http_sink *sink = c->req.sink;
+
+    if (!sink || !sink->unwanted)
+        return UINT64_MAX;
+    uint64_t at = MAX(c->active_ns, c->asked_ns) + HTTP_UNWANTED_MS * (uint64_t)NS_PER_MS;
+    if (at > now)
+        return at;
+    c->asked_ns = now;
+    if (sink->unwanted(sink->ctx)) {
+        http_answer_fail(&c->answer, S3_ERROR_CANCELLED, "nobody waits for the answer any more");
+        *ret_over = true;
+    }
+    return now + HTTP_UNWANTED_MS * (uint64_t)NS_PER_MS;
+}
+
 /* A refusal that arrived while the body was still on its way is the answer, whatever became of the
  * connection after it: servers then stop reading, or close it, on purpose. (libcurl stops sending
  * by itself when it sees such an answer.) */
@@ -320,6 +338,9 @@ uint64_t http_call_check(struct http_call *c, uint64_t now, bool *ret_over)
     bool draining = sending && watch_unacked(c, now);
     struct limit limit = phase_limit(c);
     next = MIN(next, watch_silence(c, now));
+    next = MIN(next, watch_wish(c, now, ret_over));
+    if (*ret_over)
+        return next;
     if (limit.ms == 0)
         return next;
     uint64_t span = limit.ms * (uint64_t)NS_PER_MS;

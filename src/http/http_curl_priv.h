@@ -74,6 +74,7 @@ struct http_call {
     uint64_t active_ns; /* last byte in either direction */
     uint64_t sent_ns;   /* the last byte of the request left */
     uint64_t quiet_ns;  /* when its owner was last told of silence */
+    uint64_t asked_ns;  /* when its sink was last asked whether it is wanted */
     uint64_t sent;      /* body bytes, of the present try */
     uint64_t seen;      /* answer body bytes */
     int body_at;        /* reading position: index into req.body, */

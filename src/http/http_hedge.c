@@ -269,6 +269,13 @@ static int leg_write(void *ctx, const void *data, size_t len)
     return leg->h->req.sink->write(leg->h->req.sink->ctx, data, len);
 }
 
+static bool leg_unwanted(void *ctx)
+{
+    const struct http_sink *sink = ((struct leg *)ctx)->h->req.sink;
+
+    return sink->unwanted && sink->unwanted(sink->ctx);
+}
+
 /* ---- the end of an exchange ---- */
 
 static void keep_response_locked(struct hedged *h, struct http_response *resp)
@@ -336,7 +343,8 @@ static int leg_start(struct leg *leg)
     struct http_call *call = NULL;
     int r;
 
-    leg->sink = (struct http_sink){.begin = leg_begin, .write = leg_write, .ctx = leg};
+    leg->sink = (struct http_sink){
+        .begin = leg_begin, .write = leg_write, .unwanted = leg_unwanted, .ctx = leg};
     if (req.sink)
         req.sink = &leg->sink;
     if (req.repeatable) {

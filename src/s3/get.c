@@ -231,6 +231,14 @@ static int get_write(void *ctx, const void *data, size_t len)
     return g->cut_short && g->skip == 0 && g->remaining == 0 ? -ECANCELED : 0;
 }
 
+static bool get_unwanted(void *ctx)
+{
+    struct s3_call *call = ctx;
+    const struct http_sink *sink = input(call)->sink;
+
+    return sink->unwanted && sink->unwanted(sink->ctx);
+}
+
 int s3_get_check(struct s3_call *call)
 {
     const struct http_sink *sink = input(call)->sink;
@@ -249,7 +257,8 @@ void s3_get_begin_try(struct s3_call *call)
     g->failure = S3_ERROR_NONE;
     if (!g->known)
         g->start = input(call)->has_range ? input(call)->range_offset : 0;
-    call->sink = (struct http_sink){.begin = get_begin, .write = get_write, .ctx = call};
+    call->sink = (struct http_sink){
+        .begin = get_begin, .write = get_write, .unwanted = get_unwanted, .ctx = call};
 }
 
 /* ---- end ---- */

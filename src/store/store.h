@@ -129,6 +129,9 @@ struct store_sink {
     int (*begin)(void *ctx, const struct store_object *o);
     int (*write)(void *ctx, const void *data, size_t len);
     void *ctx;
+    /* Asked now and then while no byte comes: true ends the request with S3_ERROR_CANCELLED. May be
+     * NULL, and is not asked by every store. */
+    bool (*unwanted)(void *ctx);
 };
 struct store_get_in { /* out: struct store_object */
     const char *key;

@@ -140,12 +140,20 @@ static int get_write(void *ctx, const void *data, size_t len)
     return in->sink->write(in->sink->ctx, data, len);
 }
 
+static bool get_unwanted(void *ctx)
+{
+    struct store_s3_request *r = ctx;
+    const struct store_get_in *in = r->in;
+
+    return in->sink->unwanted && in->sink->unwanted(in->sink->ctx);
+}
+
 int store_s3_prepare_get(struct store_s3_request *r)
 {
     const struct store_get_in *in = r->in;
     struct s3_get_object_in *get = &r->s3_in.get;
 
-    r->sink = (struct http_sink){.write = get_write, .ctx = r};
+    r->sink = (struct http_sink){.write = get_write, .unwanted = get_unwanted, .ctx = r};
     get->bucket = r->s->bucket;
     get->key = store_s3_key(r, in->key);
     get->conditions.if_match = in->if_match;

@@ -111,6 +111,13 @@ static int pass_write(void *ctx, const void *data, size_t len)
     return in->sink->write(in->sink->ctx, data, len);
 }
 
+static bool pass_unwanted(void *ctx)
+{
+    struct get_pass *g = ctx;
+    const struct store_get_in *in = g->call->in;
+    return in->sink->unwanted && in->sink->unwanted(in->sink->ctx);
+}
+
 static void got(void *ctx, int result, const struct s3_error *err)
 {
     struct get_pass *g = ctx;
@@ -165,7 +172,8 @@ static struct get_pass *new_pass_locked(struct wb_call *c, const struct wb_op *v
         return NULL;
     g->call = c;
     g->in = *in;
-    g->sink = (struct store_sink){pass_begin, pass_write, g};
+    g->sink = (struct store_sink){
+        .begin = pass_begin, .write = pass_write, .ctx = g, .unwanted = pass_unwanted};
     g->in.sink = &g->sink;
     if (!v) {
         if (in->if_match) {

@@ -104,7 +104,7 @@ static void test_real_ones(void **state)
     assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
     assert_int_equal(process_fate(pid), PROCESS_DEAD);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
-    assert_int_equal(process_fate(pid), PROCESS_WAITS);
+    assert_int_equal(process_fate(pid), PROCESS_GONE);
     /* By exit(2). */
     pid = child();
     assert_int_equal(kill(pid, SIGUSR1), 0);
