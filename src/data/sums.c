@@ -179,8 +179,8 @@ bool sums_is_whole(const struct sums *s, uint64_t size)
 
 static void put_bytes(uint8_t *to, uint64_t crc, unsigned size)
 {
-    while (size--) {
-        to[size] = (uint8_t)crc;
+    for (unsigned i = size; i > 0; i--) {
+        to[i - 1] = (uint8_t)crc;
         crc >>= 8;
     }
 }

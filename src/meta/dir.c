@@ -469,8 +469,8 @@ static int check_progress(struct dir *d, const char *prefix, bool empty, bool ne
 int dir_add_part(struct dir *d, const char *prefix, const struct store_page *page,
                  const struct dir_gap *gaps, size_t n_gaps, struct s3_error *reterr)
 {
-    const char *s;
-    size_t len, before = d->n + d->n_held;
+    const char *s = NULL;
+    size_t len = 0, before = d->n + d->n_held;
     int r = dir_check_page(prefix, page, reterr);
     if (r < 0)
         return r;

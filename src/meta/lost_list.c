@@ -299,7 +299,7 @@ int lost_verify(const char *folder, const struct lost_item *item)
 {
     CLEANUP_FREE char *path = NULL;
     CLEANUP_FD int fd = -1;
-    uint32_t crc;
+    uint32_t crc = 0;
     int r;
 
     if (!item->note.has_content_crc)

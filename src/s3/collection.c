@@ -271,7 +271,7 @@ static void set_text(char *dst, size_t size, const char *src, const char *otherw
 
 int s3_iter_next_bucket(struct s3_iter *it, struct s3_bucket *ret, struct s3_error *reterr)
 {
-    const void *entry;
+    const void *entry = NULL;
     int r = next_of(it, S3_COLLECTION_BUCKETS, &entry, reterr);
     if (r <= 0)
         return r;
@@ -287,7 +287,7 @@ int s3_iter_next_bucket(struct s3_iter *it, struct s3_bucket *ret, struct s3_err
 
 int s3_iter_next_object(struct s3_iter *it, struct s3_object *ret, struct s3_error *reterr)
 {
-    const void *entry;
+    const void *entry = NULL;
     int r = next_of(it, S3_COLLECTION_OBJECTS, &entry, reterr);
     if (r <= 0)
         return r;
@@ -306,7 +306,7 @@ int s3_iter_next_object(struct s3_iter *it, struct s3_object *ret, struct s3_err
 
 int s3_iter_next_version(struct s3_iter *it, struct s3_object_version *ret, struct s3_error *reterr)
 {
-    const void *entry;
+    const void *entry = NULL;
     int r = next_of(it, S3_COLLECTION_OBJECT_VERSIONS, &entry, reterr);
     if (r <= 0)
         return r;
@@ -330,7 +330,7 @@ int s3_iter_next_version(struct s3_iter *it, struct s3_object_version *ret, stru
 int s3_iter_next_upload(struct s3_iter *it, struct s3_multipart_upload *ret,
                         struct s3_error *reterr)
 {
-    const void *entry;
+    const void *entry = NULL;
     int r = next_of(it, S3_COLLECTION_MULTIPART_UPLOADS, &entry, reterr);
     if (r <= 0)
         return r;
