@@ -170,7 +170,7 @@ int buffer_allocate(struct buffer *b, uint64_t len, enum data_reserve_mode mode)
 /* While they are in the CPU's cache: to read them again later costs three times as much. */
 static void sum_block(struct buffer *b, uint64_t offset, const char *bytes, size_t n)
 {
-    if (offset == b->summed && b->share->d->sum_parts) {
+    if (offset == b->summed && b->share->d->sum_parts && !b->share->unsummed) {
         b->sum = crc64nvme_update(b->sum, bytes, n);
         b->summed += n;
     } else if (offset < b->summed) {

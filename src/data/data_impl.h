@@ -94,6 +94,7 @@ struct data {
 
 struct data_share {
     struct data *d;
+    bool unsummed;       /* nobody asks for the sums of its buffers (sum_parts) */
     unsigned refs;       /* of one made by data_share_new; protected by d->lock */
     uint64_t guaranteed; /* protected by d->lock, as all below */
     uint64_t used;

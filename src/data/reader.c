@@ -40,6 +40,7 @@ int reader_new(struct data *d, const struct reader_options *opts, struct reader 
     r->version_changed = opts->version_changed;
     r->ctx = opts->ctx;
     data_share_init(&r->share, d, 0);
+    r->share.unsummed = true;
     prefetch_init(&r->prefetch, d->read_part_size, d->parallel);
     reader_blocks_init(r, opts->believed);
     pthread_mutex_init(&r->lock, NULL);

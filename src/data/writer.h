@@ -57,11 +57,11 @@ int writer_write(struct writer *w, uint64_t offset, const void *buf, size_t len,
                  struct s3_error *reterr);
 /* Grows with zeros or cuts. */
 int writer_truncate(struct writer *w, uint64_t size, struct s3_error *reterr);
-/* Zeros in [offset, offset + len) as far as that lies within the size. */
 /* Writes what has arrived, of which it may take blocks. -EXDEV, and nothing was done: not as things
  * are here, the bytes must be given to writer_write. */
 int writer_write_landed(struct writer *w, uint64_t offset, struct landing *l, size_t len,
                         struct s3_error *reterr);
+/* Zeros in [offset, offset + len) as far as that lies within the size. */
 int writer_zero(struct writer *w, uint64_t offset, uint64_t len, struct s3_error *reterr);
 /* A range of one version of an object in the store. */
 struct writer_source {

@@ -11,6 +11,8 @@
 #include <stdatomic.h>
 
 #include "base/interrupt.h"
+#include "data/data_impl.h"
+#include "data/reader_impl.h"
 #include "data_bed.h"
 
 #define SEED 11
@@ -876,10 +878,31 @@ static void view_of_many_pieces(void **state)
     bed_close(&b);
 }
 
+/* sum_parts is for what is written. */
+static void no_sum_of_a_part_is_computed(void **state)
+{
+    struct bed b;
+    struct store_version v;
+    char buf[4096];
+    size_t n;
+    bed_open(&b, 0, NULL, NULL);
+    bed_put(&b, "f", 1, 100000, &v);
+    struct reader_options o = {.key = "f", .size = 100000, .etag = v.etag};
+    struct reader *r = NULL;
+    assert_int_equal(reader_new(b.data, &o, &r), 0);
+    assert_int_equal(reader_read(r, 0, buf, sizeof(buf), &n, NULL), 0);
+    assert_non_null(r->ranges);
+    assert_int_equal(r->ranges->filled, 100000);
+    assert_int_equal(r->ranges->buffer.summed, 0);
+    reader_free(r);
+    bed_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_object_is_one_get),
+        cmocka_unit_test(no_sum_of_a_part_is_computed),
         cmocka_unit_test(sequential_read_of_64_mib),
         cmocka_unit_test(random_read_is_right_sized),
         cmocka_unit_test(reordered_readahead_is_sequential),
