@@ -15,6 +15,7 @@
 
 #include "base/attr.h"
 #include "store/store_count.h"
+#include "vfs/vfs_impl.h"
 #include "vfs_fixture.h"
 
 /* The first request of such a file that is read from its start asks for 1 MiB. */
@@ -380,6 +381,32 @@ static void trees_by_inode_number(void **state)
     }
 }
 
+/* A directory that grows while it is read is not sorted anew for each file. */
+static void numbers_of_a_directory_that_grows(void **state)
+{
+    struct fixture f;
+    char path[64];
+    unsigned sorted = 0;
+    const void *last = NULL;
+    fixture_init(&f, NULL);
+    for (unsigned i = 0; i < 200; i++)
+        fixture_object(&f, path_of(i, path), path);
+    (void)fixture_ls(&f, "d", true);
+    for (unsigned i = 0; i < 100; i++) {
+        assert_non_null(fixture_read(&f, path_of((i * 37) % 200, path)));
+        (void)snprintf(path, sizeof(path), "d/z%03u", i);
+        assert_int_equal(fixture_write(&f, path, path), 0);
+        struct inode *dir = inode_find(&f.vfs->inodes, fixture_ino(&f, "d"));
+        const struct dir *d = dir->dir;
+        assert_non_null(d);
+        sorted += d->by_number && d->by_number != last;
+        last = d->by_number;
+    }
+    assert_true(sorted > 0);
+    assert_true(sorted < 10);
+    fixture_done(&f);
+}
+
 /* No order: hardly anything is fetched that is not read then, whatever the order of the dice. */
 static void no_order(void **state)
 {
@@ -571,6 +598,7 @@ int main(void)
         cmocka_unit_test(walks_go_on_in_the_next_directory),
         cmocka_unit_test(trees_in_both_orders),
         cmocka_unit_test(trees_by_inode_number),
+        cmocka_unit_test(numbers_of_a_directory_that_grows),
         cmocka_unit_test(no_order),
         cmocka_unit_test(one_directory_alone),
         cmocka_unit_test(changed_after_it_was_fetched),
