@@ -57,43 +57,6 @@ for name in plain parts crc32 crc32c crc32_parts crc32c_parts; do
     check "$name is read anew" cmp "$SCRATCH/r" "$MNT/$name"
 done
 figure() { "$PAILCTL" status "$MNT" | awk -v name="$1:" '$1 == name {print $2}'; }
-# Read ahead wrong, and found out before a program has it.
-random_file "$SCRATCH/l" 48000000
-s3 put ahead "$SCRATCH/l"
-remount_fs -o verify=on
-s3d_reset
-/usr/bin/python3 - "$MNT/ahead" "$SCRATCH/l" <<'P' || fail "what is read ahead wrong is not fetched again"
-import mmap, os, sys, time, urllib.request
-def s3d(what, method, body=None):
-    url = f"{os.environ['S3_ENDPOINT']}/_s3d/{what}"
-    return urllib.request.urlopen(urllib.request.Request(url, body, method=method)).read().decode()
-def sent():
-    return int(dict(line.split() for line in s3d("counters", "GET").splitlines())["bytes_out"])
-want = open(sys.argv[2], "rb").read()
-fd = os.open(sys.argv[1], os.O_RDONLY | os.O_DIRECT)
-buf = mmap.mmap(-1, 1 << 20)
-at = 0
-def read():
-    global at
-    n = os.preadv(fd, [buf], at)
-    assert buf[:n] == want[at:at + n], at
-    at += n
-    return n
-read(), read()
-s3d("faults", "POST", b"op=GetObject action=corrupt-body")
-end = time.monotonic() + 60
-while sent() < len(want):
-    assert time.monotonic() < end, sent()
-    if at < 24 << 20:
-        read()
-    time.sleep(0.02)
-s3d("faults", "DELETE")
-while read():
-    pass
-assert at == len(want)
-P
-equal "figures of it" "48000000 1 1" "$(figure verified_bytes) $(figure verify_mismatches) $(figure verify_refetched)"
-check "it is read on" cmp "$SCRATCH/l" "$MNT/ahead"
 # Bytes that the read of a part has put into the disk cache.
 s3 put part "$SCRATCH/r"
 remount_fs -o verify=on,part_size=5M,cache_size=200M

@@ -10,7 +10,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "base/interrupt.h"
 #include "data_bed.h"
 
 #define SEED 11
@@ -497,61 +496,6 @@ static void wait_for_held(struct bed *b, unsigned n)
     assert_int_equal(store_fault_held(b->fault), n);
 }
 
-struct killed {
-    struct reader *r;
-    uint64_t offset;
-    atomic_bool over;
-    int result;
-};
-
-static void *read_until_killed(void *arg)
-{
-    struct killed *k = arg;
-    struct reader_view view;
-    (void)interrupt_watch(&k->over);
-    k->result = reader_read_view(k->r, k->offset, 4096, &view, NULL);
-    if (!k->result)
-        reader_view_done(&view);
-    return NULL;
-}
-
-/* Nobody waits any more for what the store does not answer; another one has what that brings. */
-static void killed_readers_do_not_wait(void **state)
-{
-    for (int known = 0; known < 2; known++) {
-        struct bed b;
-        bed_open(&b, 1, NULL, NULL);
-        struct store_version v;
-        bed_put(&b, "f", SEED, 64 * MIB, &v);
-        struct store_fault_rule rule = {.op = STORE_GET, .hold = true};
-        struct reader *r = open_reader(&b, "f", v.etag, 64 * MIB);
-        assert_int_equal(known ? read_check(r, SEED, 0, 4096, 4096) : 0, 0);
-        assert_int_equal(store_fault_add(b.fault, &rule), 0);
-        struct killed k[3];
-        pthread_t id[3], other;
-        for (unsigned i = 0; i < ARRAY_SIZE(k); i++) {
-            k[i] = (struct killed){.r = r, .offset = (i < 2 ? 30 : 50) * MIB};
-            assert_int_equal(pthread_create(&id[i], NULL, read_until_killed, &k[i]), 0);
-            if (i != 1)
-                wait_for_held(&b, i ? 2 : 1);
-        }
-        struct background t = {r, 30 * MIB, 4096, SEED, 1};
-        assert_int_equal(pthread_create(&other, NULL, read_in_background, &t), 0);
-        for (unsigned i = 0; i < ARRAY_SIZE(k); i++) {
-            atomic_store(&k[i].over, true);
-            pthread_join(id[i], NULL);
-            assert_int_equal(k[i].result, -EINTR);
-        }
-        store_fault_clear(b.fault);
-        store_fault_release(b.fault, 0);
-        pthread_join(other, NULL);
-        assert_int_equal(t.result, 0);
-        assert_int_equal(read_check(r, SEED, 50 * MIB, 4096, 4096), 0);
-        reader_free(r);
-        bed_close(&b);
-    }
-}
-
 /* Reads beside the first one do not wait for its answer: they go by what the listing told, under a
  * condition. When that was out of date they are sent again for the version that is there. */
 static void reads_before_the_first_answer(void **state)
@@ -830,7 +774,6 @@ int main(void)
         cmocka_unit_test(mismatch_is_tried_once_more),
         cmocka_unit_test(failed_prefetch_is_tried_again),
         cmocka_unit_test(served_while_arriving),
-        cmocka_unit_test(killed_readers_do_not_wait),
         cmocka_unit_test(reads_before_the_first_answer),
         cmocka_unit_test(small_object_in_parallel),
         cmocka_unit_test(free_while_under_way),
