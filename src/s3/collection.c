@@ -253,7 +253,8 @@ static int next_of(struct s3_iter *it, enum s3_collection_kind kind, const void 
     if (it->c.kind != kind)
         return s3_error_set(reterr, S3_ERROR_CONFIG, "this is a collection of %s, not of %s",
                             KINDS[it->c.kind].name, KINDS[kind].name);
-    return s3_iter_next(it, ret_entry, reterr);
+    int r = s3_iter_next(it, ret_entry, reterr);
+    return r > 0 && !*ret_entry ? 0 : r; /* the latter never; gcc cannot know */
 }
 
 static int delivered(struct s3_iter *it, int r)
