@@ -408,10 +408,12 @@ static void drop_ranges_locked(struct reader *r, uint64_t from)
     struct range *g = r->ranges;
     while (g) {
         struct range *next = g->next;
-        if (g->offset < from && g->done && g->offset + g->length > from)
-            g->length = g->filled = from - g->offset;
-        else if (g->offset + g->length > from)
+        if (g->offset < from && g->done && g->offset + g->length > from) {
+            g->length = from - g->offset;
+            g->filled = MIN(g->filled, g->length); /* less if its request failed */
+        } else if (g->offset + g->length > from) {
             range_cut_locked(g);
+        }
         g = next;
     }
 }
