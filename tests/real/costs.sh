@@ -57,10 +57,11 @@ cost "git init and add" "-" sh_in "git init -q r && git -C r add -A"
 cost "git commit" "-" git -C "$MNT/r" commit -q -m one
 cost "git status" "-" git -C "$MNT/r" status --porcelain
 cost "git status again" "-" git -C "$MNT/r" status --porcelain
-# On a slow machine what was fetched ahead more than a second ago is fetched again: each file at most once more.
+# On a slow machine what was fetched ahead more than a second ago is fetched again: each file at most once more. And its
+# first files, 48 at most, may have been fetched before, by a walk that goes on from the directories of the commands above.
 cost "cat of all" "-" sh_in "cat a/f*"
 gets=$(s3d_requests) && gets=${gets#GetObject=}
-check "requests of: cat of all" test "$gets" -ge 100 -a "$gets" -le 199
+check "requests of: cat of all" test "$gets" -ge 52 -a "$gets" -le 199
 cost "rm -r of 100 files" "DeleteObject=103 ListObjectsV2=3" rm -r "$MNT/tar"
 remount_fs -o metadata_ttl=600
 at_most "after a remount: rsync -a" 102 3 rsync -a "$SCRATCH/in/" "$MNT/rsync/"
