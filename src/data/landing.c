@@ -34,8 +34,11 @@ bool landing_iov(struct landing *l, struct iovec iov[LANDING_IOV])
     for (int i = 0, n; i < LANDING_IOV; i += n) {
         for (n = 0; i + n < LANDING_IOV && !l->blocks[i + n];)
             n++;
-        if (n && data_blocks_get(l->d, &l->blocks[i], (size_t)n))
+        if (n && data_blocks_get(l->d, &l->blocks[i], (size_t)n)) {
+            /* What it got it has given back. */
+            memset(&l->blocks[i], 0, (size_t)n * sizeof(l->blocks[i]));
             return false;
+        }
         n = MAX(n, 1);
     }
     for (int i = 0; i < LANDING_IOV; i++)

@@ -12,6 +12,8 @@
 
 #include "alloc_fail.h"
 #include "data_bed.h"
+#include "data/data_impl.h"
+#include "data/landing_impl.h"
 
 #define SEED 5
 
@@ -132,6 +134,31 @@ static void readers_without_memory(void **state)
     free(buf);
 }
 
+/* What it could not get in full, it has not got: the pool may give it to others. */
+static void landing_without_memory(void **state)
+{
+    enum { OTHERS = 12 }; /* of the 16 blocks of a chunk */
+    char *others[OTHERS];
+    struct iovec iov[LANDING_IOV];
+    struct bed b;
+    bed_open(&b, 0, NULL, NULL);
+    assert_int_equal(data_blocks_get(b.data, others, OTHERS), 0);
+    struct landing *l = landing_new(b.data);
+    assert_non_null(l);
+    alloc_fail_begin(0);
+    assert_false(landing_iov(l, iov));
+    assert_true(alloc_fail_end());
+    assert_true(landing_iov(l, iov));
+    for (int i = 0; i < LANDING_IOV; i++)
+        for (int k = 0; k < i; k++)
+            assert_ptr_not_equal(iov[i].iov_base, iov[k].iov_base);
+    landing_free(l);
+    pthread_mutex_lock(&b.data->lock);
+    data_blocks_put_locked(b.data, others, OTHERS);
+    pthread_mutex_unlock(&b.data->lock);
+    bed_close(&b);
+}
+
 int main(void)
 {
     content = malloc(8 * MIB);
@@ -141,6 +168,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writers_without_memory),
         cmocka_unit_test(readers_without_memory),
+        cmocka_unit_test(landing_without_memory),
     };
     int r = cmocka_run_group_tests(tests, NULL, NULL);
     free(content);
