@@ -228,9 +228,10 @@ static unsigned plan_beside_locked(struct reader *r, const struct prefetch_run *
 }
 
 /* Sends the request that decides the version. *ret_first is pinned (the first reader watches it)
- * or NULL. */
+ * or NULL. *ret_left: this thread gave up, the request goes on. */
 static int ask_version(struct reader *r, const struct prefetch_run *run, uint64_t offset,
-                       size_t len, struct range **ret_first, struct s3_error *reterr)
+                       size_t len, struct range **ret_first, bool *ret_left,
+                       struct s3_error *reterr)
 {
     struct range *batch[READER_BATCH];
     unsigned n = 0;
@@ -256,6 +257,7 @@ static int ask_version(struct reader *r, const struct prefetch_run *run, uint64_
             g->started = true; /* as if nobody had waited for it from the start */
             range_unpin_locked(g);
             pthread_mutex_unlock(&r->lock);
+            *ret_left = true;
             return -EINTR;
         }
     }
@@ -307,8 +309,9 @@ int reader_learn_version(struct reader *r, const struct prefetch_run *run, uint6
         return 0;
     }
 
+    bool left = false;
     enum reader_ask how = reader_blocks_begin(r, offset, len);
-    int result = how == READER_ASK_GET    ? ask_version(r, run, offset, len, ret_first, reterr)
+    int result = how == READER_ASK_GET ? ask_version(r, run, offset, len, ret_first, &left, reterr)
                  : how == READER_ASK_HEAD ? ask_by_head(r, reterr)
                                           : 0;
     if (how == READER_ASK_HEAD) {
@@ -316,7 +319,7 @@ int reader_learn_version(struct reader *r, const struct prefetch_run *run, uint6
         reader_blocks_begun_locked(r);
         pthread_mutex_unlock(&r->lock);
     }
-    if (result == -EINTR)
+    if (left)
         return result; /* it is still being asked for */
     if (result) {
         pthread_mutex_lock(&r->lock);

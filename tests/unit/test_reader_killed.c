@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Readers whose program was killed while the store does not answer. */
+/* Readers whose program was killed while the store does not answer, and what looks like one. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -96,10 +96,33 @@ static void killed_readers_do_not_wait(void **state)
     }
 }
 
+/* The errno of a request that was cancelled is that of a reader who gave up. The next one asks. */
+static void cancelled_question_is_asked_again(void **state)
+{
+    struct bed b;
+    bed_open(&b, 0, NULL, NULL);
+    struct store_version v;
+    bed_put(&b, "f", SEED, 100000, &v);
+    struct store_fault_rule rule = {.op = STORE_GET, .count = 1, .error = S3_ERROR_CANCELLED};
+    struct reader_options o = {.key = "f", .size = 100000, .etag = v.etag};
+    struct reader *r;
+    assert_int_equal(reader_new(b.data, &o, &r), 0);
+    assert_int_equal(store_fault_add(b.fault, &rule), 0);
+    assert_int_equal(read_check(r, 0), -EINTR);
+    /* Nothing is waited for where each answer comes at once, so the flag is not looked at. */
+    struct killed k = {.r = r, .over = true, .result = 1};
+    (void)read_until_killed(&k);
+    (void)interrupt_watch(NULL);
+    assert_int_equal(k.result, 0);
+    reader_free(r);
+    bed_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_readers_do_not_wait),
+        cmocka_unit_test(cancelled_question_is_asked_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
