@@ -12,6 +12,9 @@
 #define COST  0.93
 /* Rounds that are slower because uploads begin. */
 #define BEGIN_ROUNDS 2u
+/* Bytes per second of all uploads: below it is slow, until it is FAST. A tenth of a core then. */
+#define SLOW 150e6
+#define FAST 200e6
 /* Rounds between two tries. */
 #define HOLD_MIN 4u
 #define HOLD_MAX 64u
@@ -30,6 +33,8 @@ void pace_done(struct pace *p)
 static unsigned share_locked(const struct pace *p)
 {
     unsigned n = MAX(p->active, 1u);
+    if (p->slow)
+        return p->most;
     return MIN(MAX((p->window + n - 1) / n, SHARE_MIN), p->most);
 }
 
@@ -92,8 +97,24 @@ static void hold_locked(struct pace *p)
     p->left = p->hold;
 }
 
+/* Whether that decides how many there are. Once it is fast again fewer than all are tried. */
+static bool is_slow_locked(struct pace *p, double rate)
+{
+    unsigned all = p->most * MAX(p->active, 1u);
+    bool was = p->slow;
+    p->slow = rate < (was ? FAST : SLOW);
+    if (p->slow || was) {
+        p->window = all;
+        p->state = PACE_HOLD;
+        p->left = BEGIN_ROUNDS;
+    }
+    return p->slow || was;
+}
+
 static void end_round_locked(struct pace *p, double rate)
 {
+    if (is_slow_locked(p, rate))
+        return;
     switch (p->state) {
     case PACE_MEASURE:
         p->rate = rate;

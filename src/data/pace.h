@@ -8,6 +8,9 @@
  * if they brought more, and a third fewer stay if they cost nothing. What was in vain is tried
  * again later and later. Rounds in which no writer waits for a place tell nothing.
  *
+ * Where little comes through, all have as many as they may: that costs no CPU worth saving, and
+ * writers that pause after a few parts each would end before anything is found out.
+ *
  * Threads: any. */
 #ifndef PAILFS_DATA_PACE_H
 #define PAILFS_DATA_PACE_H
@@ -27,6 +30,7 @@ struct pace {
     uint64_t start_ns, bytes;
     unsigned parts;
     bool limited; /* a writer waited for a place */
+    bool slow;    /* little came through in the last round that tells something */
     /* What is being tried: */
     enum pace_state state;
     unsigned before; /* the window, and the rate with it, bytes per second */

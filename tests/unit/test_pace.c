@@ -110,6 +110,30 @@ static void slow_writers_tell_nothing(void **state)
     pace_done(&w.pace);
 }
 
+/* 8 files of 8 parts at once, then a pause, over a line that takes 1.5 s for a part. */
+static void a_slow_line_has_all_at_once(void **state)
+{
+    struct world w;
+    begin(&w, 8);
+    w.latency_s = 1.5;
+    store(&w, 64);
+    assert_int_equal(pace_share(&w.pace), MOST);
+    for (int i = 0; i < 20; i++) {
+        pace_count(&w.pace, -8, w.now_ns);
+        w.now_ns += 10 * NS_PER_S;
+        pace_count(&w.pace, 8, w.now_ns);
+        uint64_t start_ns = w.now_ns;
+        store(&w, 64);
+        assert_in_range(w.now_ns - start_ns, 1, NS_PER_S * 16 / 10);
+    }
+    /* As fast as others, it is none any more. */
+    w.latency_s = 0.1;
+    w.capacity = 8 / w.latency_s;
+    store(&w, 30000);
+    assert_in_range(pace_share(&w.pace), 2, 3);
+    pace_done(&w.pace);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +142,7 @@ int main(void)
         cmocka_unit_test(what_is_busy_gets_no_more),
         cmocka_unit_test(follows_what_changes),
         cmocka_unit_test(slow_writers_tell_nothing),
+        cmocka_unit_test(a_slow_line_has_all_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
