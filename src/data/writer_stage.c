@@ -84,7 +84,7 @@ static int checkpoint(struct writer *w, struct s3_error *reterr)
             *reterr = err;
         return r;
     }
-    r = upload_complete(w->upload, writer_condition(w), w->if_absent, &version, &err);
+    r = writer_complete(w, &version, &err);
     if (r) {
         if (reterr)
             *reterr = err;
