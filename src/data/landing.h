@@ -2,9 +2,12 @@
 /* Where the bytes of a write arrive: blocks of the pool, so that a writer can take them into a part
  * instead of copying them there.
  *
- * Life:    landing_new -> for each write: landing_iov, receive, writer_write_landed ->
- * landing_free. All are gone before data_free. Memory:  what it holds is not counted against the
- * budget until a writer takes it. Threads: one at a time. */
+ * Life: landing_new, for each write landing_iov, receive and writer_write_landed, then
+ * landing_free; all are gone before data_free.
+ *
+ * Memory: what it holds is not counted against the budget until a writer takes it.
+ *
+ * Threads: one at a time. */
 #ifndef PAILFS_DATA_LANDING_H
 #define PAILFS_DATA_LANDING_H
 

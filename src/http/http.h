@@ -32,11 +32,12 @@ struct http_header {
     const char *value;
 };
 
+#define HTTP_UNWANTED_MS 1000u
+
 /* Takes the body of a 2xx answer as it arrives. The body has a known end (Content-Length or
  * chunked): one that only the closing of the connection would end is refused, because a cut cannot
  * be told from its end. A non-zero return (-errno) ends the exchange with S3_ERROR_BAD_RESPONSE
  * and sink_error. */
-#define HTTP_UNWANTED_MS 1000u
 struct http_sink {
     /* Called once before the first write with the answer's status and headers (not for an empty
      * body); may be NULL. */

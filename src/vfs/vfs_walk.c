@@ -253,8 +253,6 @@ struct take {
     char next[COMPONENT_LENGTH_MAX + 2]; /* where the next page will begin; "" = not known */
 };
 
-int vfs_walk_before(const char *prefix, char after[COMPONENT_LENGTH_MAX + 2]);
-
 static bool was_changed_locked(const struct take *t, const struct inode *i)
 {
     const struct vfs *v = t->v;
