@@ -10,6 +10,7 @@
 
 By hand after a build: SOURCE_DIR=$PWD BUILD_DIR=$PWD/build/tests TEST_SERVER=s3d SCRATCH=$(mktemp -d) PROGRAM
 """
+import glob
 import os
 import signal
 import subprocess
@@ -157,10 +158,11 @@ class Mount:
         return found
 
     def _running(self):
-        for pid in self.pids:
+        # Files are closed when the last thread has ended, not when the first one is a zombie.
+        for stat in (s for pid in self.pids for s in glob.glob(f"/proc/{pid}/task/*/stat")):
             try:
-                with open(f"/proc/{pid}/stat") as f:
-                    if f.read().rpartition(")")[2].split()[0] != "Z":
+                with open(stat, encoding="utf-8", errors="replace") as f:
+                    if f.read().rpartition(")")[2].split()[0] not in "ZX":
                         return True
             except OSError:
                 pass
@@ -201,5 +203,6 @@ class Mount:
             except ProcessLookupError:
                 pass
         subprocess.run(["fusermount3", "-uzq", self.path], stderr=subprocess.DEVNULL, check=False)
-        poll(10, lambda: not self._running())
+        if not poll(60, lambda: not self._running()):
+            raise AssertionError("the daemon did not end after SIGKILL: " + tail(self.log))
         self.pids = []

@@ -324,7 +324,7 @@ class Run:
             self.settle("")
         self.target.kill_and_mount()
         # What was noted is finished beside the first operations of the new mount.
-        end = time.monotonic() + 5
+        end = time.monotonic() + 60
         while True:
             try:
                 self.do_check()
@@ -500,6 +500,7 @@ def report(title, found):
     print("]")
     if log:
         print("the end of the mount's log:\n" + log)
+    print(f"once more, what differed:\n{difference}")
     sys.stdout.flush()
 
 
