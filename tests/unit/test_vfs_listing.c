@@ -16,287 +16,16 @@
 #include "base/attr.h"
 #include "data/data.h"
 #include "meta/names.h"
+#include "odd_bucket.h"
 #include "vfs/vfs.h"
 
-#define KEYS_MAX  120u
-#define LINES_MAX 1000u
+#define KEYS_MAX 120u
 
 static uint64_t seed;
 
 static unsigned pick(unsigned n)
 {
-    seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (unsigned)((seed >> 33) % n);
-}
-
-/* ---- keys ---- */
-
-static const char *const pieces[] = {
-    "",
-    "",
-    ".",
-    "..",
-    "a",
-    "a",
-    "a-",
-    "a.",
-    "a0",
-    "a!",
-    "b",
-    "0",
-    "-",
-    " ",
-    "~",
-    "\x01",
-    "\x7f",
-    "\xc3\xa9",
-    "\xe6\x97",
-    "\xef\xbf\xbf",
-    "\xef\xbc\xa1",
-    "\xef\xbc\xa1-",
-    "\xef\xa4\x80",
-    "\xf0\x9f\x98\x80",
-    "\xf0\x9f\x98\x80-",
-    "%@",
-    "%@.",
-    "%",
-    "file",
-    "\xed\x9f\xbf",
-};
-
-struct bucket {
-    struct store store;
-    char *keys[KEYS_MAX]; /* in the server's order */
-    unsigned n;
-    /* what the server does */
-    unsigned page;      /* keys of a page at most */
-    bool utf16;         /* its order */
-    bool ignores_after; /* StartAfter means nothing to it */
-    bool empty_pages;   /* now and then one that is not the last */
-    bool repeats;       /* the last key of a page is the first one of the next, too */
-    bool hides;         /* a prefix that StartAfter lies in */
-    unsigned circle;    /* 0: the token after so many pages leads back to the first */
-    unsigned requests;
-    unsigned empties;
-};
-
-static unsigned rank(unsigned char c, bool utf16)
-{
-    return utf16 && (c == 0xee || c == 0xef) ? c + 0x10u : c;
-}
-
-static int compare(const char *a, const char *b, bool utf16)
-{
-    while (*a && *a == *b)
-        a++, b++;
-    return (int)rank((unsigned char)*a, utf16) - (int)rank((unsigned char)*b, utf16);
-}
-
-static bool sorts_utf16;
-static int by_key(const void *a, const void *b)
-{
-    return compare(*(char *const *)a, *(char *const *)b, sorts_utf16);
-}
-
-static void make_key(char *out, size_t size)
-{
-    size_t len = 0;
-    unsigned depth = 1 + pick(4);
-    for (unsigned d = 0; d < depth; d++) {
-        for (unsigned n = pick(3) ? 1 : 2; n > 0; n--)
-            len += (size_t)snprintf(out + len, size - len, "%s", pieces[pick(ARRAY_SIZE(pieces))]);
-        if (pick(60) == 0 && len < 300)
-            for (unsigned n = 230 + pick(60); n > 0; n--)
-                out[len++] = 'x';
-        if (d + 1 < depth || pick(8) == 0)
-            out[len++] = '/';
-        out[len] = '\0';
-    }
-    if (pick(300) == 0) {
-        while (len < 1024)
-            out[len++] = "y/z"[pick(40) ? 0 : pick(3)];
-        out[len] = '\0';
-    }
-}
-
-static void fill(struct bucket *b)
-{
-    unsigned want = 1 + pick(pick(4) ? 40 : KEYS_MAX);
-    /* Many of one kind, for requests of several stretches; on both sides of U+E000. */
-    bool wide = pick(6) == 0;
-    if (wide) {
-        want = KEYS_MAX;
-        b->page = 1 + pick(8);
-    }
-    for (b->n = 0; b->n < want; b->n++) {
-        char key[2048];
-        do
-            if (wide)
-                snprintf(key, sizeof(key), "%s%02u%s", pieces[ARRAY_SIZE(pieces) - 1 - pick(4)],
-                         pick(100), pick(9) ? "" : "/");
-            else
-                make_key(key, sizeof(key));
-        while (!*key);
-        assert_true(strlen(key) <= 1024);
-        assert_non_null(b->keys[b->n] = strdup(key));
-    }
-    sorts_utf16 = b->utf16;
-    qsort(b->keys, b->n, sizeof(b->keys[0]), by_key);
-    unsigned unique = 0;
-    for (unsigned i = 0; i < b->n; i++) {
-        if (unique > 0 && strcmp(b->keys[unique - 1], b->keys[i]) == 0)
-            free(b->keys[i]);
-        else
-            b->keys[unique++] = b->keys[i];
-    }
-    b->n = unique;
-}
-
-static void empty(struct bucket *b)
-{
-    while (b->n > 0)
-        free(b->keys[--b->n]);
-}
-
-static uint64_t size_of(const char *key)
-{
-    uint64_t h = 1;
-    for (; *key; key++)
-        h = h * 31 + (unsigned char)*key;
-    return h % 1000;
-}
-
-/* ---- the server ---- */
-
-static size_t roll(const char *key, const struct store_list_in *in)
-{
-    const char *slash = in->delimited ? strchr(key + strlen(in->prefix), '/') : NULL;
-    return slash ? (size_t)(slash - key) + 1 : 0;
-}
-
-static int list(struct bucket *b, const struct store_list_in *in, struct store_page *page)
-{
-    unsigned max = in->max_keys ? MIN(in->max_keys, b->page) : b->page, i = 0;
-    size_t len = strlen(in->prefix);
-    *page = (struct store_page){.arena = ARENA_INIT(1 << 20)};
-    page->entries = arena_alloc(&page->arena, (max + 2) * sizeof(*page->entries));
-    page->prefixes = arena_alloc(&page->arena, (max + 2) * sizeof(*page->prefixes));
-    if (in->token)
-        i = (unsigned)strtoul(in->token, NULL, 10);
-    if (b->empty_pages && b->empties < 20 && pick(3) == 0) {
-        b->empties++;
-        max = 0;
-    }
-    unsigned n = 0, last = i;
-    for (; i < b->n; i++) {
-        const char *key = b->keys[i];
-        if (strncmp(key, in->prefix, len) != 0)
-            continue;
-        size_t rolled = roll(key, in);
-        if (!in->token && in->start_after && !b->ignores_after &&
-            (compare(key, in->start_after, b->utf16) <= 0 ||
-             (b->hides && rolled && strncmp(in->start_after, key, rolled) == 0)))
-            continue;
-        if (n == max) {
-            char token[32];
-            /* The key that was the last one, again: then a page has to have two, or the next one
-             * is the same. */
-            bool again = b->repeats && n > 1 && pick(2);
-            snprintf(token, sizeof(token), "%u",
-                     b->circle && b->requests > b->circle ? 0
-                     : again                              ? last
-                                                          : i);
-            page->next_token = arena_strdup(&page->arena, token);
-            break;
-        }
-        n++;
-        last = i;
-        if (rolled) {
-            page->prefixes[page->n_prefixes++] = arena_strndup(&page->arena, key, rolled);
-            while (i + 1 < b->n && strncmp(b->keys[i + 1], key, rolled) == 0)
-                i++;
-        } else {
-            page->entries[page->n_entries++] = (struct store_entry){
-                .key = arena_strdup(&page->arena, key), .size = size_of(key), .etag = "\"e\""};
-        }
-    }
-    return 0;
-}
-
-static int submit(struct store *s, enum store_op op, const void *in, void *out, store_done_fn done,
-                  void *ctx)
-{
-    struct bucket *b = CONTAINER_OF(s, struct bucket, store);
-    struct s3_error err = {0};
-    int r;
-    b->requests++;
-    assert_true(b->requests < 100000);
-    if (op == STORE_LIST)
-        r = list(b, in, out);
-    else
-        r = s3_error_set(&err, op == STORE_HEAD ? S3_ERROR_NO_SUCH_KEY : S3_ERROR_UNSUPPORTED,
-                         "there is none");
-    done(ctx, r, &err);
-    return 0;
-}
-
-static void nothing(struct store *s ATTR_UNUSED)
-{
-}
-
-static const struct store_ops ops = {.submit = submit, .free = nothing};
-
-/* ---- what is to be seen ---- */
-
-struct lines {
-    char *at[LINES_MAX];
-    unsigned n;
-};
-
-static void add_line(struct lines *l, const char *path, const char *name, bool dir, uint64_t size)
-{
-    char line[8192];
-    snprintf(line, sizeof(line), "%s%s%s %llu", path, name, dir ? "/" : "",
-             dir ? 0ull : (unsigned long long)size);
-    assert_true(l->n < LINES_MAX);
-    assert_non_null(l->at[l->n++] = strdup(line));
-}
-
-static void lines_done(struct lines *l)
-{
-    while (l->n > 0)
-        free(l->at[--l->n]);
-}
-
-static bool is_dir(const struct bucket *b, const char *prefix)
-{
-    for (unsigned i = 0; i < b->n; i++)
-        if (strncmp(b->keys[i], prefix, strlen(prefix)) == 0)
-            return true;
-    return false;
-}
-
-static void expect(const struct bucket *b, const char *prefix, const char *path, struct lines *out)
-{
-    size_t len = strlen(prefix);
-    char below[1200], name[NAME_LENGTH_MAX + 1], before[1200] = "\n", down[4096];
-    for (unsigned i = 0; i < b->n; i++) {
-        const char *key = b->keys[i];
-        if (strncmp(key, prefix, len) != 0 || !key[len])
-            continue;
-        size_t rest = strcspn(key + len, "/");
-        snprintf(below, sizeof(below), "%.*s/", (int)(len + rest), key);
-        if (!key[len + rest]) {
-            assert_int_equal(name_from_component(key + len, rest, is_dir(b, below), name), 0);
-            add_line(out, path, name, false, size_of(key));
-        } else if (strcmp(below, before) != 0) {
-            memcpy(before, below, sizeof(before));
-            assert_int_equal(name_from_component(key + len, rest, false, name), 0);
-            add_line(out, path, name, true, 0);
-            snprintf(down, sizeof(down), "%s%s/", path, name);
-            expect(b, below, down, out);
-        }
-    }
+    return odd_pick(&seed, n);
 }
 
 /* ---- what is seen ---- */
@@ -342,7 +71,7 @@ static int read_dir(struct vfs *v, uint64_t ino, bool plus, struct names *l, str
     return r;
 }
 
-static void find(struct vfs *v, uint64_t ino, bool plus, const char *path, struct lines *out)
+static void find(struct vfs *v, uint64_t ino, bool plus, const char *path, struct odd_lines *out)
 {
     struct names *l = calloc(1, sizeof(*l));
     struct s3_error err;
@@ -356,7 +85,7 @@ static void find(struct vfs *v, uint64_t ino, bool plus, const char *path, struc
         if (!plus)
             assert_int_equal(S_ISDIR(e.st.st_mode), l->at[i].dir);
         assert_int_equal(e.ino, l->at[i].ino);
-        add_line(out, path, l->at[i].name, l->at[i].dir, (uint64_t)e.st.st_size);
+        odd_line(out, path, l->at[i].name, l->at[i].dir, (uint64_t)e.st.st_size);
         snprintf(below, sizeof(below), "%s%s/", path, l->at[i].name);
         if (l->at[i].dir)
             find(v, e.ino, plus, below, out);
@@ -365,22 +94,16 @@ static void find(struct vfs *v, uint64_t ino, bool plus, const char *path, struc
     free(l);
 }
 
-static int by_line(const void *a, const void *b)
+static void compare_lines(struct odd_lines *want, struct odd_lines *got)
 {
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void compare_lines(struct lines *want, struct lines *got)
-{
-    qsort(want->at, want->n, sizeof(want->at[0]), by_line);
-    qsort(got->at, got->n, sizeof(got->at[0]), by_line);
+    odd_lines_sort(got);
     for (unsigned i = 0; i < want->n && i < got->n; i++)
         assert_string_equal(got->at[i], want->at[i]);
     assert_int_equal(got->n, want->n);
 }
 
 /* Each name by lookups from the root, and one beside it that is not there. */
-static void look_up(struct vfs *v, struct lines *want)
+static void look_up(struct vfs *v, struct odd_lines *want)
 {
     for (unsigned i = 0; i < want->n; i++) {
         char line[8192];
@@ -406,7 +129,7 @@ static void look_up(struct vfs *v, struct lines *want)
     }
 }
 
-static struct vfs *mount_it(struct bucket *b, struct clock_fake *clock, struct data **ret_data)
+static struct vfs *mount_it(struct odd_bucket *b, struct clock_fake *clock, struct data **ret_data)
 {
     struct vfs *v;
     struct data_options d = {.store = &b->store, .clock = &clock->clock};
@@ -427,8 +150,8 @@ static struct vfs *mount_it(struct bucket *b, struct clock_fake *clock, struct d
 
 static void one_set(uint64_t number)
 {
-    struct lines *want = calloc(1, sizeof(*want)), *got = calloc(1, sizeof(*got));
-    struct bucket b = {.store.ops = &ops};
+    struct odd_lines *want = calloc(1, sizeof(*want)), *got = calloc(1, sizeof(*got));
+    struct odd_bucket b = {0};
     struct clock_fake clock;
     seed = number;
     clock_fake_init(&clock, INT64_C(1790000000) * NS_PER_S);
@@ -439,8 +162,9 @@ static void one_set(uint64_t number)
     b.empty_pages = pick(4) == 0;
     b.repeats = pick(4) == 0;
     b.hides = pick(4) == 0;
-    fill(&b);
-    expect(&b, "", "", want);
+    b.seed = seed;
+    odd_bucket_fill(&b, KEYS_MAX);
+    odd_lines_of(&b, want);
     for (unsigned way = 0; way < 3; way++) {
         struct data *data;
         struct vfs *v = mount_it(&b, &clock, &data);
@@ -449,12 +173,12 @@ static void one_set(uint64_t number)
             look_up(v, want);
         find(v, VFS_ROOT, way != 1, "", got);
         compare_lines(want, got);
-        lines_done(got);
+        odd_lines_done(got);
         vfs_free(v);
         data_free(data);
     }
-    lines_done(want);
-    empty(&b);
+    odd_lines_done(want);
+    odd_bucket_empty(&b);
     free(want);
     free(got);
 }
@@ -478,7 +202,7 @@ static void test_random_keys(void **state ATTR_UNUSED)
 static void test_circles(void **state ATTR_UNUSED)
 {
     for (uint64_t s = 1; s <= 30; s++) {
-        struct bucket b = {.store.ops = &ops};
+        struct odd_bucket b = {0};
         struct names *l = calloc(1, sizeof(*l));
         struct clock_fake clock;
         struct data *data;
@@ -490,6 +214,7 @@ static void test_circles(void **state ATTR_UNUSED)
             snprintf(key, sizeof(key), "k%03u", b.n);
             assert_non_null(b.keys[b.n] = strdup(key));
         }
+        odd_bucket_sort(&b);
         b.page = 1 + pick(20);
         b.circle = 1 + pick(90 / b.page + 1);
         struct vfs *v = mount_it(&b, &clock, &data);
@@ -505,7 +230,7 @@ static void test_circles(void **state ATTR_UNUSED)
             vfs_forget(v, l->at[i].ino, 1);
         vfs_free(v);
         data_free(data);
-        empty(&b);
+        odd_bucket_empty(&b);
         free(l);
     }
 }
@@ -518,7 +243,7 @@ static void test_circles_of_a_search(void **state ATTR_UNUSED)
     component[300] = '\0';
     assert_int_equal(name_from_component(component, 300, false, name), 0);
     for (uint64_t s = 1; s <= 30; s++) {
-        struct bucket b = {.store.ops = &ops};
+        struct odd_bucket b = {0};
         struct clock_fake clock;
         struct data *data;
         struct s3_error err = {0};
@@ -530,6 +255,7 @@ static void test_circles_of_a_search(void **state ATTR_UNUSED)
             snprintf(key, sizeof(key), "%.299s%02u%s", component, b.n, s % 3 ? "" : "/");
             assert_non_null(b.keys[b.n] = strdup(key));
         }
+        odd_bucket_sort(&b);
         b.page = 1 + pick(20);
         bool ends = s % 5 == 0;
         b.circle = ends ? 0 : 1 + pick(90 / b.page + 1);
@@ -545,7 +271,7 @@ static void test_circles_of_a_search(void **state ATTR_UNUSED)
         assert_true(b.requests < 8000);
         vfs_free(v);
         data_free(data);
-        empty(&b);
+        odd_bucket_empty(&b);
     }
 }
 
