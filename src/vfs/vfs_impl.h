@@ -418,6 +418,9 @@ void vfs_walk_ahead_drop_locked(struct vfs *v);
  * or VFS_MUST_ASK. Lock held, given up for a request. */
 int vfs_window_ask_locked(struct vfs *v, struct inode *dir, const char *name,
                           const struct name_target *t, struct inode **ret);
+/* Its entry in the page that is there, window.d; NULL = not in it. No request. */
+struct dir_entry *vfs_window_find_locked(struct vfs *v, const struct inode *dir, const char *name,
+                                         const struct name_target *t);
 
 /* ---- vfs_posix.c ---- */
 

@@ -491,6 +491,33 @@ int vfs_resolve_any_locked(struct vfs *v, struct inode *dir, const char *name, s
     return 0;
 }
 
+/* Of a file that is listed, and of which nothing else is known here, the kernel alone has to know,
+ * as after a readdir with attributes: du and find -size of a million files make no million inodes.
+ * MUST_ASK for all others. */
+static int tell_listed_locked(struct vfs *v, struct inode *dir, const char *name,
+                              struct vfs_entry *ret)
+{
+    struct name_target t;
+    struct dir_entry *e = NULL;
+    bool listed =
+        v->opts.posix == VFS_POSIX_OFF || (v->opts.posix == VFS_POSIX_AUTO &&
+                                           dir->posix == KNOWN_NO && vfs_mark_known_locked(v, dir));
+    if (!listed || vfs_decode_name(v, dir, name, &t) < 0 || t.hashed)
+        return MUST_ASK;
+    struct dir *d = vfs_listing_fresh_locked(v, dir);
+    if (d && is_old_lock(v, name, d->since_ns))
+        return MUST_ASK;
+    if (d && dir_lookup(d, name, &t, &e) != DIR_FOUND)
+        e = NULL;
+    if (!e && !(d && d->complete)) {
+        e = vfs_window_find_locked(v, dir, name, &t);
+        d = v->window.d;
+    }
+    if (!e || dir_entry_kind(e) != NODE_FILE || !*dir_entry_etag(e))
+        return MUST_ASK;
+    return vfs_tell_entry_locked(v, dir, d, e, ret) == 0 ? 0 : MUST_ASK;
+}
+
 int vfs_lookup(struct vfs *v, uint64_t parent, const char *name, struct vfs_entry *ret,
                struct s3_error *err)
 {
@@ -502,8 +529,8 @@ int vfs_lookup(struct vfs *v, uint64_t parent, const char *name, struct vfs_entr
         return r;
     inode_ref(dir);
     vfs_exchange_wait_locked(v, dir, name);
-    r = vfs_resolve_locked(v, dir, name, &i, err);
-    if (r == 0) {
+    r = tell_listed_locked(v, dir, name, ret);
+    if (r == MUST_ASK && (r = vfs_resolve_locked(v, dir, name, &i, err)) == 0) {
         vfs_fill_entry_locked(v, i, ret);
         inode_unref(&v->inodes, i);
     } else if (r == -ENOENT) {

@@ -24,16 +24,43 @@ static void begin_locked(struct vfs *v, const struct inode *dir)
     w->last[0] = '\0';
 }
 
-static int answer_locked(struct vfs *v, struct inode *dir, const char *name,
-                         const struct name_target *t, struct inode **ret)
+static struct dir_entry *find_locked(struct vfs *v, const struct inode *dir, const char *name,
+                                     const struct name_target *t)
 {
     struct vfs_window *w = &v->window;
     struct dir_entry *e;
     if (!w->d || w->ino != dir->ino || w->changes != dir->changes ||
         vfs_now(v) >= vfs_after(w->d->since_ns, v->opts.metadata_ttl_ns) ||
         dir_lookup(w->d, name, t, &e) != DIR_FOUND)
-        return VFS_MUST_ASK;
-    return vfs_inode_of_entry_locked(v, dir, w->d, e, ret);
+        return NULL;
+    return e;
+}
+
+static int answer_locked(struct vfs *v, struct inode *dir, const char *name,
+                         const struct name_target *t, struct inode **ret)
+{
+    const struct dir_entry *e = find_locked(v, dir, name, t);
+    return e ? vfs_inode_of_entry_locked(v, dir, v->window.d, e, ret) : VFS_MUST_ASK;
+}
+
+static void asked_locked(struct vfs_window *w, const struct name_target *t, uint64_t now)
+{
+    w->ascents = strcmp(t->component, w->last) > 0 ? w->ascents + 1 : 0;
+    memcpy(w->last, t->component, t->len + 1);
+    w->asked_ns = now;
+}
+
+struct dir_entry *vfs_window_find_locked(struct vfs *v, const struct inode *dir, const char *name,
+                                         const struct name_target *t)
+{
+    struct vfs_window *w = &v->window;
+    uint64_t now = vfs_now(v);
+    struct dir_entry *e = w->busy || now - w->asked_ns > WINDOW_NS || vfs_is_lock_name(v, name)
+                              ? NULL
+                              : find_locked(v, dir, name, t);
+    if (e)
+        asked_locked(w, t, now);
+    return e;
 }
 
 static int fetch(struct vfs *v, const char *prefix, const char *after, struct dir *d)
@@ -64,10 +91,8 @@ int vfs_window_ask_locked(struct vfs *v, struct inode *dir, const char *name,
         return VFS_MUST_ASK;
     if (w->ino != dir->ino || now - w->asked_ns > WINDOW_NS)
         begin_locked(v, dir);
-    w->ascents = strcmp(t->component, w->last) > 0 ? w->ascents + 1 : 0;
     memcpy(after, w->last, sizeof(after));
-    memcpy(w->last, t->component, t->len + 1);
-    w->asked_ns = now;
+    asked_locked(w, t, now);
     int r = answer_locked(v, dir, name, t, ret);
     if (r != VFS_MUST_ASK || w->ascents < ASCENTS_MIN)
         return r;

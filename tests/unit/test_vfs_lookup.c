@@ -417,6 +417,51 @@ static void test_forgotten_directories_are_bounded(void **state)
     fixture_done(&f);
 }
 
+/* Files that the kernel only asks for take no inode each (du of a million), whether their directory
+ * is listed or a page of it is at hand; whoever wants more of one finds it. */
+static void test_listed_files_stay_small(void **state)
+{
+    struct fixture f;
+    struct vfs_entry e;
+    char path[32];
+    fixture_page_size = 100;
+    fixture_init(&f, NULL);
+    for (int i = 0; i < 1000; i++) {
+        snprintf(path, sizeof(path), "d/n%04d", i);
+        fixture_object(&f, path, "12345");
+    }
+    for (int round = 0; round < 3; round++) {
+        /* The third time the directory has not been listed: pages are asked for instead. */
+        if (round < 2)
+            (void)fixture_ls(&f, "d", false);
+        uint64_t ino = fixture_ino(&f, "d/n0007");
+        for (int i = 0; i < 1000; i++) {
+            snprintf(path, sizeof(path), "d/n%04d", i);
+            assert_int_equal(fixture_lookup(&f, path, &e), 0);
+            assert_int_equal(e.st.st_size, 5);
+            assert_true(e.attr_ttl_ns > 0);
+            if (i == 7)
+                assert_true(e.ino == ino);
+        }
+        assert_in_range(f.vfs->inodes.stubs.n, 900, 1000);
+        assert_int_equal(vfs_getattr(f.vfs, ino, NULL, &e, &f.err), 0);
+        assert_int_equal(e.st.st_size, 5);
+        assert_string_equal(fixture_read(&f, "d/n0500"), "12345");
+        clock_fake_advance(&f.clock, (round < 1 ? 1 : 61) * (uint64_t)NS_PER_S);
+        if (round == 1)
+            vfs_listing_drop_below_locked(f.vfs, f.vfs->inodes.root);
+    }
+    /* Another version. */
+    fixture_object(&f, "d/n0600", "1234567");
+    clock_fake_advance(&f.clock, 61 * (uint64_t)NS_PER_S);
+    (void)fixture_ls(&f, "d", false);
+    assert_int_equal(fixture_lookup(&f, "d/n0600", &e), 0);
+    assert_int_equal(e.st.st_size, 7);
+    assert_string_equal(fixture_read(&f, "d/n0600"), "1234567");
+    fixture_page_size = 0;
+    fixture_done(&f);
+}
+
 /* What nobody believes any more goes when something else is listed. */
 static void test_old_listings_go(void **state)
 {
@@ -455,6 +500,7 @@ int main(void)
         cmocka_unit_test(test_broken_page_is_an_error),
         cmocka_unit_test(test_odd_keys),
         cmocka_unit_test(test_expiry),
+        cmocka_unit_test(test_listed_files_stay_small),
         cmocka_unit_test(test_old_listings_go),
         cmocka_unit_test(test_no_negative_cache),
         cmocka_unit_test(test_errors_are_not_absence),
