@@ -12,6 +12,7 @@ Options by environment: RGW_DEBUG=LEVEL (gateway log in DIR/log/rgw.out), RGW_ST
 CEPH_ROOT=FOLDER (run the Ceph that rgw_root.py unpacked there, by chroot; root only).
 """
 import os
+import random
 import signal
 import shutil
 import socket
@@ -125,9 +126,15 @@ def die(text, folder=None):
 
 
 def free_ports(n):
-    held = [socket.socket() for _ in range(n)]
-    for s in held:
-        s.bind(("127.0.0.1", 0))
+    """Below those that the kernel gives to connections: nobody takes them before the daemons do."""
+    held = []
+    while len(held) < n:
+        s = socket.socket()
+        try:
+            s.bind(("127.0.0.1", random.randrange(10000, 32768)))
+            held.append(s)
+        except OSError:
+            s.close()
     ports = [s.getsockname()[1] for s in held]
     for s in held:
         s.close()
@@ -210,7 +217,7 @@ def stop(folder):
     for pid in reversed(pids):
         if ours(folder, pid):
             os.kill(pid, signal.SIGKILL)
-    until(lambda: not any(ours(folder, pid) for pid in pids), 10)
+    until(lambda: not any(ours(folder, pid) for pid in pids), 60)
     try:
         with open(folder + "/root", encoding="utf-8") as f:
             os.removedirs(f.read() + folder)  # as far up as it is empty
@@ -230,7 +237,7 @@ def until(fn, seconds, pause=0.02):
 
 def answers(port):
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as r:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=20) as r:
             return r.status == 200
     except (urllib.error.URLError, OSError):
         return False
@@ -242,10 +249,10 @@ MONITOR = """
 import json, rados, sys, threading, time
 conf, osd_uuid, pools = sys.argv[1], sys.argv[2], sys.argv[3:]
 cluster = rados.Rados(conffile=conf, rados_id="admin")
-cluster.connect(timeout=30)
+cluster.connect(timeout=100)
 
 def command(**kw):
-    rc, out, err = cluster.mon_command(json.dumps(dict(kw, format="json")), b"", timeout=20)
+    rc, out, err = cluster.mon_command(json.dumps(dict(kw, format="json")), b"", timeout=100)
     if rc:
         sys.exit("%s: %s %s" % (kw, rc, err))
     return json.loads(out) if out.strip() else {}
@@ -253,7 +260,7 @@ def command(**kw):
 if command(prefix="osd new", uuid=osd_uuid)["osdid"] != 0:
     sys.exit("the first OSD did not get number 0")
 print("new", flush=True)
-end = time.monotonic() + 40
+end = time.monotonic() + 100
 while command(prefix="osd stat").get("num_up_osds") != 1:
     if time.monotonic() > end:
         sys.exit("the OSD did not come up")
@@ -283,7 +290,7 @@ def osd_and_pools(folder, osd_uuid, start_osd):
     with open(folder + "/log/monitor.out", "ab") as out:
         p = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=out, stdin=subprocess.DEVNULL,
                              text=True)
-        guard = threading.Timer(90, p.kill)  # a monitor that does not answer must not hang us
+        guard = threading.Timer(300, p.kill)  # a monitor that does not answer must not hang us
         guard.start()
         ok = p.stdout.readline() == "new\n"
         if ok:
@@ -333,16 +340,16 @@ def start(folder):
                       lambda: spawn(folder, "osd", "ceph-osd", "-c", conf, "-i", "0", "-f"))
     except Exception as e:
         die(str(e), folder)
-    for attempt in range(6):
+    for attempt in range(20):
         if run(folder, "user", "radosgw-admin", "-c", conf, "user", "create", "--uid=test",
                "--display-name=test", "--access-key=" + ACCESS_KEY,
                "--secret-key=" + SECRET_KEY) == 0:
             break
-        if attempt == 5:
+        if attempt == 19:
             die("radosgw-admin user create failed", folder)
         time.sleep(0.2)
     gateway = spawn(folder, "rgw", "radosgw", "-c", conf, "-n", "client.admin", "-f")
-    if not until(lambda: answers(s3_port) or gateway.poll() is not None, 60) \
+    if not until(lambda: answers(s3_port) or gateway.poll() is not None, 150) \
             or gateway.poll() is not None:
         die("radosgw did not answer", folder)
     with open(folder + "/env", "w") as f:
@@ -358,7 +365,7 @@ def gateway_action(folder, action):
     if action == "kill":
         if ours(folder, pid):
             os.kill(pid, signal.SIGKILL)
-        if not until(lambda: not ours(folder, pid), 10):
+        if not until(lambda: not ours(folder, pid), 60):
             sys.exit("rgw.py: the gateway did not end")
     elif action in ("freeze", "thaw"):
         os.kill(pid, signal.SIGSTOP if action == "freeze" else signal.SIGCONT)
@@ -366,7 +373,7 @@ def gateway_action(folder, action):
         spawn(folder, "rgw", "radosgw", "-c", folder + "/ceph.conf", "-n", "client.admin", "-f")
         with open(folder + "/env") as f:
             port = int(f.readline().rsplit(":", 1)[1])
-        if not until(lambda: answers(port), 30):
+        if not until(lambda: answers(port), 100):
             sys.exit("rgw.py: the gateway did not answer")
     else:
         sys.exit(__doc__)

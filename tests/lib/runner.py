@@ -152,7 +152,10 @@ class Gateway:
                         self.error = p.stdout
                         return None
                     env["CEPH_ROOT"] = p.stdout.strip()
-                p = self.run(ROOT + "/tests/lib/rgw.py", "start", self.folder, **env)
+                for _ in range(3):  # what fails here fails a hundred tests
+                    p = self.run(ROOT + "/tests/lib/rgw.py", "start", self.folder, **env)
+                    if p.returncode == 0:
+                        break
                 if p.returncode:
                     self.error = p.stdout
                 else:

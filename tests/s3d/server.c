@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,6 +25,9 @@
 #define STACK_SIZE        (512u << 10)
 #define DISCARD_MAX       (16u << 20) /* of a refused body that is still read, to keep the socket */
 #define LISTEN_BACKLOG    1024
+#define PORT_FIRST        10000u
+#define PORTS             22000u /* to where those of connections begin */
+#define PORT_TRIES        100u
 
 int64_t s3d_now_ns(const struct s3d *s)
 {
@@ -391,6 +395,33 @@ static void on_mhd_log(void *cls, const char *fmt, va_list ap)
     log_debug("libmicrohttpd: %s", line);
 }
 
+static bool is_port(struct sockaddr_storage *address, int fd, unsigned port)
+{
+    /* The port is at the same place in both. */
+    ((struct sockaddr_in *)address)->sin_port = htons((uint16_t)port);
+    return bind(fd, (struct sockaddr *)address, sizeof(*address)) == 0;
+}
+
+/* "Any" port is one that the kernel gives to nobody's connection: who starts the server anew on the
+ * same port finds it free, and who looks for the server in between does not find itself, which
+ * happens to a connection that is given the very port that it goes to. */
+static void choose_port(const struct s3d_config *cf, struct sockaddr_storage *address)
+{
+    if (cf->port)
+        return;
+    for (unsigned tries = 0; tries < PORT_TRIES; tries++) {
+        uint16_t noise = 0;
+        int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        bool good = fd >= 0 && getrandom(&noise, sizeof(noise), 0) == (ssize_t)sizeof(noise) &&
+                    is_port(address, fd, PORT_FIRST + noise % PORTS);
+        if (fd >= 0)
+            close(fd);
+        if (good)
+            return;
+    }
+    ((struct sockaddr_in *)address)->sin_port = 0;
+}
+
 struct MHD_Daemon *server_start(struct s3d *s, unsigned *ret_port)
 {
     const struct s3d_config *cf = &s->config;
@@ -405,6 +436,7 @@ struct MHD_Daemon *server_start(struct s3d *s, unsigned *ret_port)
 
     if (fill_address(cf, &address) < 0)
         return NULL;
+    choose_port(cf, &address);
     if (address.ss_family == AF_INET6)
         flags |= MHD_USE_IPv6;
     if (cf->tls_cert) {
