@@ -66,7 +66,7 @@ class Run:
         with open(self.folder + "/stderr.log", "ab") as err:
             self.daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=err,
                                            stderr=err, env=self.environment(**env))
-        up = mounted.poll(30, lambda: os.path.ismount(self.mnt) or self.daemon.poll() is not None)
+        up = mounted.poll(100, lambda: os.path.ismount(self.mnt) or self.daemon.poll() is not None)
         if check and (not up or self.daemon.poll() is not None):
             raise Failed("the mount did not come up: " + mounted.tail(self.folder + "/stderr.log") +
                          mounted.tail(self.log))
@@ -100,7 +100,7 @@ class Run:
                                check=False)
             said[:] = [p.stdout]
             return p.returncode == 0
-        if not mounted.poll(10, done):
+        if not mounted.poll(30, done):
             raise Failed(f"unmount: {said[0]}")
         if not self.died(60):
             raise Failed("the daemon did not end")
@@ -182,7 +182,7 @@ def drive(run, steps, world):
         try:
             step.run(run.mnt)
         except OSError as e:
-            if e.errno not in GONE or not run.died(20):
+            if e.errno not in GONE or not run.died(60):
                 raise Failed(f"step '{step.name}': {e}; {mounted.tail(run.log)}") from None
             return [world, after], step
         world = after
@@ -263,7 +263,7 @@ def one(bed, name, point, n, steps, reached, options=(), again=None, trace_to=No
                 except Failed:
                     if run.daemon.poll() is None:
                         raise
-        run.died(20)
+        run.died(60)
         if run.daemon.returncode == -signal.SIGKILL:
             reached.add(point)
         elif run.daemon.returncode != 0:
@@ -278,7 +278,7 @@ def one(bed, name, point, n, steps, reached, options=(), again=None, trace_to=No
                 if run.daemon.poll() is None:
                     run.unmount()
             except Failed:
-                if not run.died(20):
+                if not run.died(60):
                     raise
             if run.daemon.returncode == -signal.SIGKILL:
                 reached.add(again)

@@ -103,7 +103,8 @@ def recovery_runs(points, first, budget, rng):
 
 def main(mode="default", options=(), budget=None):
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seed", type=int, default=int(os.environ.get("CRASH_SEED", "0")))
+    parser.add_argument("--seed", type=int, default=int(os.environ.get("CRASH_SEED", "1")),
+                        help="which of the later passes; 0: at random")
     parser.add_argument("--budget", type=int)
     parser.add_argument("--jobs", type=int, default=3)
     parser.add_argument("--list", action="store_true", help="points and their passes")

@@ -212,7 +212,7 @@ def files_go_with_their_objects():
 @test
 def one_process_a_folder(s):
     p = subprocess.run([binary(), "--dir", s.folder], stdout=subprocess.PIPE,
-                       stderr=subprocess.STDOUT, timeout=20, check=False)
+                       stderr=subprocess.STDOUT, timeout=60, check=False)
     equal((p.returncode, b"in use" in p.stdout), (1, True))
 
 
@@ -222,9 +222,9 @@ def command_line():
                  ["--dir", "/tmp/x", "--secret-key", "x"], ["--dir", "/tmp/x", "--rate", "fast"],
                  ["--dir", "/tmp/x", "--access-key", "a"], ["--dir", "/tmp/x", "more"]):
         p = subprocess.run([binary()] + args, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                           timeout=20, check=False)
+                           timeout=60, check=False)
         equal((p.returncode, bool(p.stderr)), (2, True), str(args))
-    p = subprocess.run([binary(), "--help"], stdout=subprocess.PIPE, timeout=20, check=True)
+    p = subprocess.run([binary(), "--help"], stdout=subprocess.PIPE, timeout=60, check=True)
     assert b"not\nmade for production" in p.stdout
 
 

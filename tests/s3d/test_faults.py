@@ -285,7 +285,7 @@ def faults_file():
         with open(folder + "/rules", "w", encoding="ascii") as f:
             f.write("nonsense\n")
         p = subprocess.run([binary(), "--dir", folder + "/d", "--faults", folder + "/rules"],
-                           stderr=subprocess.PIPE, timeout=20, check=False)
+                           stderr=subprocess.PIPE, timeout=60, check=False)
         equal((p.returncode, b"line 1" in p.stderr), (1, True))
     finally:
         shutil.rmtree(folder)

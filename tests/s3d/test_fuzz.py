@@ -45,7 +45,7 @@ def garbage(n):
 
 def raw(s, data, half_close=True):
     """Sends bytes and reads whatever comes until the server closes; or goes away at once."""
-    c = socket.create_connection(("127.0.0.1", s.port), timeout=5)
+    c = socket.create_connection(("127.0.0.1", s.port), timeout=60)
     try:
         c.sendall(data)
         if half_close:
@@ -107,7 +107,7 @@ def strange_but_signed(s, b):
         c.put_object(Bucket=b, Key="k" * i + "/x", Body=b"x" * i)
     upload = c.create_multipart_upload(Bucket=b, Key="k")["UploadId"]
     params = PARAMS + [f"uploadId={upload}", f"uploadId={upload}&partNumber=1"]
-    conn = s.connection(timeout=20)
+    conn = s.connection(timeout=60)
     statuses = set()
     for _ in range(ROUNDS):
         key = random.choice(["", "/", "/k", "/k", "/%00", "//", "/" + "k" * 1024, "/%FF", "/k/x"])
@@ -121,7 +121,7 @@ def strange_but_signed(s, b):
             assert a.status != 500, (method, path, headers, body, a.body)
         except (http.client.HTTPException, OSError):
             conn.close()
-            conn = s.connection(timeout=20)
+            conn = s.connection(timeout=60)
             equal(s.process.poll(), None, f"after {method} {path} {headers} {body}")
     alive(s)
     assert {200, 400, 403, 404} <= statuses, statuses
@@ -182,7 +182,7 @@ def broken_journals():
                                      stderr=subprocess.PIPE)
                 p.stdout.readline()
                 p.terminate()
-                _, err = p.communicate(timeout=20)
+                _, err = p.communicate(timeout=60)
                 assert p.returncode in (0, 1), (p.returncode, err)
         finally:
             shutil.rmtree(folder)
