@@ -6,7 +6,7 @@
 # upload or a rename takes them along.
 . "$SOURCE_DIR/tests/lib/common.sh"
 server_start
-mount_fs -o metadata_ttl=600
+mount_fs -o metadata_ttl=600,hedge=off
 root=$([ "$(id -u)" = 0 ] && echo yes)
 mkdir "$MNT/d" "$SCRATCH/in"
 for i in 1 2 3; do
@@ -25,7 +25,7 @@ cost() { # cost TITLE EXPECTED FOLDER command...
     s3d_reset
     check "$title" "$@"
     settled "$folder"
-    equal "requests of: $title" "$want" "$(s3d_requests)"
+    equal_requests "$title" "$want"
 }
 # The first attributes in a directory mark it: made here, so it is not looked at before.
 cp -p "$SCRATCH/in/1" "$MNT/d/first"

@@ -7,7 +7,7 @@
 # stays until then; what a shell's redirections cost.
 . "$SOURCE_DIR/tests/lib/common.sh"
 server_start
-mount_fs
+mount_fs -o metadata_ttl=600,hedge=off
 ls "$MNT" >/dev/null
 check "dup, fork, and closes in every order" /usr/bin/python3 - "$MNT" <<'P'
 import os, subprocess, sys, urllib.request
@@ -81,7 +81,7 @@ P
 cost() { # cost TITLE EXPECTED SHELL-CODE
     s3d_reset
     bash -c "cd '$MNT' && $3" || fail "$1"
-    equal "requests of: $1" "$2" "$(s3d_requests)"
+    equal_requests "$1" "$2"
 }
 mkdir "$MNT/d"
 cost "cmd >file" "PutObject=1" "echo x >d/echo"

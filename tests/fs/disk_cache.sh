@@ -36,7 +36,7 @@ sums() { (cd "$1" && sha256sum "${@:2}"); }
 cache_mount
 ls -R "$MNT" >/dev/null
 check "cold" all
-check "all is written" poll 30 written 28
+check "all is written" poll 60 written 28
 # The kernel's own pages, kept over the last close; others may have it drop them meanwhile.
 no_reads "again" "" all
 pages_kept() {
@@ -44,7 +44,7 @@ pages_kept() {
     hits=$(figure cache_hits)
     all && [ "$hits" = "$(figure cache_hits)" ]
 }
-check "nor is the cache asked" poll 20 pages_kept
+check "nor is the cache asked" poll 60 pages_kept
 unmount_fs
 equal "folders for our eyes only" "" "$(find "$STATE/blocks" -type d ! -perm 700)"
 equal "files likewise" "" "$(find "$STATE/blocks" -type f ! -perm 600)"
@@ -109,12 +109,14 @@ P
 cache_mount
 check "with all blocks damaged" all
 check "the log is clean" test -z "$(grep -E 'error|warn' "$LOG" | grep -v 'does not hold every condition')"
-kill -9 "$(daemon_pids)"
+kill_daemon
 umount -l "$MNT" 2>/dev/null || fusermount3 -uz "$MNT"
 cache_mount
 check "after a kill" all
 swept() { [ ! -e "$STATE/blocks/new" ]; }
-check "nothing torn is left" poll 10 swept
+check "nothing torn is left" poll 60 swept
+all_written() { [ "$(figure cache_waiting) $(figure cache_ready)" = "0 yes" ]; }
+check "and all is written" poll 60 all_written
 remount_fs -o "state_dir=$STATE,cache_size=256M,metadata_ttl=600"
 ls -R "$MNT" >/dev/null
 no_reads "whole again" "" all
@@ -135,11 +137,12 @@ if [ "$(id -u)" = 0 ]; then
         mount_fs -o "cache_dir=$SCRATCH/disk,cache_size=1G,metadata_ttl=600"
         check "with a full disk" all
         check "and again" all
-        check "blocks are there" test "$(figure cache_blocks)" -gt 0
+        some_blocks() { [ "$(figure cache_blocks)" -gt 0 ]; }
+        check "blocks are there" poll 60 some_blocks
         check "some room is left" test "$(df --output=avail -k "$SCRATCH/disk" | tail -1)" -ge 256
         # A change that cannot be streamed goes to the same disk: blocks make room for it.
         full() { [ "$(figure cache_used)" -ge $((6 << 20)) ]; }
-        [ "$(figure cache_blocks)" -ge 6 ] || check "the disk is full of blocks" poll 20 full
+        [ "$(figure cache_blocks)" -ge 6 ] || check "the disk is full of blocks" poll 60 full
         evicted=$(figure cache_evicted)
         patch() { dd if="$SCRATCH/odd" of="$1" bs=1M seek=3 conv=notrunc status=none; }
         cp "$SCRATCH/20m" "$SCRATCH/patched"
@@ -158,13 +161,13 @@ fi
 # ---- a smaller limit, and none ----
 mount_fs -o "state_dir=$STATE,cache_size=8M"
 smaller() { [ "$(figure cache_ready)" = yes ] && [ "$(figure cache_used)" -le $((8 << 20)) ]; }
-check "a smaller limit" poll 20 smaller
+check "a smaller limit" poll 60 smaller
 check "and on the disk" test "$(find "$STATE/blocks" -type f -printf '%k\n' | awk '{n += $1} END {print n}')" -le 8192
 check "reading beside it" all
 check "still" smaller
 remount_fs -o "state_dir=$STATE"
 gone() { [ -z "$(ls "$STATE/blocks")" ]; }
-check "without the option nothing is kept" poll 20 gone
+check "without the option nothing is kept" poll 60 gone
 unmount_fs
 
 # ---- write-back gives a copy of an object in parts an ETag of its own, for as long as it runs ----

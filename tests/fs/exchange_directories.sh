@@ -83,9 +83,8 @@ if [ "$TEST_SERVER${TEST_MOUNT_OPTIONS:-}" = s3d ]; then
     s3d_fault "op=CopyObject after=25 action=hang"
     exchange a p/b 2>/dev/null &
     copied() { [ "$(s3d_count CopyObject)" -gt 25 ]; }
-    check "the exchange is under way" poll 30 copied
-    kill -9 "$(daemon_pids)"
-    check "the daemon is gone" poll 20 no_daemon
+    check "the exchange is under way" poll 60 copied
+    kill_daemon
     wait $! 2>/dev/null
     fusermount3 -u "$MNT" || fail "the dead mount stays"
     check "something hidden is left" test -n "$(s3 keys .pailfs-unlinked/)"

@@ -41,8 +41,9 @@ repeats() { grep -c "$1: no answer from .* it is sent once more" "$LOG"; }
 check "parts sent once more" test "$(repeats PUT)" -ge 2
 check "reads and pages sent once more" test "$(repeats GET)" -ge 2
 check "the rest of an answer" grep -q 'GetObject: the rest is asked for again' "$LOG"
-# 20 MB are three parts of 8 MiB. Nothing else is sent twice.
-equal "UploadPart" $((6 + $(repeats PUT))) "$(s3d_count UploadPart)"
+# 20 MB are three parts of 8 MiB. Nothing else is sent twice; one that is called back may not have come so far.
+parts=$(s3d_count UploadPart) most=$((6 + $(repeats PUT)))
+[ "$parts" -ge 8 ] && [ "$parts" -le $most ] || fail "UploadPart: $parts, not from 8 to $most"
 equal "CompleteMultipartUpload" 2 "$(s3d_count CompleteMultipartUpload)"
 remount_fs
 for name in hung stalled; do check "$name is stored" cmp "$SCRATCH/big" "$MNT/$name"; done

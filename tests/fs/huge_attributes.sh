@@ -59,7 +59,7 @@ else:
 P
 /usr/bin/python3 "$SCRATCH/huge.py" build || fail "the file could not be made"
 size=$((12 * 512 << 20))
-mount_fs -o metadata_ttl=600
+mount_fs -o metadata_ttl=600,hedge=off
 echo x >"$MNT/f" && chmod 600 "$MNT/f" && sync "$MNT/f" # the directory is marked with the first attributes
 equal "size" "$size" "$(stat -c %s "$MNT/huge")"
 # Metadata of another program is asked for before it is replaced, each time.

@@ -53,7 +53,7 @@ gone() { [ ! -e "/proc/$1" ] || grep -q "^State:.Z" "/proc/$1/status" 2>/dev/nul
 start() {
     /usr/bin/python3 "$SCRATCH/victim.py" "$1" "$MNT/$2" >"$SCRATCH/$1.out" 2>&1 &
     pid=$!
-    poll 30 begun "${3:-"lookup '' '${2%%/*}'"}" || fail "$1: did not begin: $(cat "$SCRATCH/$1.out")"
+    poll 60 begun "${3:-"lookup '' '${2%%/*}'"}" || fail "$1: did not begin: $(cat "$SCRATCH/$1.out")"
 }
 declare -A victims
 # kill_later SIGNAL STATUS WHAT NAME [LINE]
@@ -78,16 +78,16 @@ for pid in "${!victims[@]}"; do
 done
 for pid in "${!victims[@]}"; do
     read -r signal status what <<<"${victims[$pid]}"
-    poll 30 gone "$pid" || fail "$what: is still there long after SIG$signal"
+    poll 60 gone "$pid" || fail "$what: is still there long after SIG$signal"
     wait "$pid" 2>/dev/null
     equal "exit status of $what after SIG$signal" "$status" $?
 done
 # A directory that is known and pailctl do without the server; others who wait are not in their way.
 start many known/many "read 'known/many/f000159'"
-check "a listed directory is shown meanwhile" timeout 30 ls "$MNT/known" >"$SCRATCH/ls"
-check "pailctl answers meanwhile" timeout 30 "$PAILCTL" status "$MNT" >/dev/null
+check "a listed directory is shown meanwhile" timeout 100 ls "$MNT/known" >"$SCRATCH/ls"
+check "pailctl answers meanwhile" timeout 100 "$PAILCTL" status "$MNT" >/dev/null
 kill -KILL $pid
-poll 20 gone $pid || fail "one of many is still there"
+poll 60 gone $pid || fail "one of many is still there"
 start noisy late/file "lookup '' 'late'"
 for _ in 1 2 3; do kill -USR1 $pid; done
 kill -CONT "$S3D_PID"

@@ -29,8 +29,7 @@ for f in (synced, unsynced, rewritten):
 P
 writer=$!
 read -r _ <"$SCRATCH/ready" || fail "the writer"
-kill -9 "$(daemon_pids)"
-check "the daemon is gone" poll 10 no_daemon
+kill_daemon
 echo go >"$SCRATCH/go"
 wait $writer || fail "the writer's close"
 refuse "the dead mount answers" ls "$MNT"
@@ -47,6 +46,8 @@ no_uploads() {
     left=$("$PAILCTL" uploads --endpoint-url "$S3_ENDPOINT" --path-style "s3://$BUCKET") || return 1
     [ -z "$left" ]
 }
-check "the unfinished upload is aborted" poll 20 no_uploads
-contains "status" "uploads_aborted: 1" "$("$PAILCTL" status "$MNT")"
+check "the unfinished upload is aborted" poll 60 no_uploads
+# Counted when the answer has come.
+is_counted() { "$PAILCTL" status "$MNT" | grep -q "uploads_aborted: 1"; }
+check "status" poll 60 is_counted
 unmount_fs

@@ -4,7 +4,7 @@
 # rest again; what was sent of a stream can be read back and rewritten before the close.
 . "$SOURCE_DIR/tests/lib/common.sh"
 server_start
-mount_fs -o part_size=5M
+mount_fs -o part_size=5M,hedge=off
 random_file "$SCRATCH/r" 40000000
 /usr/bin/python3 - "$MNT" "$SCRATCH/r" <<'P' || fail "see above"
 import errno, os, sys

@@ -6,7 +6,7 @@
 . "$SOURCE_DIR/tests/lib/common.sh"
 server_start
 s3 fill 3500 dir/
-mount_fs
+mount_fs -o metadata_ttl=600,hedge=off
 [ "$TEST_SERVER" != s3d ] || s3d_reset
 equal "names" 3500 "$(ls -f "$MNT/dir" | grep -c '^f')"
 if [ "$TEST_SERVER" = s3d ]; then
@@ -26,7 +26,7 @@ equal "each name once" 3500 "$(ls "$MNT/dir" | sort -u | wc -l)"
 equal "find" 3500 "$(find "$MNT/dir" -type f -size -2 | wc -l)"
 # Names that are asked for in their order, in a mount that has listed nothing: a page for many of them.
 (cd "$MNT" && printf '%s\n' dir/* | LC_ALL=C sort) >"$SCRATCH/names"
-remount_fs
+remount_fs -o metadata_ttl=600,hedge=off
 [ "$TEST_SERVER" != s3d ] || s3d_reset
 equal "stat of each" 3500 "$(cd "$MNT" && xargs stat -c %s <"$SCRATCH/names" | wc -l)"
 if [ "$TEST_SERVER" = s3d ]; then

@@ -6,7 +6,7 @@
 # writing after it adds none; and a request is tried as often as --help says.
 . "$SOURCE_DIR/tests/lib/common.sh"
 server_start
-mount_fs
+mount_fs -o hedge=off
 mkdir "$MNT/d" && echo x >"$MNT/d/f" || fail "preparing"
 s3d_fault "op=DeleteObject action=status:403:AccessDenied"
 refuse "rm without permission" rm "$MNT/d/f"

@@ -118,7 +118,7 @@ equal "its upload is kept" 1 "$(s3 uploads | wc -l)"
 unmount_fs
 mount_fs -o "state_dir=$STATE,metadata_ttl=0,memory_limit=64M"
 recovered() { "$PAILCTL" status "$MNT" | grep -q "recovery: done"; }
-check "the next mount looked at what was left" poll 30 recovered
+check "the next mount looked at what was left" poll 60 recovered
 equal "its upload is kept" 1 "$(s3 uploads | wc -l)"
 refuse "elsewhere" lost restore "$MNT" "$item" --to "$SCRATCH/elsewhere"
 refuse "over the other's file" lost restore "$MNT" "$item"

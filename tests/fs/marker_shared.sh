@@ -19,14 +19,14 @@ at_exit_two() {
 trap at_exit_two EXIT
 mode_is() { [ "$(stat -c %a "$1" 2>/dev/null)" = "$2" ]; }
 mkdir "$A/d"
-check "B sees the directory" poll 10 test -d "$B/d"
+check "B sees the directory" poll 60 test -d "$B/d"
 echo s >"$B/d/s" && chmod 4711 "$B/d/s" || fail "chmod on B"
 sync "$B/d/s"
 contains "the marker says that attributes are kept below" "pailfs-posix" "$(s3 head d/)"
 check "A touches the directory" touch -d 2020-01-01 "$A/d"
 sync "$A/d"
 contains "the marker still says so" "pailfs-posix" "$(s3 head d/)"
-check "A shows the mode" poll 10 mode_is "$A/d/s" 4711
+check "A shows the mode" poll 60 mode_is "$A/d/s" 4711
 unmount_fs "$A"
 unmount_fs "$B"
 mount_fs

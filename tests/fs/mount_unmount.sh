@@ -16,7 +16,7 @@ check "nothing is mounted any more" test -z "$(findmnt -no FSTYPE "$MNT")"
 # In the foreground the process is the daemon itself, and SIGTERM ends it with status 0.
 "$PAILFS" "$BUCKET" "$MNT" -f -o "$(pailfs_options)" >"$SCRATCH/fg.out" 2>&1 &
 pid=$!
-check "-f mounts" poll 20 mountpoint -q "$MNT"
+check "-f mounts" poll 60 mountpoint -q "$MNT"
 kill -TERM $pid
 wait $pid
 equal "exit status after SIGTERM" 0 $?

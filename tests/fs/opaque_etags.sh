@@ -70,7 +70,7 @@ def parts():
             got = s3.S3.list_parts(Bucket=s3.BUCKET, Key="twice", UploadId=u["UploadId"]).get("Parts", [])
             return u["UploadId"], got
     return None, []
-end = time.monotonic() + 30
+end = time.monotonic() + 60
 while len(parts()[1]) < 2:
     assert time.monotonic() < end, parts()
     time.sleep(0.05)
@@ -96,7 +96,7 @@ os.rmdir(f"{mnt}/dir")
 assert versions("dir/") == ([b""], 1)
 P
 is_known() { "$PAILCTL" status "$MNT" | grep -q "conditions: put-if-absent=held.*copy-if-match=ignored"; }
-check "what the server does is found out" poll 30 is_known
+check "what the server does is found out" poll 60 is_known
 equal "versions and markers that this left" "" "$(/usr/bin/python3 - <<'P'
 import os, sys
 sys.path.insert(0, os.environ["SOURCE_DIR"] + "/tests/lib")

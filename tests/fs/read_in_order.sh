@@ -28,16 +28,18 @@ counter() { curl -sf "$S3_ENDPOINT/_s3d/counters" | awk -v op="$1" '$1 == op {pr
 at_most() {
     local title=$1 limit=$2 got
     shift 2
-    remount_fs -o metadata_ttl=600
+    remount_fs -o metadata_ttl=600,hedge=off
     ls -R "$MNT" >/dev/null
     [ "$TEST_SERVER" = s3d ] && s3d_reset
     check "$title" "$@" >/dev/null
     [ "$TEST_SERVER" = s3d ] || return 0
     got=$(counter bytes_out)
     printf '%-40s %s bytes, %s GETs\n' "$title" "$got" "$(counter GetObject)"
+    # On a machine that stood still in between what was fetched more than a second before its open is fetched again.
+    [ $((${EPOCHREALTIME/./} - s3d_reset_at)) -lt 900000 ] || limit=$((2 * limit))
     [ "$got" -le "$limit" ] || fail "$title: $got bytes came, more than $limit"
 }
-mount_fs -o metadata_ttl=600
+mount_fs -o metadata_ttl=600,hedge=off
 whole() { cmp "$SCRATCH/want/large/$1" "$MNT/large/$1"; }
 all() { for f in "$SCRATCH"/want/large/*; do whole "${f##*/}" || return 1; done; }
 at_most "all of them" $((FILES * SIZE * 3 / 2)) all
@@ -51,7 +53,7 @@ at_most "the first bytes of each" $((FILES * 1100000)) sh -c "for f in '$MNT'/la
 some() { whole f00 && whole f01 && whole f02 && head -c 100 "$MNT/large/f03" | cmp - <(head -c 100 "$SCRATCH/want/large/f03"); }
 at_most "three of them, and a beginning" $((9 * SIZE + 1100000)) some
 # What is changed here after it was fetched.
-remount_fs -o metadata_ttl=600
+remount_fs -o metadata_ttl=600,hedge=off
 ls "$MNT/large" >/dev/null
 for f in f00 f01 f02 f03; do whole $f || fail "$f"; done
 echo ours >"$MNT/large/f04" && truncate -s 1000 "$MNT/large/f05" && mv "$MNT/large/f07" "$MNT/large/f06" && rm "$MNT/large/f08"

@@ -14,13 +14,11 @@ for i in $(seq 20); do echo "sub $i" >"$SCRATCH/tree/sub/$i"; done
 TOTAL=$((N + 20))
 under() { s3 keys "$1" | grep -vc '/$'; } # objects below a prefix
 die() { # the daemon, at once, and what waits for it
-    local pid
-    pid=$(daemon_pids)
-    kill -9 "$pid"
-    check "the daemon is gone" poll 20 no_daemon
+    kill_daemon
     wait "$1" 2>/dev/null
     fusermount3 -u "$MNT" || fail "the dead mount stays"
 }
+recovered() { "$PAILCTL" status "$MNT" | grep -q 'recovery: *done'; }
 settled() { [ "$(under "$1")" = 0 ] && [ "$(under "$2")" = $TOTAL ]; }
 
 from=d to=e
@@ -47,16 +45,16 @@ for stop in "${stops[@]}"; do
         *CopyObject*) done_enough() { [ "$(s3d_count CopyObject)" -gt 0 ]; } ;;
         *) done_enough() { [ "$(s3d_count DeleteObjects)" -gt 0 ]; } ;;
         esac
-        check "the rename is under way: $stop" poll 30 done_enough
+        check "the rename is under way: $stop" poll 60 done_enough
     else
-        poll 5 test "$(under $to)" -gt 10
+        some_copied() { [ "$(under $to)" -gt 10 ] || ! kill -0 $mover 2>/dev/null; }
+        check "the rename is under way" poll 60 some_copied
     fi
     die $mover
     [ -z "$stop" ] || s3d_faults_clear
     mount_fs "${STATE[@]}"
-    # An unacknowledged rename that had not begun when the daemon died leaves all under the old name.
-    check "the next mount finishes it: ${stop:-any time}" poll 60 eval 'settled $from $to || settled $to $from'
-    settled $from $to || { [ -z "$stop" ] && swap=$from from=$to to=$swap; }
+    check "the recovery ends" poll 60 recovered
+    check "the next mount finishes it: ${stop:-any time}" poll 60 settled $from $to
     check "content under the new name" diff -r "$SCRATCH/tree" "$MNT/$to"
     swap=$from from=$to to=$swap
 done
@@ -72,7 +70,7 @@ if [ "$TEST_SERVER${TEST_MOUNT_OPTIONS:-}" = s3d ]; then
         mv -T "$MNT/a" "$MNT/b" 2>/dev/null &
         mover=$!
         deleting() { [ "$(s3d_count DeleteObject)" -gt 0 ]; }
-        check "the old name is about to go" poll 30 deleting
+        check "the old name is about to go" poll 60 deleting
         die $mover
         s3d_faults_clear
         for name in a b; do
@@ -82,7 +80,7 @@ if [ "$TEST_SERVER${TEST_MOUNT_OPTIONS:-}" = s3d ]; then
         s3d_reset
         mount_fs "${STATE[@]}"
         gone() { [ -z "$(s3 keys a)" ]; }
-        check "the old name goes" poll 30 gone
+        check "the old name goes" poll 60 gone
         equal "checksums tell that it may" 0 "$(s3d_count GetObject)"
         check "the new one" cmp "$SCRATCH/$one" "$MNT/b"
     done
@@ -94,12 +92,11 @@ if [ "$TEST_SERVER${TEST_MOUNT_OPTIONS:-}" = s3d ]; then
     rm "$MNT/big"
     equal "hidden" 1 "$(under .pailfs-unlinked/)"
     exec 8<"$MNT/b"
-    kill -9 "$(daemon_pids)"
-    check "the daemon is gone" poll 20 no_daemon
+    kill_daemon
     exec 9<&- 8<&-
     fusermount3 -u "$MNT" || fusermount3 -uz "$MNT" || fail "the dead mount stays"
     mount_fs "${STATE[@]}"
     none() { [ "$(under .pailfs-unlinked/)" = 0 ]; }
-    check "nothing hidden is left" poll 30 none
+    check "nothing hidden is left" poll 60 none
 fi
 unmount_fs

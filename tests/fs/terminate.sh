@@ -14,7 +14,7 @@ head -c 20000000 "$SCRATCH/big" >&7
 kill -TERM "$pid"
 exec 7>&-
 closed=$?
-check "the daemon ends" poll 30 no_daemon
+check "the daemon ends" poll 60 no_daemon
 equal "closed without error" 0 $closed
 s3 get one "$SCRATCH/back" && check "first file" cmp "$SCRATCH/big" "$SCRATCH/back"
 s3 get two "$SCRATCH/back" && check "file that was open" cmp -n 20000000 "$SCRATCH/big" "$SCRATCH/back"

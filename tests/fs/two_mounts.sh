@@ -21,13 +21,13 @@ is() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }
 gone() { ! test -e "$1"; }
 refuse "not there yet" test -e "$B/f"
 echo one >"$A/f"
-check "B sees a new file" poll 10 is "$B/f" one
+check "B sees a new file" poll 60 is "$B/f" one
 echo another >"$B/f"
-check "A sees the new content" poll 10 is "$A/f" another
+check "A sees the new content" poll 60 is "$A/f" another
 rm "$A/f"
-check "B sees the removal" poll 10 gone "$B/f"
-mkdir "$A/d" && check "B sees the directory" poll 10 test -d "$B/d"
-echo x >"$B/d/x" && check "A sees the file in it" poll 10 is "$A/d/x" x
+check "B sees the removal" poll 60 gone "$B/f"
+mkdir "$A/d" && check "B sees the directory" poll 60 test -d "$B/d"
+echo x >"$B/d/x" && check "A sees the file in it" poll 60 is "$A/d/x" x
 # Exactly one of two concurrent mkdirs wins.
 wins=0
 for i in 1 2 3 4 5 6 7 8 9 10; do

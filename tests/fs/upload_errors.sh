@@ -5,7 +5,7 @@
 # An upload that fails is reported by close or fsync, and the old object stays whole.
 . "$SOURCE_DIR/tests/lib/common.sh"
 server_start
-mount_fs -o retries=2,log_level=debug
+mount_fs -o retries=2,log_level=debug,hedge=off
 echo old >"$MNT/f" || fail "first write"
 attempt() { # attempt TITLE BYTES: writes and closes; must fail with an errno, never succeed
     /usr/bin/python3 - "$MNT/f" "$2" <<'P' || fail "$1: the error was not reported"

@@ -51,8 +51,8 @@ for name in plain parts crc32 crc32c crc32_parts crc32c_parts; do
     [[ $name = crc*_* ]] || equal "HEADs for $name" 1 "$(s3d_count HeadObject)"
     contains "the error" "Input/output error" "$(tail -n 1 "$SCRATCH/refuse.out" | tr -d '\0')"
     # A line follows its answer.
-    check "the log" poll 10 grep -q "'$name' .* checksum $algo " "$LOG"
-    check "the range" poll 10 names_range "$name"
+    check "the log" poll 60 grep -q "'$name' .* checksum $algo " "$LOG"
+    check "the range" poll 60 names_range "$name"
     s3d_faults_clear
     check "$name is read anew" cmp "$SCRATCH/r" "$MNT/$name"
 done
@@ -62,15 +62,17 @@ s3 put part "$SCRATCH/r"
 remount_fs -o verify=on,part_size=5M,cache_size=200M
 s3d_fault "op=GetObject key=part action=corrupt-body"
 tail -c 6000000 "$MNT/part" >/dev/null || fail "a part is not checked"
+cached() { [ "$(figure cache_waiting)" = 0 ] && [ "$(figure cache_blocks)" -gt 0 ]; }
+check "the cache has it" poll 60 cached
 s3d_faults_clear
 remount_fs -o verify=on,part_size=5M,cache_size=200M
 refuse "what the cache has of it" cat "$MNT/part"
-check "the log" poll 10 grep -q "'part' .* checksum CRC64NVME " "$LOG"
+check "the log" poll 60 grep -q "'part' .* checksum CRC64NVME " "$LOG"
 check "and then anew" cmp "$SCRATCH/r" "$MNT/part"
 s3d_fault "op=HeadObject key=part action=status:403"
 remount_fs -o verify=on,part_size=5M
 check "without a HEAD" cmp "$SCRATCH/r" "$MNT/part"
-check "it is told" poll 10 grep -q "'part' is read without being held against its checksum" "$LOG"
+check "it is told" poll 60 grep -q "'part' is read without being held against its checksum" "$LOG"
 s3d_faults_clear
 # A small one is fetched again, once and over another connection, before anybody sees a byte of it.
 random_file "$SCRATCH/s" 300000
@@ -89,7 +91,7 @@ s3d_fault "op=GetObject key=small2 action=corrupt-body"
 refuse "damaged always" cat "$MNT/small2"
 contains "the error" "Input/output error" "$(tail -n 1 "$SCRATCH/refuse.out" | tr -d '\0')"
 told() { grep -q "'small2'.*300000 from the start have CRC64NVME .*, stored is " "$LOG"; }
-check "the log" poll 10 told
+check "the log" poll 60 told
 equal "what was right" 300000 "$(figure verified_bytes)"
 check "mismatches" test "$(figure verify_mismatches)" -ge 3
 check "fetched again" test "$(figure verify_refetched)" -ge 2

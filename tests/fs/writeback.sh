@@ -7,7 +7,7 @@
 # is in the bucket when the queue is empty, with far fewer requests.
 . "$SOURCE_DIR/tests/lib/common.sh"
 server_start
-mount_fs -o writeback,retries=0,timeout=3,connect_timeout=2
+mount_fs -o writeback,retries=0,timeout=30,connect_timeout=10
 
 mkdir "$MNT/d" && mkdir "$MNT/tree" || fail "mkdir"
 ls "$MNT/d" "$MNT/tree" >/dev/null || fail "ls"
@@ -51,14 +51,13 @@ else:
     sys.exit("fsync said that S3 has it")
 P
 
-kill -9 "$(daemon_pids)"
-check "the daemon is gone" poll 10 no_daemon
+kill_daemon
 fusermount3 -u "$MNT" || fail "unmount of the dead mount"
 s3d_start
 s3d_reset
 mount_fs -o writeback
 recovered() { [ "$(field recovery)" = "done" ]; }
-check "recovery" poll 30 recovered
+check "recovery" poll 60 recovered
 check_tree() {
     /usr/bin/python3 - "$MNT" <<'P'
 import os, sys

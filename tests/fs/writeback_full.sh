@@ -11,8 +11,7 @@ random_file "$SCRATCH/4m" 4000000
 random_file "$SCRATCH/big" 24000000
 field() { "$PAILCTL" status "$MNT" | awk -v f="$1:" '$1 == f {print $2}'; }
 killed() {
-    kill -9 "$(daemon_pids)"
-    check "the daemon is gone" poll 10 no_daemon
+    kill_daemon
     umount "$MNT" || fail "unmount of the dead mount"
 }
 fsynced() { # fsynced NAME: writes 4 MB and prints what fsync says
@@ -29,14 +28,14 @@ P
 }
 
 # fsync=local: on the disk, and nowhere else; fsync=remote: in S3.
-mount_fs -o "writeback,fsync=local,retries=0,state_dir=$SCRATCH/state"
+mount_fs -o "writeback,hedge=off,fsync=local,retries=0,state_dir=$SCRATCH/state"
 s3d_reset
 s3d_fault "op=PutObject key=local action=status:503:SlowDown"
 equal "fsync=local without a server" stored "$(fsynced local)"
 killed
 s3d_faults_clear
 equal "objects" 0 "$(s3d_count CompleteMultipartUpload)"
-mount_fs -o "writeback,retries=0,state_dir=$SCRATCH/state"
+mount_fs -o "writeback,hedge=off,retries=0,state_dir=$SCRATCH/state"
 check "the journal's" cmp "$SCRATCH/4m" "$MNT/local"
 check "flush" "$PAILCTL" flush "$MNT"
 s3d_reset
@@ -52,7 +51,7 @@ for i in 1 2 3 4; do cp "$SCRATCH/4m" "$MNT/held$i" || fail "the journal has roo
 truncate -s 1000000 "$SCRATCH/4m.short" && cp "$SCRATCH/4m.short" "$MNT/held5" || fail "and for one more"
 cp "$SCRATCH/4m" "$MNT/held6" &
 waits() { [ "$(field writeback_waiting)" = 1 ]; }
-check "the sixth waits" poll 30 waits
+check "the sixth waits" poll 60 waits
 equal "pending" 5 "$(field writeback_pending)"
 s3d_faults_clear
 check "the sixth goes on" wait $!
@@ -85,7 +84,7 @@ s3 put big "$SCRATCH/big"
 mount_fs -o "writeback,retries=0,state_dir=$SCRATCH/small/state,cache_dir=$SCRATCH/small/cache,cache_size=1G"
 check "reading" cmp "$SCRATCH/big" "$MNT/big"
 filled() { [ "$(field cache_waiting)" = 0 ] && [ "$(field cache_blocks)" -ge 10 ]; }
-check "the disk is full of blocks" poll 20 filled
+check "the disk is full of blocks" poll 60 filled
 s3d_reset
 s3d_fault "op=PutObject key=room action=status:503:SlowDown"
 for i in 1 2; do check "room$i" cp "$SCRATCH/4m" "$MNT/room$i"; done

@@ -72,7 +72,7 @@ refuse "nobody else gets it" sh -C -c ": >'$B/guard.lock'"
 s3d_faults_clear
 check "flush" "$PAILCTL" flush "$A"
 free_again() { (set -C && : >"$B/guard.lock") 2>/dev/null; }
-check "the next one" poll 30 free_again
+check "the next one" poll 60 free_again
 equal "sees what was written" content "$(cat "$B/data")"
 
 # Files in a directory of locks are there for others when they are closed, or have their name.

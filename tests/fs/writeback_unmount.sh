@@ -13,10 +13,10 @@ write_some() { # write_some PREFIX
     for i in 1 2 3 4 5; do echo "$1$i" >"$MNT/$1$i" || return 1; done
 }
 
-mount_fs -o writeback,retries=0,timeout=3,connect_timeout=2
+mount_fs -o writeback,retries=0,timeout=30,connect_timeout=10
 check "files" write_some a
 check "pailctl unmount" "$PAILCTL" unmount "$MNT"
-check "no daemon" no_daemon
+check "no daemon" poll 60 no_daemon
 equal "stored by pailctl unmount" "a1 a2 a3 a4 a5" "$(s3 keys | paste -sd ' ' -)"
 
 # A mount that comes at once sees all of it.
@@ -30,27 +30,27 @@ equal "stored" 10 "$(s3 keys | wc -l)"
 s3 rm e1 e2 e3 e4 e5
 unmount_fs
 
-mount_fs -o writeback,retries=0,timeout=3,connect_timeout=2
+mount_fs -o writeback,retries=0,timeout=30,connect_timeout=10
 ls "$MNT" >"$SCRATCH/ls.out" || fail "ls"
 s3d_stop
 check "files" write_some b
 equal "pending" 5 "$(pending)"
 fusermount3 -u "$MNT" || fail "unmount"
-check "the log" poll 30 grep -q "changes with 15 bytes are still to be stored" "$LOG"
+check "the log" poll 60 grep -q "changes with 15 bytes are still to be stored" "$LOG"
 [ -n "$(daemon_pids)" ] || fail "the daemon ended with changes pending"
 s3d_start
 check "the daemon ends when all is stored" poll 60 no_daemon
 equal "stored after the unmount" 10 "$(s3 keys | wc -l)"
 
-mount_fs -o writeback,retries=0,timeout=3,connect_timeout=2
+mount_fs -o writeback,retries=0,timeout=30,connect_timeout=10
 ls "$MNT" >"$SCRATCH/ls.out" || fail "ls"
 s3d_stop
 check "files" write_some c
 : >"$LOG"
 kill "$(daemon_pids)"
-check "the log" poll 30 grep -q "5 changes with 15 bytes are still to be stored" "$LOG"
+check "the log" poll 60 grep -q "5 changes with 15 bytes are still to be stored" "$LOG"
 kill "$(daemon_pids)"
-check "the daemon ends at the second signal" poll 30 no_daemon
+check "the daemon ends at the second signal" poll 60 no_daemon
 check "the log says what happens to them" grep -q "ending with 5 changes not stored yet" "$LOG"
 s3d_start
 equal "not stored" 10 "$(s3 keys | wc -l)"

@@ -33,7 +33,7 @@ def poll(seconds, condition):
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
-            return False
+            return bool(condition())  # the machine may have stood still since
         time.sleep(0.02)
     return True
 
@@ -87,7 +87,7 @@ class Bed:
                 [BUILD + "/tests/s3d/s3d", "--dir", SCRATCH + "/s3d", "--port-file", port_file,
                  "--access-key", KEY, "--secret-key", SECRET, *options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        if not poll(20, lambda: os.path.exists(port_file) and os.path.getsize(port_file)):
+        if not poll(60, lambda: os.path.exists(port_file) and os.path.getsize(port_file)):
             sys.exit("s3d did not start: " + tail(SCRATCH + "/s3d.log"))
         with open(port_file) as f:
             self.endpoint = "http://127.0.0.1:" + f.read().strip()
@@ -189,7 +189,7 @@ class Mount:
             said[:] = [p.stdout]
             # Somebody else may look at all mounts of the machine just now.
             return p.returncode == 0 or "busy" not in p.stdout or self.own_descriptors()
-        if not poll(10, done) or os.path.ismount(self.path):
+        if not poll(30, done) or os.path.ismount(self.path):
             raise AssertionError(f"fusermount3: {said[0]}{self.own_descriptors()}")
         if not poll(60, lambda: not self._running()):
             raise AssertionError("the daemon did not end after the unmount: " + tail(self.log))

@@ -36,7 +36,7 @@ same_tree "the second is whole" "$tree" "$SCRATCH/x2/tree"
 cd "$SCRATCH" || fail "cd"
 borg with-lock "$BORG_REPO" bash -c ': >"$SCRATCH/held"; while [ ! -e "$SCRATCH/free" ]; do sleep 0.05; done' &
 holder=$!
-poll 30 test -e "$SCRATCH/held" || fail "with-lock did not start"
+poll 60 test -e "$SCRATCH/held" || fail "with-lock did not start"
 refuse "borg create while locked" borg create --lock-wait 1 ::three tree
 contains "it says why" "lock" "$(cat "$SCRATCH/refuse.out")"
 borg create --lock-wait 60 ::three tree &
@@ -71,7 +71,7 @@ client() { # client NAME MOUNT COUNT: with a cache of its own, as another machin
 rm -f "$SCRATCH/held" "$SCRATCH/free"
 borg with-lock "$BORG_REPO" bash -c ': >"$SCRATCH/held"; while [ ! -e "$SCRATCH/free" ]; do sleep 0.05; done' &
 holder=$!
-poll 30 test -e "$SCRATCH/held" || fail "with-lock did not start"
+poll 60 test -e "$SCRATCH/held" || fail "with-lock did not start"
 refuse "borg create on the other host while locked" borg create --lock-wait 1 "$OTHER/repo::other" "$tree"
 contains "it says why" "lock" "$(cat "$SCRATCH/refuse.out")"
 : >"$SCRATCH/free"

@@ -24,7 +24,7 @@ echo changed >>"$tree/small.bin"
 rm -r "$tree/vfs"
 touch -d '2021-02-02 02:02:02 UTC' "$tree" "$tree"/*.bin
 later() { [ "$(date +%s)" -gt "$(stat -c %Y "$SCRATCH/archive")" ]; }
-check "a later second" poll 3 later # both name by the second
+check "a later second" poll 60 later # both name by the second
 dup incr "$tree" "file://$MNT/dup"
 check "rdiff-backup again" rdiff-backup backup "$tree" "$MNT/rdiff"
 remount_fs

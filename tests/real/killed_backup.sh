@@ -30,11 +30,11 @@ interrupted() {
     local prefix=$1 bytes=$2 pid
     shift 2
     touch "$SCRATCH/mark"
-    poll 5 later # times of objects are in seconds
+    poll 60 later # times of objects are in seconds
     "$@" >"$SCRATCH/interrupted.out" 2>&1 &
     pid=$!
     poll 60 grown "$prefix" $bytes || fail "$1 stores nothing: $(cat "$SCRATCH/interrupted.out")"
-    kill -9 "$(daemon_pids)" || fail "kill"
+    kill_daemon
     kill $pid 2>/dev/null # restic would try again for a quarter of an hour
     # One that was through before the signal has to be whole like any other.
     if ! wait $pid; then cut=$((cut + 1)); fi

@@ -30,7 +30,7 @@ equal "lines" 1300 "$(wc -l <"$MNT/log")"
 for n in a b p; do
     equal "lines of $n are in order" "" "$(grep "^$n " "$MNT/log" | awk '$2 != NR - 1' | head -n 1)"
 done
-poll 20 cmp -s "$SCRATCH/tailed" "$MNT/log" || fail "tail -f saw $(wc -l <"$SCRATCH/tailed") lines"
+poll 60 cmp -s "$SCRATCH/tailed" "$MNT/log" || fail "tail -f saw $(wc -l <"$SCRATCH/tailed") lines"
 kill $tail
 for i in 1 2 3; do echo "one more $i" >>"$MNT/log"; done
 equal "the last line" "one more 3" "$(tail -n 1 "$MNT/log")"

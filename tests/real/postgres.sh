@@ -38,7 +38,7 @@ mkdir "$MNT/received"
 "$bin/pg_receivewal" -D "$MNT/received" --synchronous --no-loop >"$SCRATCH/receivewal.out" 2>&1 &
 receiver=$!
 received() { [ -n "$(find "$MNT/received" -name '*.partial')" ]; }
-poll 30 received || fail "pg_receivewal: $(cat "$SCRATCH/receivewal.out")"
+poll 60 received || fail "pg_receivewal: $(cat "$SCRATCH/receivewal.out")"
 check "rows while WAL is received" "$bin/psql" -Xqc "CREATE TABLE u AS SELECT i, md5(i::text) m FROM generate_series(1, 150000) i"
 check "another segment" "$bin/psql" -Xqc "SELECT pg_switch_wal()" >/dev/null
 check "and its first rows" "$bin/psql" -Xqc "DROP TABLE u"

@@ -83,7 +83,7 @@ detach
 # ---- exit statuses, and nothing left ----
 none_left() {
     check "$1: nothing is mounted" unmounted
-    check "$1: no daemon" no_daemon
+    check "$1: no daemon" poll 60 no_daemon
 }
 status "unknown option" 1 mount -t pailfs "$BUCKET" "$MNT" -o "$options,no_such_word=3"
 contains "its name" no_such_word "$out"
@@ -109,7 +109,7 @@ fi
 unshare -m --propagation private sleep 1000 &
 sleeper=$!
 other_namespace() { [ "$(readlink /proc/$sleeper/ns/mnt)" != "$(readlink /proc/self/ns/mnt)" ]; }
-check "the namespace" poll 10 other_namespace
+check "the namespace" poll 60 other_namespace
 status "into a namespace" 0 "$HELPER" "$BUCKET" "$MNT" -N "/proc/$sleeper/ns/mnt" -o "$options"
 check "not in ours" unmounted
 equal "there" hello "$(nsenter -t $sleeper -m cat "$MNT/file")"

@@ -34,11 +34,9 @@ says "nobody listens" 2 "^problem endpoint --endpoint-url" \
 
 # ---- what a mount that was killed has left ----
 mount_fs
-pid=$(daemon_pids)
-kill -9 "$pid" || fail "no daemon: '$pid'"
+kill_daemon
 fusermount3 -uz "$MNT"
 folder=$(echo "$XDG_CACHE_HOME"/pailfs/*)
-check "the killed daemon lets go of its folder" poll 60 flock -n "$folder/lock" true
 says "killed" 0 "^warning left killed" doctor "$BUCKET"
 printf 'content' >"$folder/lost+found/20261122T184501Z-f"
 says "lost+found" 0 "^warning lost+found lost.list" doctor "$BUCKET"

@@ -110,7 +110,7 @@ fi
 echo last >"$MNT/last"
 status 0 "$PAILCTL" unmount "$MNT"
 if mountpoint -q "$MNT"; then fail "still mounted"; fi
-check "the daemon has ended" no_daemon
+check "the daemon has ended" poll 60 no_daemon
 contains "in the bucket" "size 5" "$(s3 head 2026/last)"
 status 2 "$PAILCTL" unmount "$MNT"
 
@@ -151,12 +151,11 @@ echo go >"$SCRATCH/go2"
 wait $writer || fail "the writer failed"
 status 0 /usr/bin/python3 "$SCRATCH/on_a_terminal.py" "$PAILCTL" unmount "$MNT"
 contains "the end" "everything is in S3" "$out"
-check "the daemon has ended" no_daemon
+check "the daemon has ended" poll 60 no_daemon
 
 # ---- a daemon that was killed ----
 mount_fs
-kill -9 "$(daemon_pids)"
-check "gone" poll 10 no_daemon
+kill_daemon
 status 2 "$PAILCTL" status "$MNT"
 contains "nobody answers" "$MNT" "$out"
 status 2 "$PAILCTL" unmount "$MNT"

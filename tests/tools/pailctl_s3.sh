@@ -95,7 +95,7 @@ status 3 ctl wait object-exists "s3://$made/absent" --delay 0.05 --attempts 3
 contains "how often" "3 attempts" "$out"
 BUCKET=$made s3 put late "$SCRATCH/f" &
 late=$!
-status 0 ctl wait object_exists "s3://$made/late" --delay 0.1 --attempts 200
+status 0 ctl wait object_exists "s3://$made/late" --delay 0.1 --attempts 600
 wait $late
 status 1 ctl wait object-exists "s3://$made"
 status 1 ctl wait bucket-exists "s3://$made/key"

@@ -37,20 +37,18 @@ equal "the server is the same" "$server" "$(pid_of)"
 equal "the mount is the same" "$daemon" "$(daemon_pids)"
 equal "what was written is there" mine "$(cat "$MNT/mine")"
 
-kill -9 "$(daemon_pids)"
-check "the daemon is gone" poll 10 no_daemon
+kill_daemon
 run "after the daemon was killed"
-gone() { ! kill -0 "$server" 2>/dev/null || grep -q '^State:.Z' "/proc/$server/status"; }
 kill -9 "$server"
-check "the server is gone" poll 10 gone
+check "the server is gone" poll 60 has_ended "$server"
 run "after the server was killed"
 equal "what was written is there" mine "$(cat "$MNT/mine")"
 server=$(pid_of)
 
 "$dir/stop.sh" >"$SCRATCH/out" 2>&1 || fail "stop.sh: $(cat "$SCRATCH/out")"
 if mountpoint -q "$MNT"; then fail "still mounted after stop.sh"; fi
-check "the daemon has ended" no_daemon
-check "the server has ended" poll 20 gone
+check "the daemon has ended" poll 60 no_daemon
+check "the server has ended" poll 60 has_ended "$server"
 check "stop.sh again" "$dir/stop.sh"
 equal "the mount point is empty" "" "$(ls -A "$MNT")"
 run "after stop.sh"
