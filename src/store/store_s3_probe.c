@@ -37,11 +37,10 @@ static void remember(struct probe *p, const char *key, const char *version_id)
     p->versions[p->n_versions++].key = key;
 }
 
-/* What the answer to an impossible demand says. <0: nothing, and the probe ends. */
+/* What the answer to an impossible demand says, also for clean_up. <0: nothing, and the probe
+ * ends. */
 static int judge(struct probe *p, enum store_cap cap, int result)
 {
-    if (atomic_load(p->stop))
-        return -ECANCELED;
     if (result == 0)
         p->caps.state[cap] = STORE_CAP_IGNORED;
     else if (p->err->kind == S3_ERROR_PRECONDITION)
@@ -50,7 +49,7 @@ static int judge(struct probe *p, enum store_cap cap, int result)
         p->caps.state[cap] = STORE_CAP_REFUSED;
     else
         return result;
-    return 0;
+    return atomic_load(p->stop) ? -ECANCELED : 0;
 }
 
 static int put(struct probe *p, const char *if_match, bool if_absent)
@@ -216,6 +215,7 @@ static int probe_delete(struct probe *p)
 static void clean_up(struct probe *p)
 {
     const char *const keys[] = {p->key, p->copy};
+    enum store_cap_state copied = p->caps.state[STORE_CAP_COPY_SOURCE];
 
     if (p->n_versions && !p->versions_stay) {
         for (size_t i = 0; i < p->n_versions; i++)
@@ -226,8 +226,9 @@ static void clean_up(struct probe *p)
         struct s3_delete_object_in in = {.bucket = p->s->bucket, .key = keys[i]};
         struct s3_delete_object_out out = {0};
 
-        /* The copy has been made only by a server that ignores the condition. */
-        if (i == 0 || p->caps.state[STORE_CAP_COPY_SOURCE] == STORE_CAP_IGNORED)
+        /* The copy has been made by a server that ignores the condition; whose answer did not come
+         * may be one. */
+        if (i == 0 || copied == STORE_CAP_IGNORED || copied == STORE_CAP_UNKNOWN)
             (void)s3_delete_object(p->s->client, &in, &out, NULL);
     }
 }

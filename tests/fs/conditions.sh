@@ -12,6 +12,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 value() { "$PAILCTL" status "$MNT" | sed -n "s/^  $1: //p"; }
 is_known() { case $(value conditions) in *unknown*) false ;; *) true ;; esac }
+s3d_struck() { curl -sf "$S3_ENDPOINT/_s3d/faults" | grep -q "struck 1"; }
 weak="put-if-absent=held put-if-match=held copy-source=ignored copy-if-absent=ignored copy-if-match=ignored \
 complete-if-absent=ignored complete-if-match=ignored delete-if-match=ignored"
 case $TEST_SERVER in
@@ -97,3 +98,12 @@ there = S3.get_object(Bucket=BUCKET, Key="there")
 assert there["Body"].read() == b"new text" and there["Metadata"] == {"whose": "another's"}, there
 P
 unmount_fs
+
+# An unmount in the middle of finding out: nothing is left of that either.
+rm -rf "$SCRATCH/cache"
+mount_fs
+[ "$TEST_SERVER" != s3d ] || s3d_fault "op=CopyObject count=1 action=delay:1000"
+echo x >"$MNT/there"
+[ "$TEST_SERVER" != s3d ] || poll 30 s3d_struck || fail "no copy was tried"
+unmount_fs
+equal "after an unmount in the middle" "" "$(s3 keys | grep probe-)"
