@@ -138,6 +138,7 @@ static int verb_status(void *ctx, const char *args, struct strbuf *out, struct s
     (void)strbuf_appendf(out, "memory_used: %" PRIu64 "\n", d.memory_used);
     (void)strbuf_appendf(out, "memory_peak: %" PRIu64 "\n", d.memory_peak);
     (void)strbuf_appendf(out, "memory_limit: %" PRIu64 "\n", d.memory_limit);
+    (void)strbuf_appendf(out, "spilled_bytes: %" PRIu64 "\n", d.spilled);
     append_requests(c, &d, out);
     append_cache(&d, out);
     append_state(c, out);

@@ -23,21 +23,49 @@ static uint64_t block_cost(const struct buffer *b, size_t i)
     return i == 0 && b->small ? b->small : DATA_BLOCK_SIZE;
 }
 
+uint64_t buffer_cost(const struct buffer *b)
+{
+    uint64_t cost = 0;
+    for (size_t i = 0; i < b->n_blocks; i++)
+        cost += block_cost(b, i);
+    return cost;
+}
+
+void buffer_leave(struct buffer *b)
+{
+    if (!b->leaving)
+        data_share_leaving(b->share, buffer_cost(b));
+    b->leaving = true;
+}
+
+void buffer_stay(struct buffer *b)
+{
+    if (b->leaving)
+        data_share_stay(b->share, buffer_cost(b));
+    b->leaving = false;
+}
+
+bool buffer_try_stay(struct buffer *b)
+{
+    if (b->leaving && data_share_try_stay(b->share, buffer_cost(b)))
+        b->leaving = false;
+    return !b->leaving;
+}
+
 /* Gives blocks [from, n_blocks) back. */
 static void free_blocks(struct buffer *b, size_t from)
 {
     size_t first = from;
     uint64_t cost = 0;
+    for (size_t i = from; i < b->n_blocks; i++)
+        cost += block_cost(b, i);
     if (from == 0 && b->n_blocks && b->small) {
         free(b->blocks[0]);
-        data_share_release(b->share, b->small);
         b->small = 0;
         first = 1;
     }
-    for (size_t i = first; i < b->n_blocks; i++)
-        cost += block_cost(b, i);
-    if (b->n_blocks > first)
-        data_share_put_blocks(b->share, b->blocks + first, b->n_blocks - first, cost);
+    if (b->n_blocks > from)
+        data_share_put_blocks(b->share, b->blocks + first, b->n_blocks - first, cost, b->leaving);
     b->n_blocks = MIN(from, b->n_blocks);
 }
 
@@ -52,6 +80,17 @@ void buffer_move(struct buffer *to, struct buffer *from)
 {
     *to = *from;
     *from = (struct buffer){.share = from->share};
+}
+
+static int reserve(struct buffer *b, uint64_t bytes, enum data_reserve_mode mode)
+{
+    return data_share_reserve(b->share, bytes, b->leaving ? DATA_LOADED : mode);
+}
+
+/* What was reserved cannot be had. */
+static void unreserve(struct buffer *b, uint64_t bytes)
+{
+    data_share_put_blocks(b->share, NULL, 0, bytes, b->leaving);
 }
 
 static int reserve_slots(struct buffer *b, size_t n)
@@ -77,13 +116,13 @@ static int fill_slot(struct buffer *b, size_t i, enum data_reserve_mode mode)
         return r;
     bool fresh = i == b->n_blocks;
     uint64_t old_cost = fresh ? 0 : block_cost(b, i);
-    r = data_share_reserve(b->share, DATA_BLOCK_SIZE - old_cost, mode);
+    r = reserve(b, DATA_BLOCK_SIZE - old_cost, mode);
     if (r)
         return r;
     char *block;
     r = data_blocks_get(d, &block, 1);
     if (r) {
-        data_share_release(b->share, DATA_BLOCK_SIZE - old_cost);
+        unreserve(b, DATA_BLOCK_SIZE - old_cost);
         return r;
     }
     if (fresh) {
@@ -109,12 +148,12 @@ static int fill_small(struct buffer *b, size_t need, enum data_reserve_mode mode
         return 0;
     int r = reserve_slots(b, 1);
     if (!r)
-        r = data_share_reserve(b->share, capacity - b->small, mode);
+        r = reserve(b, capacity - b->small, mode);
     if (r)
         return r;
     char *block = realloc(b->small ? b->blocks[0] : NULL, capacity);
     if (!block) {
-        data_share_release(b->share, capacity - b->small);
+        unreserve(b, capacity - b->small);
         return -ENOMEM;
     }
     b->blocks[0] = block;
@@ -152,14 +191,14 @@ int buffer_allocate(struct buffer *b, uint64_t len, enum data_reserve_mode mode)
     }
     size_t n = (len + DATA_BLOCK_SIZE - 1) / DATA_BLOCK_SIZE;
     /* One decision of the budget for all of it, then blocks within what was granted. */
-    r = data_share_reserve(b->share, n * DATA_BLOCK_SIZE, mode);
+    r = reserve(b, n * DATA_BLOCK_SIZE, mode);
     if (r)
         return r;
     r = reserve_slots(b, n);
     if (!r)
         r = data_blocks_get(b->share->d, b->blocks, n);
     if (r) {
-        data_share_release(b->share, n * DATA_BLOCK_SIZE);
+        unreserve(b, n * DATA_BLOCK_SIZE);
         return r;
     }
     b->n_blocks = n;
@@ -219,7 +258,7 @@ int buffer_take(struct buffer *b, char **blocks, size_t len)
         return -EXDEV;
     if (reserve_slots(b, b->n_blocks + n))
         return -EXDEV;
-    int r = data_share_reserve(b->share, n * DATA_BLOCK_SIZE, DATA_TRY);
+    int r = reserve(b, n * DATA_BLOCK_SIZE, DATA_TRY);
     if (r)
         return r;
     for (size_t i = 0; i < n; i++) {

@@ -21,12 +21,21 @@ struct buffer {
     uint64_t len;
     uint64_t sum;    /* CRC-64/NVME of the first `summed` bytes */
     uint64_t summed; /* as far as they came in order and were not changed; see data_options */
+    bool leaving;    /* all of it counts as that; what is added is taken from data_share_load */
 };
 
 void buffer_init(struct buffer *b, struct data_share *share);
 void buffer_done(struct buffer *b);
 /* to is empty and gets the content and its share; from stays usable. */
 void buffer_move(struct buffer *to, struct buffer *from);
+
+/* Memory that is charged for the content. */
+uint64_t buffer_cost(const struct buffer *b);
+/* It is about to be sent, and freed then; or is not any more. */
+void buffer_leave(struct buffer *b);
+void buffer_stay(struct buffer *b);
+/* False, and it still counts as leaving: there is no room for it to stay. */
+bool buffer_try_stay(struct buffer *b);
 
 /* Makes len bytes of undefined content (from an empty buffer). 0, -EAGAIN (refused by the budget;
  * nothing changed) or -ENOMEM. */

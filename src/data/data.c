@@ -10,7 +10,6 @@
 #include "data/block_index.h"
 #include "data/data_impl.h"
 #include "data/dirty.h"
-#include "data/upload.h"
 #include "store/store_limits.h"
 
 #define MEMORY_LIMIT_DEFAULT (512 * MIB)
@@ -27,14 +26,6 @@
 /* And its index, in the memory beside it. */
 #define CACHE_INDEX_SHARE 8
 
-struct data_waiter {
-    struct data_waiter *next;
-    struct data_share *share;
-    uint64_t bytes;
-    bool granted; /* protected by the lock */
-    pthread_cond_t cond;
-};
-
 /* ---- part sizes ---- */
 
 /* The size doubles at each of these indexes. A stream's length is not known ahead, so parts stay
@@ -49,193 +40,6 @@ uint64_t data_part_size(uint64_t first, uint32_t index)
     for (size_t i = 0; i < ARRAY_SIZE(PART_SIZE_DOUBLES) && index >= PART_SIZE_DOUBLES[i]; i++)
         size *= 2;
     return MIN(size, STORE_PART_SIZE_MAX);
-}
-
-/* ---- budget ---- */
-
-static bool fits_locked(const struct data *d, const struct data_share *s, uint64_t bytes)
-{
-    if (s->used + bytes <= s->guaranteed)
-        return true;
-    uint64_t after = d->used + bytes;
-    if (after > d->memory_limit)
-        return false;
-    unsigned holders = d->holders + (s->used ? 0 : 1);
-    return after <= d->memory_limit / 2 || s->used + bytes <= d->memory_limit / holders;
-}
-
-static void charge_locked(struct data *d, struct data_share *s, uint64_t bytes)
-{
-    if (!s->used && bytes)
-        d->holders++;
-    s->used += bytes;
-    d->used += bytes;
-    d->peak = MAX(d->peak, d->used);
-    d->high = MAX(d->high, d->used);
-}
-
-static void grant_locked(struct data *d)
-{
-    struct data_waiter **link = &d->waiters;
-    while (*link) {
-        struct data_waiter *w = *link;
-        if (!fits_locked(d, w->share, w->bytes)) {
-            link = &w->next;
-            continue;
-        }
-        charge_locked(d, w->share, w->bytes);
-        w->share->credit += w->bytes;
-        w->granted = true;
-        d->n_waiters--;
-        pthread_cond_signal(&w->cond);
-        *link = w->next;
-    }
-    d->waiters_tail = link;
-}
-
-static void release_locked(struct data *d, struct data_share *s, uint64_t bytes)
-{
-    s->used -= bytes;
-    d->used -= bytes;
-    if (!s->used && bytes)
-        d->holders--;
-    grant_locked(d);
-    data_idle_note_locked(d);
-}
-
-void data_share_init(struct data_share *s, struct data *d, uint64_t guaranteed)
-{
-    *s = (struct data_share){.d = d, .guaranteed = guaranteed};
-}
-
-struct data_share *data_share_new(struct data *d, uint64_t guaranteed)
-{
-    struct data_share *s = malloc(sizeof(*s));
-    if (s) {
-        data_share_init(s, d, guaranteed);
-        s->refs = 1;
-    }
-    return s;
-}
-
-struct data_share *data_share_ref(struct data_share *s)
-{
-    SCOPE_LOCK(&s->d->lock);
-    s->refs++;
-    return s;
-}
-
-void data_share_unref(struct data_share *s)
-{
-    pthread_mutex_lock(&s->d->lock);
-    bool last = --s->refs == 0;
-    pthread_mutex_unlock(&s->d->lock);
-    if (last)
-        free(s);
-}
-
-void data_share_set_guaranteed(struct data_share *s, uint64_t guaranteed)
-{
-    SCOPE_LOCK(&s->d->lock);
-    s->guaranteed = guaranteed;
-    grant_locked(s->d);
-}
-
-int data_share_reserve(struct data_share *s, uint64_t bytes, enum data_reserve_mode mode)
-{
-    struct data *d = s->d;
-    SCOPE_LOCK(&d->lock);
-    uint64_t credit = MIN(s->credit, bytes);
-    uint64_t more = bytes - credit;
-    bool within = s->used + more <= s->guaranteed;
-    /* Who comes later does not overtake who waits. */
-    if (more && mode == DATA_TRY && !within && (d->waiters || !fits_locked(d, s, more)))
-        return -EAGAIN;
-    s->credit -= credit;
-    charge_locked(d, s, more);
-    return 0;
-}
-
-void data_share_wait(struct data_share *s, uint64_t bytes)
-{
-    struct data *d = s->d;
-    struct data_waiter w = {.share = s, .bytes = bytes};
-    pthread_cond_init(&w.cond, NULL);
-    pthread_mutex_lock(&d->lock);
-    *d->waiters_tail = &w;
-    d->waiters_tail = &w.next;
-    d->n_waiters++;
-    grant_locked(d);
-    while (!w.granted)
-        pthread_cond_wait(&w.cond, &d->lock);
-    pthread_mutex_unlock(&d->lock);
-    pthread_cond_destroy(&w.cond);
-}
-
-void data_give_back(struct data *d)
-{
-    uploads_give_back(d);
-    readers_give_back(d);
-}
-
-void data_share_wait_hard(struct data_share *s, uint64_t bytes)
-{
-    struct data *d = s->d;
-    pthread_mutex_lock(&d->retain_lock);
-    d->no_retain++;
-    pthread_mutex_unlock(&d->retain_lock);
-    data_give_back(d);
-    data_share_wait(s, bytes);
-    pthread_mutex_lock(&d->retain_lock);
-    d->no_retain--;
-    pthread_mutex_unlock(&d->retain_lock);
-}
-
-bool data_share_try(struct data_share *s, uint64_t bytes)
-{
-    struct data *d = s->d;
-    SCOPE_LOCK(&d->lock);
-    bool within = s->used + bytes <= s->guaranteed;
-    if (!within && (d->waiters || !fits_locked(d, s, bytes)))
-        return false;
-    charge_locked(d, s, bytes);
-    s->credit += bytes;
-    return true;
-}
-
-void data_share_release(struct data_share *s, uint64_t bytes)
-{
-    SCOPE_LOCK(&s->d->lock);
-    release_locked(s->d, s, bytes);
-}
-
-bool data_has_room(struct data *d)
-{
-    SCOPE_LOCK(&d->lock);
-    return d->used <= d->memory_limit / 2 && !d->waiters;
-}
-
-void data_share_put_blocks(struct data_share *s, char *const *blocks, size_t n, uint64_t bytes)
-{
-    struct data *d = s->d;
-    SCOPE_LOCK(&d->lock);
-    data_blocks_put_locked(d, blocks, n);
-    release_locked(d, s, bytes);
-    data_blocks_fit_locked(d);
-}
-
-bool data_is_tight(struct data *d)
-{
-    SCOPE_LOCK(&d->lock);
-    return d->used > d->memory_limit || d->waiters;
-}
-
-void data_share_drop_credit(struct data_share *s)
-{
-    SCOPE_LOCK(&s->d->lock);
-    uint64_t credit = s->credit;
-    s->credit = 0;
-    release_locked(s->d, s, credit);
 }
 
 #define AHEAD_MAX   (64 * MIB)
@@ -275,6 +79,12 @@ void data_count_dirty(struct data *d, int64_t bytes, int uploads)
     d->uploads += (unsigned)uploads;
 }
 
+void data_note_spilled(struct data *d, uint64_t bytes)
+{
+    SCOPE_LOCK(&d->lock);
+    d->spilled += bytes;
+}
+
 void data_stats(struct data *d, struct data_stats *ret)
 {
     pthread_mutex_lock(&d->lock);
@@ -287,6 +97,7 @@ void data_stats(struct data *d, struct data_stats *ret)
         .writers = d->writers,
         .dirty_bytes = d->dirty_bytes,
         .uploads = d->uploads,
+        .spilled = d->spilled,
         .disk_bytes = dirty_used(d->dirty),
         .checked_bytes = atomic_load_explicit(&d->checked_bytes, memory_order_relaxed),
         .mismatches = atomic_load_explicit(&d->mismatches, memory_order_relaxed),

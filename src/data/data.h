@@ -17,9 +17,8 @@ struct data;
 struct data_options {
     struct store *store; /* borrowed */
     struct clock *clock; /* borrowed; NULL = clock_system() */
-    /* Bytes of all buffers together; 0 = 512 MiB, at least 64 MiB. Beyond it go only the first part
-     * of each open writer and what reads under way are asking for: refusing those would deadlock.
-     */
+    /* Bytes of all buffers together; 0 = 512 MiB, at least 64 MiB. Beyond it goes only what reads
+     * under way are asking for, and unsent parts that dirty_dir has no room for. */
     uint64_t memory_limit;
     /* First part's size, grows with the index; 0 = 8 MiB. 5 MiB to a quarter of memory_limit, which
      * also ends the growth. */
@@ -38,7 +37,7 @@ struct data_options {
     uint64_t answer_ns;   /* what a small request took, for the first reader; 0 = not known */
     uint64_t idle_ns;     /* memory not used for so long goes back to the system; 0 = 5 s */
     /* Folder on the local disk for changes that cannot be streamed, see dirty.h; copied. NULL: they
-     * are held in memory, up to a quarter of memory_limit. */
+     * are held in memory, up to a quarter of memory_limit, and unsent parts may exceed that. */
     const char *dirty_dir;
     uint64_t dirty_limit; /* bytes of them; 0 = what the disk has */
     /* Folder for content that was read, see block_cache.h; copied. NULL: none is kept. */
@@ -63,6 +62,7 @@ struct data_stats {
     uint64_t memory_kept; /* freed, and kept for the next use */
     unsigned readers;
     unsigned writers;
+    uint64_t spilled;     /* bytes of unsent parts that went to the local disk, ever */
     uint64_t dirty_bytes; /* accepted, not yet in the store */
     uint64_t disk_bytes;  /* of the local disk in use for changes */
     unsigned uploads;     /* requests with data under way */

@@ -1,10 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside of the data layer: the memory budget that readers and writers share.
+/* Inside of the data layer: the memory budget that readers and writers share (budget.c).
  *
- * A share is one reader's or writer's account. What lies within its guarantee is always granted,
- * even over the limit: a writer that could be refused its first part would wait for memory that
- * only its own next write would free, and 64 such writers for each other. All else is granted
- * while the sum stays within the limit and, once half of it is in use, within an equal share.
+ * A share is one reader's or writer's account. What is charged to it either rests, until a program
+ * reads it or writes more, or is leaving: requests are under way, or about to be, that free it
+ * without anybody's doing. Resting memory of both sides is three quarters of the limit at most
+ * while anything is open for writing, and each side has a claim to half of that. Once half of the
+ * limit is in use, nobody may have more than an equal share of its side, but for a writer's part.
+ *
+ * No wait for memory lasts for ever, whatever programs do:
+ * - to wait is to wait for what is leaving, and only for so much as was leaving, or was waited for,
+ *   when the wait began. What is leaving needs no more memory to go, and who holds it waits for
+ *   none;
+ * - a writer that waited in vain brings its unsent part to the local disk (writer_spill.c) and goes
+ *   on there; it has no memory then;
+ * - to send that part it waits for the memory again, of which a quarter of the limit is never
+ *   resting; in vain is at an end when nothing is leaving, and then it is granted over the limit,
+ *   which makes it the one thing that leaves.
+ * So more than the limit is in use only by such a part, by what reads under way ask for, and by
+ * unsent parts that the local disk has no room for.
  *
  * Locks: readers_lock, then a reader's, then data's lock, which is the last one taken: readers and
  * uploads call in here with their own held. */
@@ -29,6 +42,8 @@ struct writer;
 struct data_waiter;
 struct data_chunk;
 TAILQ_HEAD(data_chunks, data_chunk);
+
+enum data_share_kind { DATA_READER, DATA_WRITER, DATA_KINDS };
 
 /* chunks.c; protected by data's lock. */
 struct data_chunk_pool {
@@ -77,9 +92,13 @@ struct data {
     pthread_mutex_t lock;
     pthread_cond_t unpinned;
     uint64_t used, peak;                         /* protected by lock, as all below */
-    unsigned holders;                            /* shares with memory */
+    uint64_t class_used[DATA_KINDS];             /* their sum is used */
+    uint64_t leaving[DATA_KINDS];                /* of that */
+    uint64_t left;                               /* what was leaving, and does no more; ever */
+    unsigned holders[DATA_KINDS];                /* shares with memory */
     struct data_waiter *waiters, **waiters_tail; /* first come, first served */
-    unsigned n_waiters;
+    unsigned n_waiters, waiting[DATA_KINDS];
+    uint64_t waiting_bytes;
     struct data_chunk_pool chunks;
     uint64_t high; /* most in use since memory was given back */
     struct data_idle {
@@ -90,43 +109,63 @@ struct data {
     unsigned pins; /* objects that a request under way may still reach */
     unsigned readers, writers, uploads;
     uint64_t dirty_bytes;
+    uint64_t spilled; /* bytes of unsent parts that went to the local disk; ever */
+    atomic_bool beyond_told;
 };
 
 struct data_share {
     struct data *d;
-    bool unsummed;       /* nobody asks for the sums of its buffers (sum_parts) */
-    unsigned refs;       /* of one made by data_share_new; protected by d->lock */
-    uint64_t guaranteed; /* protected by d->lock, as all below */
+    enum data_share_kind kind;
+    bool unsummed;  /* nobody asks for the sums of its buffers (sum_parts) */
+    unsigned refs;  /* of one made by data_share_new; protected by d->lock, as all below */
+    uint64_t least; /* a writer's: not refused for the sake of others' equal shares */
     uint64_t used;
     uint64_t credit; /* of used: granted by data_share_wait, not yet taken */
+    uint64_t load;   /* of used, and leaving: granted by data_share_load, not yet taken */
 };
 
 enum data_reserve_mode {
-    DATA_TRY,   /* -EAGAIN when it does not fit */
-    DATA_FORCE, /* always granted: bounded by the caller in another way */
+    DATA_TRY,    /* -EAGAIN when it does not fit */
+    DATA_FORCE,  /* always granted: bounded by the caller in another way */
+    DATA_LOADED, /* taken from what data_share_load has granted; it is leaving */
 };
 
-void data_share_init(struct data_share *s, struct data *d, uint64_t guaranteed);
+enum data_purpose {
+    DATA_FETCH, /* bytes from the store, until a program reads them */
+    DATA_FILL,  /* a program's bytes, until their part is full */
+    DATA_LOAD,  /* bytes that are sent as soon as they are in memory */
+};
+
+void data_share_init(struct data_share *s, struct data *d, enum data_share_kind kind);
 /* For a share that requests under way use after its owner is gone. NULL = out of memory. */
-struct data_share *data_share_new(struct data *d, uint64_t guaranteed);
+struct data_share *data_share_new(struct data *d, enum data_share_kind kind);
 struct data_share *data_share_ref(struct data_share *s);
 void data_share_unref(struct data_share *s);
-void data_share_set_guaranteed(struct data_share *s, uint64_t guaranteed);
+void data_share_set_least(struct data_share *s, uint64_t least);
 int data_share_reserve(struct data_share *s, uint64_t bytes, enum data_reserve_mode mode);
-/* Blocks until `bytes` are granted; the next reservation takes them. The caller has more in its
- * share than the guarantee, and all above it under way to the store: so it ends. */
-void data_share_wait(struct data_share *s, uint64_t bytes);
-/* The same after everybody has given back what is only nice to have. */
-void data_share_wait_hard(struct data_share *s, uint64_t bytes);
+/* Everybody gives back what is only nice to have. Then blocks until `bytes` are granted, which the
+ * next reservation takes, or (false) there is nothing left to wait for. */
+bool data_share_wait(struct data_share *s, uint64_t bytes, enum data_purpose purpose);
 /* As data_share_wait, but false instead of blocking. */
 bool data_share_try(struct data_share *s, uint64_t bytes);
+/* Grants them over the limit. */
+void data_share_force(struct data_share *s, uint64_t bytes);
+/* Blocks until `bytes` are granted, for DATA_LOADED. The caller holds nothing but what is leaving,
+ * and waits for nothing but the store from now on until they leave. */
+void data_share_load(struct data_share *s, uint64_t bytes);
 void data_share_release(struct data_share *s, uint64_t bytes);
+/* Of what is charged, bytes are leaving; and are not any more (the other: only if there is room
+ * for them to rest). */
+void data_share_leaving(struct data_share *s, uint64_t bytes);
+void data_share_stay(struct data_share *s, uint64_t bytes);
+bool data_share_try_stay(struct data_share *s, uint64_t bytes);
+/* Give back what was granted and not taken. */
+void data_share_drop_credit(struct data_share *s);
+void data_share_drop_load(struct data_share *s);
 /* Half of the limit is free: nobody has to share. */
 bool data_has_room(struct data *d);
 /* More than the limit is in use: what is not needed should go. */
 bool data_is_tight(struct data *d);
-/* Gives back what was granted and not taken. */
-void data_share_drop_credit(struct data_share *s);
 
 /* chunks.c. n times DATA_BLOCK_SIZE bytes, aligned to a page, content undefined; reserve first. 0
  * or -ENOMEM. */
@@ -139,7 +178,8 @@ void data_blocks_trim_locked(struct data *d, size_t most);
 int data_blocks_init(struct data *d);
 void data_blocks_done(struct data *d);
 /* Gives blocks back, and `bytes` to the budget. */
-void data_share_put_blocks(struct data_share *s, char *const *blocks, size_t n, uint64_t bytes);
+void data_share_put_blocks(struct data_share *s, char *const *blocks, size_t n, uint64_t bytes,
+                           bool leaving);
 
 /* idle.c. Less is in use by far than has been. */
 void data_idle_note_locked(struct data *d);
@@ -160,6 +200,7 @@ void data_give_back(struct data *d);
 void writers_drop_clean(struct data *d);
 
 void data_count(struct data *d, int readers, int writers);
+void data_note_spilled(struct data *d, uint64_t bytes);
 /* An upload request began (+1) or ended (-1) and the bytes not yet stored changed. */
 void data_count_dirty(struct data *d, int64_t bytes, int uploads);
 

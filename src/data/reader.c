@@ -39,7 +39,7 @@ int reader_new(struct data *d, const struct reader_options *opts, struct reader 
         snprintf(r->hint_etag, sizeof(r->hint_etag), "%s", opts->etag);
     r->version_changed = opts->version_changed;
     r->ctx = opts->ctx;
-    data_share_init(&r->share, d, 0);
+    data_share_init(&r->share, d, DATA_READER);
     r->share.unsummed = true;
     prefetch_init(&r->prefetch, d->read_part_size, d->parallel);
     reader_blocks_init(r, opts->believed);

@@ -198,6 +198,7 @@ static bool retain(struct upload *u, struct part *p)
     bool keep = room && u->retaining && u->retained + len <= RETAIN_MAX &&
                 d->retained + len <= d->memory_limit / RETAIN_SHARE;
     if (keep) {
+        buffer_stay(&p->buffer);
         struct part **link = &u->in_memory;
         while (*link && (*link)->position < p->position)
             link = &(*link)->next;
@@ -210,6 +211,7 @@ static bool retain(struct upload *u, struct part *p)
         if (p->failed && !room)
             u->lost = true;
         if (p->failed && room) {
+            buffer_stay(&p->buffer);
             p->next = u->failed;
             u->failed = p;
             keep = true;
@@ -551,9 +553,15 @@ static int send_buffer(struct upload *u, uint32_t number, struct buffer *b, bool
         return no_memory(reterr);
     buffer_init(&p->buffer, b->share);
     int n_iov = 0;
+    bool was_leaving = b->leaving;
     int r = buffer_iov(b, &p->iov, &n_iov);
+    /* From here on it waits for other parts only. */
+    if (!r && !keep)
+        buffer_leave(b);
     r = r ? no_memory(reterr) : part_begin(u, p, number, reterr);
     if (r) {
+        if (!was_leaving)
+            buffer_stay(b);
         part_free(p);
         return r;
     }
@@ -660,6 +668,7 @@ static int send_again(struct upload *u, struct part *p, struct s3_error *reterr)
         wait_for_place_locked(u, false);
     count_in_locked(u, false);
     pthread_mutex_unlock(&u->lock);
+    buffer_leave(&p->buffer);
     p->failed = false;
     p->next = NULL;
     p->in.body = p->iov;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "data/dirty.h"
 #include "data/landing_impl.h"
 #include "data/writer_impl.h"
 #include "store/store_limits.h"
@@ -73,7 +74,7 @@ bool writer_try_enter(struct writer *w)
 
 void writer_leave(struct writer *w)
 {
-    uint64_t now = w->dirty ? w->buffer.len : 0;
+    uint64_t now = w->dirty ? writer_held(w) : 0;
     if (w->stage && w->dirty)
         now += stage_dirty_bytes(w->stage);
     if (now != w->counted)
@@ -135,18 +136,13 @@ int writer_old_failure(const struct writer *w, struct s3_error *reterr)
 
 /* ---- life ---- */
 
-void writer_set_guarantee(struct writer *w, uint64_t bytes)
-{
-    data_share_set_guaranteed(w->share, bytes);
-}
-
 int writer_new(struct data *d, const struct writer_options *opts, struct writer **ret)
 {
     struct writer *w = calloc(1, sizeof(*w));
     if (!w)
         return -ENOMEM;
     w->key = strdup(opts->key);
-    w->share = data_share_new(d, d->write_part_size);
+    w->share = data_share_new(d, DATA_WRITER);
     if (!w->key || !w->share) {
         free(w->key);
         free(w->share);
@@ -154,6 +150,7 @@ int writer_new(struct data *d, const struct writer_options *opts, struct writer 
         return -ENOMEM;
     }
     w->d = d;
+    data_share_set_least(w->share, d->write_part_size);
     w->attrs = opts->attrs;
     w->attrs_ctx = opts->attrs_ctx;
     w->stored = opts->stored;
@@ -188,6 +185,7 @@ void writer_free(struct writer *w)
     writer_enter(w);
     upload_free(w->upload);
     buffer_done(&w->buffer);
+    writer_drop_spill(w);
     writer_drop_stage(w);
     writer_leave(w);
     pthread_cond_destroy(&w->idle);
@@ -297,6 +295,10 @@ int writer_open_base(struct writer *w, uint64_t from, uint64_t until, struct s3_
         return 0;
     if (w->upload || w->start > w->base_keep || w->base_keep > w->d->write_part_size)
         return WRITER_NEEDS_STAGE;
+    /* Memory for all of it at once; or the local disk, where it comes as it is needed. */
+    bool staged = w->spill || !data_share_try(w->share, w->base_keep + writer_held(w));
+    if (staged && dirty_folder(w->d->dirty))
+        return WRITER_NEEDS_STAGE;
     /* A write over all of it needs nothing of it. */
     bool all_new = from == 0 && until == 0;
     return pull_base(w, 0, all_new ? 0 : w->base_keep, reterr);
@@ -305,6 +307,7 @@ int writer_open_base(struct writer *w, uint64_t from, uint64_t until, struct s3_
 void writer_cut_base(struct writer *w, uint64_t size)
 {
     buffer_done(&w->buffer);
+    writer_drop_spill(w);
     w->base_keep = w->start = size;
 }
 
@@ -373,17 +376,33 @@ int writer_need_upload(struct writer *w, struct s3_error *reterr)
         r = upload_begin(w->share, w->key, &attrs, &w->upload, reterr);
     if (r)
         return r;
-    writer_set_guarantee(w, early_size(w));
+    data_share_set_least(w->share, buffer_capacity(w));
     return w->base_keep ? copy_base(w, reterr) : 0;
 }
 
-/* Sends the buffer as a part, with more to follow it. */
+/* What is held as the next part. On the disk it stays until the part has it. */
+static int send_part(struct writer *w, struct s3_error *err)
+{
+    struct buffer loaded;
+    if (!w->spill)
+        return upload_part(w->upload, &w->buffer, err);
+    int r = writer_load(w, &loaded, err);
+    if (r)
+        return r;
+    r = upload_part(w->upload, &loaded, err);
+    if (!loaded.len)
+        writer_drop_spill(w);
+    buffer_done(&loaded);
+    return r;
+}
+
+/* Sends what is held as a part, with more to follow it. */
 static int send_buffer(struct writer *w, struct s3_error *reterr)
 {
     if (writer_is_orphan(w))
         return WRITER_NEEDS_STAGE; /* there is no key to send it to */
     struct s3_error err = {0};
-    uint64_t len = w->buffer.len;
+    uint64_t len = writer_held(w);
     int r = writer_need_upload(w, &err);
     bool begun = !r; /* with what it copies of the version before */
     if (!r && upload_next_index(w->upload) + 1 >= STORE_PARTS_MAX) {
@@ -392,58 +411,58 @@ static int send_buffer(struct writer *w, struct s3_error *reterr)
         return -EFBIG;
     }
     if (!r)
-        r = upload_part(w->upload, &w->buffer, &err);
+        r = send_part(w, &err);
     /* A part that has failed before is tried once more first. */
-    if (r && begun && w->buffer.len && !upload_mend(w->upload, &err)) {
+    if (r && begun && writer_held(w) && !upload_mend(w->upload, &err)) {
         err = (struct s3_error){0};
-        r = upload_part(w->upload, &w->buffer, &err);
+        r = send_part(w, &err);
     }
     if (r) {
-        if (len && !w->buffer.len)
+        if (len && !writer_held(w))
             w->start += len; /* the upload has it, as a part that has failed */
         if (reterr)
             *reterr = err;
         return writer_stream_failed(w, r, &err);
     }
     w->start += len;
-    writer_set_guarantee(w, early_size(w));
+    w->no_spill = false;
+    data_share_set_least(w->share, buffer_capacity(w));
     return 0;
 }
 
-/* Room for the next bytes: the budget said no. */
-static int make_room(struct writer *w, struct s3_error *reterr)
+/* Room for the next bytes, up to `until` of what is held: the budget said no. */
+static int make_room(struct writer *w, uint64_t until, struct s3_error *reterr)
 {
-    bool whole = !w->upload && !w->start && w->buffer.len < w->d->write_part_size;
-    if (!whole && w->buffer.len >= early_size(w)) {
-        int r = send_buffer(w, reterr);
-        if (r)
-            return r;
-    }
+    bool whole = !w->upload && !w->start && writer_held(w) < w->d->write_part_size;
+    if (!whole && writer_held(w) >= early_size(w))
+        return send_buffer(w, reterr);
     /* To wait for memory is to give up what has failed and could be sent again. */
     if (w->upload && upload_can_mend(w->upload)) {
         int r = upload_mend(w->upload, reterr);
         if (r)
             return r;
     }
-    data_share_wait_hard(w->share, DATA_BLOCK_SIZE);
+    if (!data_share_wait(w->share, DATA_BLOCK_SIZE, DATA_FILL))
+        writer_spill(w, until);
     return 0;
 }
 
 int writer_fill_to(struct writer *w, uint64_t end, struct s3_error *reterr)
 {
-    while (w->start + w->buffer.len < end) {
-        uint64_t capacity = buffer_capacity(w), done = 0;
-        if (w->buffer.len >= capacity) {
+    while (w->start + writer_held(w) < end) {
+        uint64_t capacity = buffer_capacity(w), held = writer_held(w), done = 0;
+        if (held >= capacity) {
             int r = send_buffer(w, reterr);
             if (r)
                 return r;
             continue;
         }
-        uint64_t n = MIN(end - w->start - w->buffer.len, capacity - w->buffer.len);
-        int r = buffer_append_zeros(&w->buffer, n, DATA_TRY, &done);
+        uint64_t n = MIN(end - w->start - held, capacity - held);
+        int r = w->spill ? writer_spill_resize(w, held + n, reterr)
+                         : buffer_append_zeros(&w->buffer, n, DATA_TRY, &done);
         if (r == -EAGAIN)
-            r = make_room(w, reterr);
-        else if (r)
+            r = make_room(w, held + n, reterr);
+        else if (r && !w->spill)
             r = writer_no_memory(reterr);
         if (r)
             return r;
@@ -459,7 +478,7 @@ static int write_bytes(struct writer *w, uint64_t offset, const char *from, size
     uint64_t pos = offset;
     while (len) {
         uint64_t at = pos - w->start, capacity = buffer_capacity(w);
-        if (at >= capacity && at == w->buffer.len) {
+        if (at >= capacity && at == writer_held(w)) {
             int r = send_buffer(w, reterr);
             if (r)
                 return r;
@@ -467,17 +486,24 @@ static int write_bytes(struct writer *w, uint64_t offset, const char *from, size
         }
         /* Bytes that are there are rewritten where they are, also in holes and beyond the
          * capacity: they must not be sent while that is half done. */
-        bool rewrite = at < w->buffer.len;
-        size_t n = MIN(len, (rewrite ? w->buffer.len : capacity) - at), done = 0;
-        int r = buffer_write(&w->buffer, at, from, n, rewrite ? DATA_FORCE : DATA_TRY, &done);
+        bool rewrite = at < writer_held(w), spilled = w->spill;
+        size_t n = MIN(len, (rewrite ? writer_held(w) : capacity) - at), done = 0;
+        int r;
+        if (spilled) {
+            bool written;
+            r = writer_spill_write(w, at, from, n, &written, reterr);
+            done = written ? n : 0;
+        } else {
+            r = buffer_write(&w->buffer, at, from, n, rewrite ? DATA_FORCE : DATA_TRY, &done);
+        }
         pos += done;
         from += done;
         len -= done;
         if (done)
             writer_set_size(w, MAX(w->size, pos), true);
-        if (r == -EAGAIN) {
-            r = make_room(w, reterr);
-        } else if (r) {
+        if (r == -EAGAIN && !spilled) {
+            r = make_room(w, at + n, reterr);
+        } else if (r && !spilled) {
             /* Half a write is in the content: it must not become the object. */
             struct s3_error err;
             r = writer_keep_failure(w, writer_no_memory(&err), &err);
@@ -492,7 +518,7 @@ static int write_bytes(struct writer *w, uint64_t offset, const char *from, size
 /* With an upload under way a full part goes at once. */
 static int send_full(struct writer *w, struct s3_error *reterr)
 {
-    if (!w->upload || w->buffer.len < buffer_capacity(w) ||
+    if (!w->upload || writer_held(w) < buffer_capacity(w) ||
         upload_next_index(w->upload) + 1 >= STORE_PARTS_MAX)
         return 0;
     return send_buffer(w, reterr);
@@ -502,7 +528,7 @@ static int send_full(struct writer *w, struct s3_error *reterr)
  * and there. (Who writes ahead of the end is a copy with holes, a stream.) */
 static bool is_scattered(const struct writer *w, uint64_t offset)
 {
-    uint64_t end = w->start + w->buffer.len;
+    uint64_t end = w->start + writer_held(w);
     return !w->upload && offset < w->size && offset > end && offset - end > w->d->write_part_size;
 }
 
@@ -572,7 +598,7 @@ int writer_write(struct writer *w, uint64_t offset, const void *buf, size_t len,
 static bool goes_on(const struct writer *w, uint64_t offset, size_t len)
 {
     bool base_to_read = w->base_keep && w->base_keep <= w->d->write_part_size && !w->upload;
-    return !w->failed && !w->stage && !base_to_read && offset == w->start + w->buffer.len &&
+    return !w->failed && !w->stage && !base_to_read && offset == w->start + writer_held(w) &&
            offset <= STORE_OBJECT_SIZE_MAX - len;
 }
 
@@ -581,7 +607,8 @@ static bool goes_on(const struct writer *w, uint64_t offset, size_t len)
  * here, or not without waiting for memory. */
 static bool take_blocks(struct writer *w, uint64_t offset, struct landing *l, size_t len)
 {
-    if (w->buffer.len + len > buffer_capacity(w) || buffer_take(&w->buffer, l->blocks, len))
+    if (w->spill || w->buffer.len + len > buffer_capacity(w) ||
+        buffer_take(&w->buffer, l->blocks, len))
         return false;
     writer_set_size(w, MAX(w->size, offset + len), true);
     return true;
@@ -624,16 +651,18 @@ static void restart(struct writer *w)
     upload_free(TAKE_PTR(w->upload));
     writer_drop_stage(w);
     writer_cut_base(w, 0);
-    writer_set_guarantee(w, w->d->write_part_size);
+    data_share_set_least(w->share, w->d->write_part_size);
 }
 
-static int truncate_stream(struct writer *w, uint64_t size)
+static int truncate_stream(struct writer *w, uint64_t size, struct s3_error *reterr)
 {
     if (size < w->start) {
         if (w->upload || w->start > w->base_keep)
             return WRITER_NEEDS_STAGE;
         writer_cut_base(w, size);
-    } else if (size < w->start + w->buffer.len) {
+    } else if (size < w->start + writer_held(w)) {
+        if (w->spill)
+            return writer_spill_resize(w, size - w->start, reterr);
         buffer_truncate(&w->buffer, size - w->start);
     }
     return 0;
@@ -650,7 +679,7 @@ static int truncate_inside(struct writer *w, uint64_t size, struct s3_error *ret
     }
     if (size == 0) {
         restart(w);
-    } else if (!w->stage && (r = truncate_stream(w, size)) == WRITER_NEEDS_STAGE) {
+    } else if (!w->stage && (r = truncate_stream(w, size, reterr)) == WRITER_NEEDS_STAGE) {
         r = writer_to_stage(w, reterr);
     }
     if (!r && w->stage)
@@ -677,7 +706,9 @@ static int zero_stream(struct writer *w, uint64_t offset, uint64_t end, struct s
         r = writer_open_base(w, offset, w->base_keep, reterr);
     else if (offset < w->start)
         r = WRITER_NEEDS_STAGE;
-    end = MIN(end, w->start + w->buffer.len);
+    end = MIN(end, w->start + writer_held(w));
+    if (!r && w->spill && offset < end)
+        return stage_zero(w->spill, offset - w->start, end - offset, reterr);
     while (!r && offset < end) {
         size_t n = MIN(end - offset, DATA_BLOCK_SIZE), done;
         r = buffer_write(&w->buffer, offset - w->start, w->d->zero_block, n, DATA_FORCE, &done);
@@ -718,7 +749,7 @@ static int read_stream(struct writer *w, uint64_t offset, char *to, size_t len,
                        struct s3_error *reterr)
 {
     uint64_t pos = offset, end = offset + len;
-    uint64_t in_memory = w->start + w->buffer.len;
+    uint64_t held_end = w->start + writer_held(w);
     if (w->start > w->base_keep && pos < w->start && end > w->base_keep)
         return WRITER_NEEDS_STAGE;
     if (pos < w->base_keep && !w->upload) {
@@ -726,7 +757,7 @@ static int read_stream(struct writer *w, uint64_t offset, char *to, size_t len,
         int r = writer_open_base(w, 0, w->base_keep, reterr);
         if (r)
             return r;
-        in_memory = w->start + w->buffer.len;
+        held_end = w->start + writer_held(w);
     } else if (pos < w->base_keep) {
         uint64_t n = MIN(end, w->base_keep) - pos;
         struct base_sink target = {.to = to};
@@ -736,9 +767,13 @@ static int read_stream(struct writer *w, uint64_t offset, char *to, size_t len,
         to += n;
         pos += n;
     }
-    if (pos < end && pos < in_memory) {
-        size_t n = (size_t)(MIN(end, in_memory) - pos);
-        buffer_read(&w->buffer, pos - w->start, to, n);
+    if (pos < end && pos < held_end) {
+        size_t n = (size_t)(MIN(end, held_end) - pos);
+        int r = w->spill ? stage_read(w->spill, pos - w->start, to, n, reterr) : 0;
+        if (r)
+            return r;
+        if (!w->spill)
+            buffer_read(&w->buffer, pos - w->start, to, n);
         to += n;
         pos += n;
     }
@@ -782,7 +817,7 @@ static bool is_hole(const struct writer *w, uint64_t offset, uint64_t *ret_end)
 {
     if (w->stage)
         return stage_is_hole(w->stage, offset, ret_end);
-    uint64_t end = w->start + w->buffer.len;
+    uint64_t end = w->start + writer_held(w);
     *ret_end = offset < end ? end : w->size;
     return offset >= end;
 }

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The new content of one object, shared by every handle that has the file open for writing.
  *
- * A stream goes up as a multipart upload, parts in parallel and growing by index, never staged on
- * disk; content that fits the first part is kept whole in memory and is one PUT. Whatever a stream
- * cannot do (writes in the middle of something large, reads of what has left memory) makes the
- * writer staged: changes go into a file on the local disk (stage.h), and a commit sends those and
- * copies the rest inside the store (plan.h).
- * The store's old object stays until a commit has succeeded, with one exception: when a stream
- * becomes staged of which more was sent than is kept in memory for that (64 MiB, if there is room),
- * what was sent so far is completed first, as by a commit. After a commit the writer goes on:
- * further appends start a new upload whose first parts are copied inside the store from the
- * committed version.
+ * A stream goes up as a multipart upload, parts in parallel and growing by index, of which only the
+ * unsent one goes to the local disk, when memory is short; content that fits the first part is kept
+ * whole in memory and is one PUT. Whatever a stream cannot do (writes in the middle of something
+ * large, reads of what has left memory) makes the writer staged: changes go into a file on the
+ * local disk (stage.h), and a commit sends those and copies the rest inside the store (plan.h). The
+ * store's old object stays until a commit has succeeded, with one exception: when a stream becomes
+ * staged of which more was sent than is kept in memory for that (64 MiB, if there is room), what
+ * was sent so far is completed first, as by a commit. After a commit the writer goes on: further
+ * appends start a new upload whose first parts are copied inside the store from the committed
+ * version.
  *
  * Life:    writer_new -> write/truncate/read -> writer_commit (any number) -> writer_free (aborts
  *          an upload that was not committed).

@@ -61,7 +61,7 @@ static void forget_doubt(struct writer *w)
 static void note_doubt(struct writer *w, const struct store_put_in *in)
 {
     forget_doubt(w);
-    if (w->buffer.len && !store_attrs_copy(&in->attrs, &w->doubt.arena, &w->doubt.attrs))
+    if (in->n_body && !store_attrs_copy(&in->attrs, &w->doubt.arena, &w->doubt.attrs))
         (void)etag_of(in->body, in->n_body, w->doubt.etag);
 }
 
@@ -90,14 +90,15 @@ static int put_once(struct writer *w, struct store_put_in *in, struct store_vers
     return r;
 }
 
-int writer_put(struct writer *w, struct store_version *ret, struct s3_error *err)
+static int put_buffer(struct writer *w, const struct buffer *b, struct store_version *ret,
+                      struct s3_error *err)
 {
     struct store_put_in in = {.key = w->key};
     int r = writer_get_attrs(w, &in.attrs, err);
     if (r)
         return r;
     CLEANUP_FREE struct iovec *iov = NULL;
-    if (buffer_iov(&w->buffer, &iov, &in.n_body))
+    if (buffer_iov(b, &iov, &in.n_body))
         return writer_no_memory(err);
     in.body = iov;
 
@@ -121,6 +122,19 @@ int writer_put(struct writer *w, struct store_version *ret, struct s3_error *err
     return r;
 }
 
+int writer_put(struct writer *w, struct store_version *ret, struct s3_error *err)
+{
+    if (!w->spill)
+        return put_buffer(w, &w->buffer, ret, err);
+    struct buffer loaded;
+    int r = writer_load(w, &loaded, err);
+    if (r)
+        return r;
+    r = put_buffer(w, &loaded, ret, err);
+    buffer_done(&loaded);
+    return r;
+}
+
 /* ---- an upload ---- */
 
 /* An object that was made wrong is ours nevertheless: what the next commit replaces. */
@@ -134,16 +148,29 @@ int writer_complete(struct writer *w, struct store_version *ret, struct s3_error
     return r;
 }
 
-/* What is left of the content goes as the last part, which stays in the buffer: there may be more
- * to come. After a failure it has no number. */
-static int send_rest(struct writer *w, struct s3_error *err)
+static int send_last(struct writer *w, struct buffer *b, struct s3_error *err)
 {
     uint32_t before = upload_next_index(w->upload);
-    int r = w->buffer.len ? upload_part_kept(w->upload, &w->buffer, err) : 0;
+    int r = b->len ? upload_part_kept(w->upload, b, err) : 0;
     int waited = upload_wait(w->upload, r ? NULL : err);
     r = r ? r : waited;
     if (r && upload_next_index(w->upload) > before)
         upload_drop_last(w->upload);
+    return r;
+}
+
+/* What is left of the content goes as the last part, which stays in the buffer: there may be more
+ * to come. After a failure it has no number. */
+static int send_rest(struct writer *w, struct s3_error *err)
+{
+    if (!w->spill)
+        return send_last(w, &w->buffer, err);
+    struct buffer loaded;
+    int r = writer_load(w, &loaded, err);
+    if (r)
+        return r;
+    r = send_last(w, &loaded, err);
+    buffer_done(&loaded);
     return r;
 }
 
@@ -164,7 +191,7 @@ static int commit_upload(struct writer *w, struct store_version *ret, struct s3_
     r = writer_complete(w, ret, err);
     if (r) {
         /* The buffer may still grow; its part is then sent anew under the same number. */
-        if (w->buffer.len)
+        if (writer_held(w))
             upload_drop_last(w->upload);
         if (err->kind == S3_ERROR_NO_SUCH_UPLOAD || upload_sum_differs(err))
             (void)writer_stream_failed(w, r, err);
@@ -172,7 +199,7 @@ static int commit_upload(struct writer *w, struct store_version *ret, struct s3_
     }
     upload_free(TAKE_PTR(w->upload));
     writer_cut_base(w, w->size);
-    writer_set_guarantee(w, w->d->write_part_size);
+    data_share_set_least(w->share, w->d->write_part_size);
     return 0;
 }
 
@@ -204,7 +231,7 @@ static int store_content(struct writer *w, struct store_version *ret, bool *ret_
         return r;
     if (w->stage)
         return writer_commit_stage(w, ret, err);
-    if (!w->upload && !w->base_keep && w->buffer.len <= first)
+    if (!w->upload && !w->base_keep && writer_held(w) <= first)
         return writer_put(w, ret, err);
     r = commit_upload(w, ret, err);
     if (r && w->stage && w->no_copies) {

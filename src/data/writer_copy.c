@@ -34,7 +34,7 @@ static bool can_append(const struct writer *w, uint64_t offset, uint64_t length)
 {
     bool base_is_parts = w->upload || !w->base_keep || w->base_keep > w->d->write_part_size;
     return length >= STORE_PART_SIZE_MIN && offset == w->size && offset == w->start &&
-           !w->buffer.len && base_is_parts && length <= STORE_OBJECT_SIZE_MAX - offset;
+           !writer_held(w) && base_is_parts && length <= STORE_OBJECT_SIZE_MAX - offset;
 }
 
 static int append(struct writer *w, const struct writer_source *source, uint64_t length,

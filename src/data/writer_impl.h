@@ -6,7 +6,7 @@
  *
  *     [0, base_keep)        the first bytes of the version in the store, not in memory
  *     [base_keep, start)    sent as parts of the upload under way; empty without one
- *     [start, start + len)  the buffer
+ *     [start, start + len)  the buffer, or when memory is short a local file (writer_spill.c)
  *     [start + len, size)   zeros that nobody has written: materialised when something follows
  *
  * Everything is in the buffer (base_keep = start = 0) as long as it fits the first part. With a
@@ -56,6 +56,9 @@ struct writer {
     uint64_t base_keep;
     uint64_t start;
     struct buffer buffer;
+    struct stage *spill; /* instead of the buffer, which is empty then; NULL = none */
+    uint64_t spill_len;
+    bool no_spill;         /* the disk has refused this part */
     uint64_t counted;      /* bytes of the buffer that data counts as dirty */
     struct upload *upload; /* NULL = none under way */
     struct stage *stage;   /* NULL = a stream */
@@ -106,7 +109,25 @@ int writer_fill_to(struct writer *w, uint64_t end, struct s3_error *reterr);
 int writer_get_attrs(struct writer *w, struct store_attrs *ret, struct s3_error *reterr);
 /* Starts the upload and the copies of the base, if that has not been done. */
 int writer_need_upload(struct writer *w, struct s3_error *reterr);
-void writer_set_guarantee(struct writer *w, uint64_t bytes);
+
+/* ---- writer_spill.c ---- */
+
+/* Bytes of the buffer, or of what stands for it. */
+uint64_t writer_held(const struct writer *w);
+/* Memory was waited for in vain: the buffer goes to the local disk, where writing goes on. If that
+ * cannot be, or for a few bytes (it is to hold `until`), memory beyond the limit is granted. */
+void writer_spill(struct writer *w, uint64_t until);
+void writer_drop_spill(struct writer *w);
+/* What is there in a buffer that counts as leaving; the file stays until it is dropped. */
+int writer_load(struct writer *w, struct buffer *ret, struct s3_error *reterr);
+/* Writes at <= writer_held. *ret_done false: nothing was, and the content is in memory again. */
+int writer_spill_write(struct writer *w, uint64_t at, const char *from, size_t len, bool *ret_done,
+                       struct s3_error *reterr);
+/* Cuts, or grows with zeros. */
+int writer_spill_resize(struct writer *w, uint64_t len, struct s3_error *reterr);
+/* Calls fn with what is held, piece by piece, without large holes, until it fails. */
+typedef int (*writer_piece_fn)(void *ctx, uint64_t position, const char *data, size_t len);
+int writer_held_visit(const struct writer *w, writer_piece_fn fn, void *ctx);
 
 /* ---- writer_commit.c ---- */
 

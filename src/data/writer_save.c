@@ -8,16 +8,15 @@
 #include "base/file_io.h"
 #include "data/writer_impl.h"
 
-static int save_buffer(const struct buffer *b, uint64_t offset, int fd)
+struct save {
+    uint64_t offset;
+    int fd;
+};
+
+static int save_piece(void *ctx, uint64_t position, const char *data, size_t len)
 {
-    int r = 0;
-    for (uint64_t at = 0; !r && at < b->len; at += DATA_BLOCK_SIZE) {
-        const char *block = b->blocks[at / DATA_BLOCK_SIZE];
-        size_t n = MIN(b->len - at, DATA_BLOCK_SIZE);
-        if (block != b->share->d->zero_block)
-            r = file_pwrite(fd, block, n, offset + at);
-    }
-    return r;
+    const struct save *s = ctx;
+    return file_pwrite(s->fd, data, len, s->offset + position);
 }
 
 /* *ret_got: so many bytes from the start are in the file. */
@@ -78,7 +77,7 @@ static int save_inside(struct writer *w, int fd, struct writer_saved *ret)
     uint64_t got;
     int r = save_base(w, w->base_keep, fd, &got);
     if (!r)
-        r = save_buffer(&w->buffer, w->start, fd);
+        r = writer_held_visit(w, save_piece, &(struct save){w->start, fd});
     if (r)
         return r;
     if (got < w->start) {

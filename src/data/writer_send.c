@@ -56,13 +56,11 @@ static bool wait_begun(struct sender *s)
     return !s->result;
 }
 
-/* Memory for a part. What others have is under way to the store, or will be without this lock, so a
- * wait ends. */
+/* Memory for a part. */
 static void wait_for_memory(struct sender *s, uint64_t bytes)
 {
     SCOPE_LOCK(&s->memory_lock);
-    if (!data_share_try(s->w->share, bytes))
-        data_share_wait_hard(s->w->share, bytes);
+    data_share_load(s->w->share, bytes);
     SCOPE_LOCK(&s->lock);
     s->reading++;
 }
@@ -72,7 +70,7 @@ static void end_reading(struct sender *s)
 {
     SCOPE_LOCK(&s->lock);
     if (--s->reading == 0)
-        data_share_drop_credit(s->w->share);
+        data_share_drop_load(s->w->share);
 }
 
 static int send_one(struct sender *s, uint32_t index, struct s3_error *err)
@@ -81,6 +79,7 @@ static int send_one(struct sender *s, uint32_t index, struct s3_error *err)
     struct writer *w = s->w;
     struct buffer b;
     buffer_init(&b, w->share);
+    b.leaving = true;
     wait_for_memory(s, stage_buffer_cost(w->stage, p->offset, p->length));
     int r = stage_read_buffer(w->stage, p->offset, p->length, &b, err);
     end_reading(s);
@@ -168,7 +167,6 @@ int writer_send_plan(struct writer *w, const struct plan *plan, struct s3_error 
     pthread_mutex_init(&s.part_lock, NULL);
     pthread_mutex_init(&s.lock, NULL);
     pthread_cond_init(&s.begun_or_failed, NULL);
-    writer_set_guarantee(w, plan->largest);
     writer_reads_begin(w);
 
     unsigned n = start(&s, threads);
@@ -187,7 +185,6 @@ int writer_send_plan(struct writer *w, const struct plan *plan, struct s3_error 
     }
 
     writer_reads_end(w);
-    writer_set_guarantee(w, w->d->write_part_size);
     pthread_cond_destroy(&s.begun_or_failed);
     pthread_mutex_destroy(&s.lock);
     pthread_mutex_destroy(&s.part_lock);

@@ -94,7 +94,7 @@ static int checkpoint(struct writer *w, struct s3_error *reterr)
     writer_builds_on(w, &version);
     w->base_keep = w->start;
     w->last = (struct writer_result){.version = version, .size = w->start, .attrs_stale = true};
-    writer_set_guarantee(w, w->d->write_part_size);
+    data_share_set_least(w->share, w->d->write_part_size);
     if (w->stored)
         w->stored(w->stored_ctx, &version, w->start);
     return 0;
@@ -118,6 +118,12 @@ struct move {
     uint64_t offset; /* of the first part that was sent */
     struct s3_error *reterr;
 };
+
+static int move_piece(void *ctx, uint64_t position, const char *data, size_t len)
+{
+    struct move *m = ctx;
+    return stage_write(m->stage, m->offset + position, data, len, m->reterr);
+}
 
 static int move_part(void *ctx, uint64_t position, const struct buffer *b)
 {
@@ -177,7 +183,7 @@ int writer_to_stage(struct writer *w, struct s3_error *reterr)
     if (stage_set_base(s, w->key, w->base_etag, object_size, w->base_keep))
         r = writer_no_memory(reterr);
     if (!r)
-        r = move_buffer(&w->buffer, w->start, s, reterr);
+        r = writer_held_visit(w, move_piece, &(struct move){s, w->start, reterr});
     if (!r)
         r = stage_truncate(s, w->size, reterr);
     if (r) {
@@ -186,7 +192,7 @@ int writer_to_stage(struct writer *w, struct s3_error *reterr)
     }
     upload_free(TAKE_PTR(w->upload));
     writer_cut_base(w, 0);
-    writer_set_guarantee(w, w->d->write_part_size);
+    data_share_set_least(w->share, w->d->write_part_size);
     w->stage = s;
     w->changed = true;
     list_add(w);
@@ -252,13 +258,16 @@ static int commit_parts(struct writer *w, struct store_version *ret, struct s3_e
     return complete(w, ret, err);
 }
 
-/* Small again: one PUT, and the content stays in memory. */
+/* Small again: one PUT, and the content stays in memory, if there is room. */
 static int commit_small(struct writer *w, struct store_version *ret, struct s3_error *err)
 {
+    w->buffer.leaving = true;
+    data_share_load(w->share, stage_buffer_cost(w->stage, 0, w->size));
     int r = stage_read_buffer(w->stage, 0, w->size, &w->buffer, err);
+    data_share_drop_load(w->share);
     if (!r)
         r = writer_put(w, ret, err);
-    if (r)
+    if (r || !buffer_try_stay(&w->buffer))
         buffer_done(&w->buffer);
     else
         writer_drop_stage(w);

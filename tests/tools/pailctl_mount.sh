@@ -45,7 +45,7 @@ rows = json.load(sys.stdin)
 assert len(rows) == 1, rows
 r = rows[0]
 assert r["mountpoint"] == sys.argv[1] and r["pid"] == int(sys.argv[2]) and r["bucket"] == sys.argv[3], r
-for name in ("uptime_seconds", "dirty_bytes", "uploads", "readers", "writers", "memory_used", "memory_limit"):
+for name in ("uptime_seconds", "dirty_bytes", "uploads", "readers", "writers", "memory_used", "memory_limit", "spilled_bytes"):
     assert type(r[name]) is int, (name, r)
 assert type(r["version"]) is str and type(r["prefix"]) is str, r
 ' "$MNT" "$pid" "$BUCKET" <<<"$out" || fail "status --json: $out"

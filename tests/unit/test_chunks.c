@@ -45,7 +45,7 @@ static void give_back(struct data_share *s, struct piece *p)
             memcpy(&value, p->blocks[i] + at, sizeof(value));
             assert_int_equal(value, p->stamp + i);
         }
-    data_share_put_blocks(s, p->blocks, p->n, p->n * DATA_BLOCK_SIZE);
+    data_share_put_blocks(s, p->blocks, p->n, p->n * DATA_BLOCK_SIZE, false);
     p->n = 0;
 }
 
@@ -66,7 +66,7 @@ static void *mix(void *arg)
     struct worker *w = arg;
     struct data_share share;
     struct piece pieces[16] = {0};
-    data_share_init(&share, w->b->data, 0);
+    data_share_init(&share, w->b->data, DATA_READER);
     for (int step = 0; step < 1500; step++) {
         struct piece *p = &pieces[next_random(&w->random) % ARRAY_SIZE(pieces)];
         size_t n = next_random(&w->random) % 4 ? 1 + next_random(&w->random) % 8 : 64;
@@ -127,7 +127,7 @@ static void holes_count(void **state)
     struct data_share share;
     struct bed b;
     bed_open(&b, 0, &o, NULL);
-    data_share_init(&share, b.data, 0);
+    data_share_init(&share, b.data, DATA_READER);
     uint64_t before = resident(), most = 0;
     for (unsigned round = 0; round < 4; round++) {
         for (size_t i = 0; i < N; i++)
@@ -163,7 +163,7 @@ static void holes_go_back(void **state)
     struct data_stats stats;
     struct bed b;
     bed_open(&b, 0, &o, NULL);
-    data_share_init(&share, b.data, 0);
+    data_share_init(&share, b.data, DATA_READER);
     for (size_t i = 0; i < N; i++)
         assert_true(take(&share, &pieces[i], 1, i << 8));
     uint64_t before = resident();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What readers and writers share: part sizes, the memory budget, buffers, the recognition of
- * sequential reads. And the limits of S3 that a stream meets. */
+/* What readers and writers share: part sizes, memory that is given back, buffers. And the limits of
+ * S3 that a stream meets. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <pthread.h>
 
 #include "data_bed.h"
 #include "data/buffer.h"
@@ -145,205 +144,7 @@ static void ten_thousand_parts(void **state)
     data_free(d);
 }
 
-/* ---- budget ---- */
-
-static void guarantee_is_always_granted(void **state)
-{
-    struct data_options o = {.memory_limit = 64 * MIB};
-    struct bed b;
-    bed_open(&b, 0, &o, NULL);
-    struct data_share first, second;
-    data_share_init(&first, b.data, 10 * MIB);
-    data_share_init(&second, b.data, 10 * MIB);
-    assert_int_equal(data_share_reserve(&first, 64 * MIB, DATA_TRY), 0);
-    assert_int_equal(data_share_reserve(&first, 1, DATA_TRY), -EAGAIN);
-    assert_int_equal(data_share_reserve(&second, 10 * MIB, DATA_TRY), 0);
-    assert_int_equal(data_share_reserve(&second, 1, DATA_TRY), -EAGAIN);
-    assert_int_equal(data_share_reserve(&second, 1, DATA_FORCE), 0);
-    assert_true(data_is_tight(b.data));
-    data_share_release(&second, 10 * MIB + 1);
-    data_share_release(&first, 64 * MIB);
-    assert_false(data_is_tight(b.data));
-    bed_close(&b);
-}
-
-/* When half is in use, nobody may have more than an equal share. */
-static void shares_are_fair(void **state)
-{
-    struct data_options o = {.memory_limit = 64 * MIB};
-    struct bed b;
-    bed_open(&b, 0, &o, NULL);
-    struct data_share s[4];
-    for (int i = 0; i < 4; i++) {
-        data_share_init(&s[i], b.data, 0);
-        assert_int_equal(data_share_reserve(&s[i], MIB, DATA_TRY), 0);
-    }
-    unsigned got = 1;
-    while (data_share_reserve(&s[0], MIB, DATA_TRY) == 0)
-        got++;
-    assert_true(got >= 16 && got < 32); /* half of the limit, but for what the others have */
-    for (int i = 1; i < 4; i++)
-        for (unsigned k = 1; k < 11; k++)
-            assert_int_equal(data_share_reserve(&s[i], MIB, DATA_TRY), 0);
-    data_share_release(&s[0], got * MIB);
-    for (int i = 1; i < 4; i++)
-        data_share_release(&s[i], 11 * MIB);
-    bed_close(&b);
-}
-
-struct waiter {
-    struct data_share share;
-    pthread_t thread;
-    int *order, *next;
-    int index;
-    pthread_mutex_t *lock;
-};
-
-static void *wait_run(void *arg)
-{
-    struct waiter *w = arg;
-    data_share_wait(&w->share, DATA_BLOCK_SIZE);
-    pthread_mutex_lock(w->lock);
-    w->order[(*w->next)++] = w->index;
-    pthread_mutex_unlock(w->lock);
-    return NULL;
-}
-
-/* Waiters are served in their order, and nobody else before them. */
-static void first_come_first_served(void **state)
-{
-    struct data_options o = {.memory_limit = 64 * MIB};
-    struct bed b;
-    bed_open(&b, 0, &o, NULL);
-    struct data_share hog, late;
-    data_share_init(&hog, b.data, 0);
-    data_share_init(&late, b.data, 0);
-    assert_int_equal(data_share_reserve(&hog, 64 * MIB, DATA_TRY), 0);
-    struct waiter w[5];
-    int order[5], next = 0;
-    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    for (int i = 0; i < 5; i++) {
-        w[i] = (struct waiter){.order = order, .next = &next, .index = i, .lock = &lock};
-        data_share_init(&w[i].share, b.data, 0);
-        assert_int_equal(pthread_create(&w[i].thread, NULL, wait_run, &w[i]), 0);
-        /* Until it waits. */
-        for (int queued = 0; queued <= i;) {
-            pthread_mutex_lock(&b.data->lock);
-            queued = (int)b.data->n_waiters;
-            pthread_mutex_unlock(&b.data->lock);
-            sched_yield();
-        }
-    }
-    assert_int_equal(data_share_reserve(&late, 1, DATA_TRY), -EAGAIN);
-    for (int i = 0; i < 5; i++) {
-        data_share_release(&hog, DATA_BLOCK_SIZE);
-        pthread_join(w[i].thread, NULL);
-        assert_int_equal(next, i + 1);
-        assert_int_equal(order[i], i);
-        /* The next reservation takes what was granted. */
-        assert_int_equal(data_share_reserve(&w[i].share, DATA_BLOCK_SIZE, DATA_TRY), 0);
-    }
-    for (int i = 0; i < 5; i++)
-        data_share_release(&w[i].share, DATA_BLOCK_SIZE);
-    data_share_release(&hog, 64 * MIB - 5 * DATA_BLOCK_SIZE);
-    bed_close(&b);
-}
-
-struct file_writer {
-    struct bed *b;
-    int index;
-    uint64_t size;
-    int result;
-    pthread_t thread;
-};
-
-static void *file_run(void *arg)
-{
-    struct file_writer *f = arg;
-    char key[16], *buf = malloc(500000);
-    snprintf(key, sizeof(key), "f%d", f->index);
-    struct writer_options o = {.key = key};
-    struct writer *w = NULL;
-    f->result = writer_new(f->b->data, &o, &w);
-    for (uint64_t at = 0; at < f->size && !f->result;) {
-        size_t n = MIN(f->size - at, 500000u);
-        content_fill((uint64_t)f->index, at, buf, n);
-        f->result = writer_write(w, at, buf, n, NULL);
-        at += n;
-    }
-    if (!f->result)
-        f->result = writer_commit(w, NULL, NULL);
-    writer_free(w);
-    free(buf);
-    return NULL;
-}
-
-static void check_file(struct bed *b, int index, uint64_t size)
-{
-    char key[16], *buf = malloc(size);
-    uint64_t stored;
-    snprintf(key, sizeof(key), "f%d", index);
-    assert_int_equal(bed_get(b, key, 0, buf, size, &stored), size);
-    assert_int_equal(stored, size);
-    assert_true(content_is((uint64_t)index, 0, buf, size));
-    free(buf);
-}
-
-/* 64 writers of three parts each with the least memory there can be. */
-static void many_writers_little_memory(void **state)
-{
-    struct data_options o = {.memory_limit = 1, .write_part_size = 5 * MIB, .parallel = 3};
-    struct bed b;
-    bed_open(&b, 2, &o, NULL);
-    struct file_writer f[64];
-    uint64_t size = 11 * MIB;
-    for (int i = 0; i < 64; i++) {
-        f[i] = (struct file_writer){.b = &b, .index = i, .size = size};
-        assert_int_equal(pthread_create(&f[i].thread, NULL, file_run, &f[i]), 0);
-    }
-    for (int i = 0; i < 64; i++) {
-        pthread_join(f[i].thread, NULL);
-        assert_int_equal(f[i].result, 0);
-    }
-    for (int i = 0; i < 64; i++)
-        check_file(&b, i, size);
-    assert_int_equal(store_memory_upload_count(b.memory), 0);
-    struct data_stats stats;
-    data_stats(b.data, &stats);
-    assert_int_equal(stats.memory_limit, 64 * MIB);
-    assert_true(stats.memory_peak <= 64 * MIB + 64 * 5 * MIB);
-    bed_close(&b);
-}
-
-/* The same by one thread in turns: nobody but it could ever free memory. */
-static void many_writers_one_thread(void **state)
-{
-    for (unsigned threads = 0; threads < 2; threads++) {
-        struct data_options o = {.memory_limit = 1, .write_part_size = 5 * MIB, .parallel = 3};
-        struct bed b;
-        bed_open(&b, threads, &o, NULL);
-        struct writer *w[32];
-        char key[16], *buf = malloc(MIB);
-        for (int i = 0; i < 32; i++) {
-            snprintf(key, sizeof(key), "f%d", i);
-            struct writer_options wo = {.key = key};
-            assert_int_equal(writer_new(b.data, &wo, &w[i]), 0);
-        }
-        for (uint64_t at = 0; at < 11 * MIB; at += MIB)
-            for (int i = 0; i < 32; i++) {
-                content_fill((uint64_t)i, at, buf, MIB);
-                assert_int_equal(writer_write(w[i], at, buf, MIB, NULL), 0);
-            }
-        for (int i = 0; i < 32; i++)
-            assert_int_equal(writer_commit(w[i], NULL, NULL), 0);
-        for (int i = 0; i < 32; i++)
-            writer_free(w[i]);
-        for (int i = 0; i < 32; i++)
-            check_file(&b, i, 11 * MIB);
-        free(buf);
-        bed_close(&b);
-    }
-}
+/* ---- memory ---- */
 
 /* What a large transfer has needed goes back after a while; until then it is kept for the next. */
 static void unused_memory_goes_back(void **state)
@@ -355,7 +156,7 @@ static void unused_memory_goes_back(void **state)
     struct data_options often = {.idle_ns = NS_PER_MS}, never = {.idle_ns = 3600 * NS_PER_S};
     for (int i = 0; i < 4; i++) {
         bed_open(&b, 1, i % 2 ? &often : &never, NULL);
-        data_share_init(&share, b.data, 0);
+        data_share_init(&share, b.data, DATA_READER);
         buffer_init(&buffer, &share);
         uint64_t size = i < 2 ? 48 * MIB : 16 * MIB;
         assert_int_equal(buffer_allocate(&buffer, size, DATA_TRY), 0);
@@ -402,7 +203,7 @@ static void buffer_against_reference(void **state)
     struct bed b;
     bed_open(&b, 0, NULL, NULL);
     struct data_share share;
-    data_share_init(&share, b.data, 0);
+    data_share_init(&share, b.data, DATA_READER);
     enum { MAX_LEN = 700000 };
     char *reference = calloc(1, MAX_LEN), *bytes = malloc(MAX_LEN);
     for (int round = 0; round < 60; round++) {
@@ -467,11 +268,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(part_sizes),
         cmocka_unit_test(ten_thousand_parts),
-        cmocka_unit_test(guarantee_is_always_granted),
-        cmocka_unit_test(shares_are_fair),
-        cmocka_unit_test(first_come_first_served),
-        cmocka_unit_test(many_writers_little_memory),
-        cmocka_unit_test(many_writers_one_thread),
         cmocka_unit_test(unused_memory_goes_back),
         cmocka_unit_test(small_files_are_small),
         cmocka_unit_test(buffer_against_reference),

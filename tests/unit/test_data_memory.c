@@ -14,6 +14,7 @@
 #include "data_bed.h"
 #include "data/data_impl.h"
 #include "data/landing_impl.h"
+#include "tempfolder.h"
 
 #define SEED 5
 
@@ -61,16 +62,23 @@ static int write_life(struct bed *b, uint64_t *ret_size)
     return r;
 }
 
-static void writers_without_memory(void **state)
+/* spill: the budget grants nothing, so that parts go over the local disk. */
+static void writers_and_failures(bool spill)
 {
     static const uint64_t COMMITS[] = {0, 100000, 100000 + 6 * MIB, 101000 + 6 * MIB};
-    struct data_options o = {.write_part_size = 5 * MIB};
+    char *folder = spill ? tempfolder_make() : NULL;
+    struct data_options o = {.write_part_size = 5 * MIB, .dirty_dir = folder};
     long n = 0;
     unsigned failed = 0;
     char *buf = malloc(8 * MIB);
     for (bool more = true; more; n++) {
         struct bed b;
+        struct data_stats stats;
         bed_open(&b, 0, &o, NULL);
+        struct data_share *hog = data_share_new(b.data, DATA_READER);
+        data_stats(b.data, &stats);
+        if (spill)
+            data_share_force(hog, stats.memory_limit);
         uint64_t told = 0, size = 0;
         alloc_fail_begin(n);
         int r = write_life(&b, &told);
@@ -85,10 +93,25 @@ static void writers_without_memory(void **state)
         assert_true(len < 0 || (len == (long)size && memcmp(buf, content, size) == 0));
         if (!r)
             assert_int_equal(told, COMMITS[3]);
+        data_share_drop_credit(hog);
+        data_share_unref(hog);
+        data_stats(b.data, &stats);
+        assert_true(more || (stats.spilled > 0) == spill);
         bed_close(&b);
     }
     free(buf);
+    tempfolder_remove(folder);
     assert_true(n > 60 && failed > 40);
+}
+
+static void writers_without_memory(void **state)
+{
+    writers_and_failures(false);
+}
+
+static void writers_that_spill_without_memory(void **state)
+{
+    writers_and_failures(true);
 }
 
 static int read_life(struct bed *b, const char *key, const char *etag, uint64_t size, char *buf,
@@ -167,6 +190,7 @@ int main(void)
     content_fill(SEED, 0, content, 8 * MIB);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writers_without_memory),
+        cmocka_unit_test(writers_that_spill_without_memory),
         cmocka_unit_test(readers_without_memory),
         cmocka_unit_test(landing_without_memory),
     };

@@ -15,6 +15,8 @@
 
 #include "data/landing_impl.h"
 #include "data_bed.h"
+#include "data/data_impl.h"
+#include "tempfolder.h"
 
 #define MODEL_MAX (40 * MIB)
 
@@ -30,6 +32,8 @@ struct model {
     char *buf;
     uint64_t random;
     bool faults;
+    struct data_share *hog; /* has all the memory for a while; NULL = nobody does */
+    bool hogging;
     unsigned checkpoints, commits, uploads, failed;
 };
 
@@ -285,14 +289,29 @@ static void add_faults(struct model *m)
     }
 }
 
-static void run(uint64_t seed, unsigned threads, bool faults, unsigned steps)
+/* Nobody else gets memory, or they do again. */
+static void hog(struct model *m, bool on)
 {
-    print_message("# seed %llu, %u threads%s\n", (unsigned long long)seed, threads,
-                  faults ? ", faults" : "");
-    struct data_options o = {
-        .memory_limit = 64 * MIB, .write_part_size = 6 * MIB, .read_part_size = MIB, .parallel = 3};
+    if (on && !m->hogging)
+        data_share_force(m->hog, 64 * MIB);
+    else if (!on && m->hogging)
+        data_share_drop_credit(m->hog);
+    m->hogging = on;
+}
+
+static void run(uint64_t seed, unsigned threads, bool faults, bool tight, unsigned steps)
+{
+    print_message("# seed %llu, %u threads%s%s\n", (unsigned long long)seed, threads,
+                  faults ? ", faults" : "", tight ? ", no memory" : "");
+    char *folder = tight ? tempfolder_make() : NULL;
+    struct data_options o = {.memory_limit = 64 * MIB,
+                             .write_part_size = 6 * MIB,
+                             .read_part_size = MIB,
+                             .parallel = 3,
+                             .dirty_dir = folder};
     struct model m = {.random = seed + 1000 * faults, .faults = faults};
     bed_open(&m.b, threads, &o, NULL);
+    m.hog = data_share_new(m.b.data, DATA_READER);
     m.now = malloc(MODEL_MAX);
     m.stored = malloc(MODEL_MAX);
     m.buf = malloc(MODEL_MAX);
@@ -303,6 +322,8 @@ static void run(uint64_t seed, unsigned threads, bool faults, unsigned steps)
     open_file(&m);
     for (unsigned i = 0; i < steps; i++) {
         uint64_t what = pick(&m, 20);
+        if (tight)
+            hog(&m, pick(&m, 4) != 0);
         if (what < 7) {
             do_write(&m);
         } else if (what < 10) {
@@ -333,7 +354,13 @@ static void run(uint64_t seed, unsigned threads, bool faults, unsigned steps)
                   m.checkpoints, m.failed);
     assert_true(m.commits > 0 && m.uploads > 0 && (m.failed > 0) == faults);
     landing_free(m.landing);
+    struct data_stats stats;
+    data_stats(m.b.data, &stats);
+    assert_int_equal(stats.spilled > 0, tight);
+    hog(&m, false);
+    data_share_unref(m.hog);
     bed_close(&m.b);
+    tempfolder_remove(folder);
     free(m.now);
     free(m.stored);
     free(m.buf);
@@ -344,14 +371,20 @@ static uint64_t first_seed = 1, n_seeds = 3;
 static void random_operations(void **state)
 {
     for (uint64_t seed = first_seed; seed < first_seed + n_seeds; seed++)
-        run(seed, seed % 3, false, 250);
+        run(seed, seed % 3, false, false, 250);
     assert_true(taken > 0 || n_seeds < 3);
 }
 
 static void random_operations_and_faults(void **state)
 {
     for (uint64_t seed = first_seed; seed < first_seed + n_seeds; seed++)
-        run(seed, seed % 3, true, 250);
+        run(seed, seed % 3, true, false, 250);
+}
+
+static void random_operations_without_memory(void **state)
+{
+    for (uint64_t seed = first_seed; seed < first_seed + n_seeds; seed++)
+        run(seed, seed % 3, seed % 2, true, 120);
 }
 
 int main(int argc, char **argv)
@@ -363,6 +396,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_operations),
         cmocka_unit_test(random_operations_and_faults),
+        cmocka_unit_test(random_operations_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,7 +29,7 @@ static void abort_after_a_part_without_an_answer(void **state)
             .op = STORE_UPLOAD_PART, .after = 1, .error = CASES[i].kind, .lose_answer = true};
         if (CASES[i].kind)
             assert_int_equal(store_fault_add(b.fault, &rule), 0);
-        struct data_share *share = data_share_new(b.data, 0);
+        struct data_share *share = data_share_new(b.data, DATA_WRITER);
         struct store_attrs attrs = {0};
         struct upload *u = NULL;
         struct s3_error err;
@@ -64,7 +64,7 @@ static void sum_of_a_buffer(void **state)
     enum { SIZE = 900 * KIB };
     struct bed b;
     bed_open(&b, 0, NULL, NULL);
-    struct data_share *share = data_share_new(b.data, 0);
+    struct data_share *share = data_share_new(b.data, DATA_WRITER);
     CLEANUP_FREE uint8_t *want = calloc(1, SIZE), *from = malloc(SIZE);
     unsigned short seed[3] = {1, 2, 3};
     for (int round = 0; round < 40; round++) {
