@@ -29,6 +29,7 @@ static const struct {
     {STORE_CAP_COPY_IF_ABSENT, "renaming to a new name"},
     {STORE_CAP_COPY_IF_MATCH, "changing attributes"},
     {STORE_CAP_DELETE_IF_MATCH, "renaming what is being rewritten"},
+    {STORE_CAP_DELETE_MANY_IF_MATCH, "renaming a directory in which something is being written"},
 };
 
 static bool is_weak(const struct store_caps *c, enum store_cap cap)

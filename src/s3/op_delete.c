@@ -53,6 +53,7 @@ void s3_build_delete_objects(struct s3_build *b, const void *in)
 static const struct xml_element deleted_children[] = {
     XML_FIELD("Key", XML_TEXT, struct s3_delete_result, key, XML_F_REQUIRED),
     XML_FIELD("VersionId", XML_TEXT, struct s3_delete_result, version_id, 0),
+    XML_FIELD("DeleteMarkerVersionId", XML_TEXT, struct s3_delete_result, marker_version_id, 0),
 };
 static const struct xml_element failed_children[] = {
     XML_FIELD("Key", XML_TEXT, struct s3_delete_result, key, XML_F_EMPTY),

@@ -275,7 +275,8 @@ struct s3_delete_objects_in {
 struct s3_delete_result {
     const char *key;
     const char *version_id;
-    const char *code; /* NULL = deleted */
+    const char *marker_version_id; /* of the delete marker that was made; NULL = none was */
+    const char *code;              /* NULL = deleted */
     const char *message;
 };
 struct s3_delete_objects_out {

@@ -180,6 +180,10 @@ struct store_delete_in { /* out: NULL */
 struct store_delete_many_in { /* out: struct store_delete_many_out */
     const char *const *keys;
     size_t n_keys; /* at most 1,000 */
+    /* Of each key, the version that alone is to go: another one is a failure of that key,
+     * S3_ERROR_PRECONDITION, as may be one that is gone. Only where the store has such conditions:
+     * elsewhere whatever is there goes. NULL, or NULL for a key: whatever is there. */
+    const char *const *etags;
 };
 struct store_delete_failure {
     const char *key;

@@ -17,6 +17,7 @@ static const char *const cap_names[STORE_CAP_MAX] = {
     [STORE_CAP_COMPLETE_IF_ABSENT] = "complete-if-absent",
     [STORE_CAP_COMPLETE_IF_MATCH] = "complete-if-match",
     [STORE_CAP_DELETE_IF_MATCH] = "delete-if-match",
+    [STORE_CAP_DELETE_MANY_IF_MATCH] = "delete-many-if-match",
 };
 static const char *const state_names[] = {
     [STORE_CAP_UNKNOWN] = "unknown",

@@ -3,7 +3,8 @@
  * others ignore them on some, silently, and then two hosts that change one object at the same
  * moment may overwrite each other. Each fact is known or not in one place, the store over the
  * bucket (store_s3.h): where a condition is not known to hold, the object is looked at just before,
- * which leaves a short window instead of none at all. */
+ * which leaves a short window instead of none at all. (Not before deletes by the page: who sends
+ * them has just listed what is there.) */
 #ifndef PAILFS_STORE_STORE_CAPS_H
 #define PAILFS_STORE_STORE_CAPS_H
 
@@ -21,6 +22,7 @@ enum store_cap {
     STORE_CAP_COMPLETE_IF_ABSENT,
     STORE_CAP_COMPLETE_IF_MATCH,
     STORE_CAP_DELETE_IF_MATCH,
+    STORE_CAP_DELETE_MANY_IF_MATCH, /* <ETag> of an object in DeleteObjects */
     STORE_CAP_MAX,
 };
 const char *store_cap_name(enum store_cap cap); /* "put-if-absent" ... */

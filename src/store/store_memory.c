@@ -341,9 +341,19 @@ static int op_delete_many(struct store_memory *m, const struct store_delete_many
         return memory_fail(err, S3_ERROR_INVALID, 400, "MalformedXML", "%zu keys in one request",
                            in->n_keys);
     *out = (struct store_delete_many_out){.arena = ARENA_INIT(LIMIT_PAGE_STRINGS)};
+    out->failures = arena_alloc(&out->arena, in->n_keys * sizeof(*out->failures));
+    if (!out->failures)
+        return out_of_memory(err);
     SCOPE_LOCK(&m->lock);
-    for (size_t i = 0; i < in->n_keys; i++)
-        remove_locked(m, in->keys[i]);
+    for (size_t i = 0; i < in->n_keys; i++) {
+        const struct memory_object *o = memory_find_locked(m, in->keys[i]);
+        const char *etag = in->etags ? in->etags[i] : NULL;
+        if (etag && (!o || strcmp(etag, o->head.etag) != 0))
+            out->failures[out->n_failures++] = (struct store_delete_failure){
+                .key = in->keys[i], .kind = S3_ERROR_PRECONDITION, .message = "another version"};
+        else
+            remove_locked(m, in->keys[i]);
+    }
     return 0;
 }
 

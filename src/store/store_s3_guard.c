@@ -26,6 +26,7 @@
  * - 404 to what makes an object or an upload: about nothing that could be missing, as a 5xx.
  * - 416 to a source's range: a conflict if the source is another version now.
  * - 501: the server does not take the condition. From now on it is looked after here.
+ * - 501 or MalformedXML to a DeleteObjects with ETags: sent again without, from now on.
  *
  * An answer to the look that is neither a version nor "not there" decides nothing: its error is the
  * result, and no error of that kind is a conflict. */
@@ -267,6 +268,22 @@ static int begin_without(struct store_s3_request *r, const struct condition *c)
     return look_at(r, STORE_S3_LOOK_FIRST, c->key);
 }
 
+static int without_etags(struct store_s3_request *r, int result)
+{
+    unsigned char held = STORE_CAP_HELD;
+    bool told = false;
+
+    for (size_t i = 0; i < r->s3_in.remove_many.n_entries && !told; i++)
+        told = r->s3_in.remove_many.entries[i].etag != NULL;
+    if (!told)
+        return result;
+    if (atomic_compare_exchange_strong(&r->s->caps[STORE_CAP_DELETE_MANY_IF_MATCH], &held,
+                                       STORE_CAP_REFUSED))
+        log_warn("the server does not take ETags in DeleteObjects: they are left out, and what "
+                 "another host stores just before is deleted");
+    return ask(r);
+}
+
 int store_s3_guard_end(struct store_s3_request *r, int result)
 {
     enum s3_error_kind kind = r->err.kind;
@@ -285,6 +302,9 @@ int store_s3_guard_end(struct store_s3_request *r, int result)
          (r->op == STORE_PUT && !((const struct store_put_in *)r->in)->if_match)))
         return set_error(r, S3_ERROR_SERVER,
                          "the server says that something is missing which is to be made");
+    if (r->op == STORE_DELETE_MANY && ((const struct store_delete_many_in *)r->in)->etags &&
+        (kind == S3_ERROR_UNSUPPORTED || strcmp(r->err.code, "MalformedXML") == 0))
+        return without_etags(r, result);
     if (!condition_of(r, &c))
         return result;
     /* Ceph 16 refuses If-Match in both forms once the bucket has versions, which may be from now.

@@ -241,11 +241,14 @@ int store_s3_prepare_delete_many(struct store_s3_request *r)
 {
     const struct store_delete_many_in *in = r->in;
     struct s3_delete_entry *entries = arena_alloc(&r->arena, in->n_keys * sizeof(*entries) + 1);
+    bool told =
+        in->etags && atomic_load(&r->s->caps[STORE_CAP_DELETE_MANY_IF_MATCH]) == STORE_CAP_HELD;
 
     if (!entries)
         return -ENOMEM;
     for (size_t i = 0; i < in->n_keys; i++) {
-        entries[i].key = store_s3_key(r, in->keys[i]);
+        entries[i] = (struct s3_delete_entry){.key = store_s3_key(r, in->keys[i]),
+                                              .etag = told ? in->etags[i] : NULL};
         if (!entries[i].key)
             return -ENOMEM;
     }

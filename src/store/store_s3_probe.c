@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/attr.h"
 #include "store/store_s3_impl.h"
 
 #define KEY_SIZE     1100u
@@ -212,6 +213,63 @@ static int probe_delete(struct probe *p)
     return judge(p, STORE_CAP_DELETE_IF_MATCH, r);
 }
 
+/* What a server says that has trouble, not one that does not know what is asked. */
+static bool is_passing(enum s3_error_kind kind)
+{
+    return kind == S3_ERROR_SERVER || kind == S3_ERROR_THROTTLED || kind == S3_ERROR_CONNECT ||
+           kind == S3_ERROR_TLS || kind == S3_ERROR_TIMEOUT || kind == S3_ERROR_CANCELLED ||
+           kind == S3_ERROR_BAD_RESPONSE || kind == S3_ERROR_OUT_OF_MEMORY;
+}
+
+static int remove_with_etag(struct probe *p, const char *etag, enum store_cap_state *ret)
+{
+    struct s3_delete_entry one = {.key = p->key, .etag = etag};
+    struct s3_delete_objects_in in = {.bucket = p->s->bucket, .entries = &one, .n_entries = 1};
+    struct s3_delete_objects_out out = {0};
+    int r = s3_delete_objects(p->s->client, &in, &out, p->err);
+
+    if (r < 0 && is_passing(p->err->kind))
+        return r;
+    *ret = STORE_CAP_REFUSED;
+    if (r < 0)
+        return atomic_load(p->stop) ? -ECANCELED : 0;
+    const struct s3_delete_result *f = &out.results[0];
+    enum s3_error_kind kind = f->code ? s3_error_kind_from_s3(f->code, 0) : S3_ERROR_NONE;
+    if (kind == S3_ERROR_NONE) {
+        *ret = STORE_CAP_IGNORED;
+        remember(p, p->key, f->marker_version_id ? f->marker_version_id : "");
+    } else if (kind == S3_ERROR_PRECONDITION) {
+        *ret = STORE_CAP_HELD;
+    }
+    s3_delete_objects_out_done(&out);
+    return atomic_load(p->stop) ? -ECANCELED : 0;
+}
+
+/* The last: it ends with the object. Of a key that is kept only because its ETag is never the right
+ * one nothing would ever go. */
+static int probe_delete_many(struct probe *p)
+{
+    enum store_cap_state impossible = STORE_CAP_UNKNOWN, possible = STORE_CAP_UNKNOWN;
+    const enum store_cap before[] = {STORE_CAP_DELETE_IF_MATCH, STORE_CAP_COMPLETE_IF_MATCH,
+                                     STORE_CAP_COMPLETE_IF_ABSENT};
+    bool changed = false;
+    int r = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(before); i++)
+        changed |= p->caps.state[before[i]] == STORE_CAP_IGNORED;
+    if (changed)
+        r = put(p, NULL, false);
+    if (r == 0)
+        r = remove_with_etag(p, IMPOSSIBLE, &impossible);
+    if (r == 0 && impossible == STORE_CAP_HELD)
+        r = remove_with_etag(p, p->etag, &possible);
+    if (r == 0)
+        p->caps.state[STORE_CAP_DELETE_MANY_IF_MATCH] =
+            impossible == STORE_CAP_HELD && possible != STORE_CAP_IGNORED ? STORE_CAP_REFUSED
+                                                                          : impossible;
+    return r;
+}
+
 static void clean_up(struct probe *p)
 {
     const char *const keys[] = {p->key, p->copy};
@@ -253,6 +311,8 @@ int store_s3_probe(struct store *store, const char *key, const atomic_bool *stop
         r = probe_complete(&p, STORE_CAP_COMPLETE_IF_MATCH);
     if (r == 0)
         r = probe_delete(&p);
+    if (r == 0)
+        r = probe_delete_many(&p);
     struct s3_error kept = *err;
     clean_up(&p);
     *err = kept;

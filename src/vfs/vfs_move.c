@@ -501,7 +501,7 @@ static int delete_side(struct mover *mv, const char *prefix, char side, bool kee
     struct move_cursor c = {.prefix = prefix};
     struct move_deleter d;
     char root_etag[STORE_ETAG_SIZE] = "";
-    int r = move_deleter_init(&d, mv->v);
+    int r = move_deleter_init(&d, mv->v, prefix);
     if (r < 0)
         return r;
     for (bool more = true; more && r == 0;) {
@@ -521,7 +521,7 @@ static int delete_side(struct mover *mv, const char *prefix, char side, bool kee
             if (root && !(c.end && c.pages == 1))
                 snprintf(root_etag, sizeof(root_etag), "%s", e->etag);
             else
-                b->keys[b->n++] = e->key;
+                move_batch_add(b, e);
         }
         r = move_batch_send(b, r < 0 ? r : 0);
     }

@@ -6,8 +6,9 @@
  * Safety:  a copy is of the version that was listed, and replaces nothing where the store keeps
  *          conditions of copies. Of every copy hashes of its keys and ETags are kept, 48 bytes a
  *          file: before the deletes the old keys are listed anew, and only what still is the
- * version that was copied goes, a page at a time. What another host stores between the listing of
- *          a page and the delete of its keys, one round trip, is lost.
+ * version that was copied goes, a page at a time and on that condition. Where the store has
+ *          none for deletes by the page, what another host stores between the listing of a page and
+ *          the delete of its keys, one round trip, is lost.
  *          When all copies are there the new names are listed once: another host's among them are
  *          a conflict, -ENOTEMPTY.
  * Times:   what has no time in its metadata gets that of LastModified into it: vfs_move_attrs.c.

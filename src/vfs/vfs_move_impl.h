@@ -79,27 +79,36 @@ void move_attrs_done(struct move_attrs *a);
 int move_marker_put(struct vfs *v, const char *key, struct store_version *version,
                     struct s3_error *err);
 
-/* Deletes in batches, some at a time. */
+/* Deletes in batches, some at a time; of each key the version that was listed, where the store has
+ * such conditions. What it refuses is looked at when all is answered: gone, as the answer to a
+ * request that was sent twice may say; there after all, and then it is deleted by itself; or
+ * another version by now, which stays. */
 struct move_deleter {
     struct vfs *v;
+    const char *prefix; /* of all keys */
     struct fanout *f;
+    uint64_t left; /* when it is done: keys with another version */
     pthread_mutex_t lock;
-    int result; /* the first failure; protected by lock */
+    /* protected by lock */
+    int result; /* the first failure */
     struct s3_error error;
+    struct move_set refused; /* keys, and versions */
 };
 struct move_batch {
     struct move_deleter *deleter;
     struct store_page page;                  /* whose keys these are */
-    const char *keys[STORE_DELETE_MANY_MAX]; /* to be filled by the caller */
+    const char *keys[STORE_DELETE_MANY_MAX]; /* move_batch_add */
+    const char *etags[STORE_DELETE_MANY_MAX];
     size_t n;
     struct store_delete_many_in in;
     struct store_delete_many_out out;
 };
-int move_deleter_init(struct move_deleter *d, struct vfs *v);
+int move_deleter_init(struct move_deleter *d, struct vfs *v, const char *prefix);
 struct move_batch *move_batch_new(struct move_deleter *d);
+void move_batch_add(struct move_batch *b, const struct store_entry *e); /* of its page */
 /* Takes the batch. With a result below 0 nothing is sent, and that is returned. b NULL ok. */
 int move_batch_send(struct move_batch *b, int result);
-/* Waits. result is returned unless a batch failed. */
+/* Waits, and sees to what was refused. result is returned unless something failed. */
 int move_deleter_done(struct move_deleter *d, int result, struct s3_error *err);
 
 #endif

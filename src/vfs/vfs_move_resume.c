@@ -228,7 +228,7 @@ static int resume_page(struct resume *rs, struct move_batch *b, struct s3_error 
                 rs->root = true;
                 snprintf(rs->root_etag, sizeof(rs->root_etag), "%s", j->entry->etag);
             } else {
-                b->keys[b->n++] = j->entry->key;
+                move_batch_add(b, j->entry);
             }
         } else if (j->entry && !j->doubtful) {
             rs->left++;
@@ -258,7 +258,7 @@ static int run(struct resume *rs, uint64_t *ret_left, struct s3_error *err)
     const char *from = rs->from;
     rs->walk = (struct walk){.v = v, .cursor = {.prefix = rs->to}};
     struct move_cursor c = {.prefix = from};
-    int r = move_deleter_init(&rs->deleter, v);
+    int r = move_deleter_init(&rs->deleter, v, from);
     if (r < 0)
         return r;
     for (bool more = true; more && r == 0;) {
@@ -281,6 +281,7 @@ static int run(struct resume *rs, uint64_t *ret_left, struct s3_error *err)
     free(rs->walk.cursor.token);
     store_page_done(&rs->walk.page);
     r = move_deleter_done(&rs->deleter, r, err);
+    rs->left += rs->deleter.left;
     if (r == 0 && rs->root && rs->left == 0)
         r = delete_root(rs, err);
     *ret_left = rs->left;

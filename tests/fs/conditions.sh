@@ -5,7 +5,7 @@
 # only reads asks nothing; nothing stays in the bucket. What is ignored is looked after.
 . "$SOURCE_DIR/tests/lib/common.sh"
 # s3d plays a server that ignores conditions where RGW 16 does, and has no name.
-server_start --ignore-conditions CompleteMultipartUpload,CopyObject,DeleteObject
+server_start --ignore-conditions CompleteMultipartUpload,CopyObject,DeleteObject,DeleteObjects
 if [ "$(id -u)" != 0 ]; then
     XDG_RUNTIME_DIR=$SCRATCH/run
     export XDG_RUNTIME_DIR && mkdir -m 700 "$XDG_RUNTIME_DIR"
@@ -14,12 +14,12 @@ value() { "$PAILCTL" status "$MNT" | sed -n "s/^  $1: //p"; }
 is_known() { case $(value conditions) in *unknown*) false ;; *) true ;; esac }
 s3d_struck() { curl -sf "$S3_ENDPOINT/_s3d/faults" | grep -q "struck 1"; }
 weak="put-if-absent=held put-if-match=held copy-source=ignored copy-if-absent=ignored copy-if-match=ignored \
-complete-if-absent=ignored complete-if-match=ignored delete-if-match=ignored"
+complete-if-absent=ignored complete-if-match=ignored delete-if-match=ignored delete-many-if-match=ignored"
 case $TEST_SERVER in
 s3d) want=$weak ;;
 rgw) want="$weak bare-etags" ;; # RGW 16
 rgw20) want="put-if-absent=held put-if-match=held copy-source=held copy-if-absent=ignored copy-if-match=ignored \
-complete-if-absent=held complete-if-match=held delete-if-match=held" ;;
+complete-if-absent=held complete-if-match=held delete-if-match=held delete-many-if-match=held" ;;
 esac
 
 printf text >"$SCRATCH/text"

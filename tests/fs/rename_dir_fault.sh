@@ -3,7 +3,8 @@
 # servers: s3d
 # modes: posix user
 # A rename of a directory whose old keys may not be deleted fails, and loses neither bytes nor modes:
-# the new names stay, with the marker that says where the modes are.
+# the new names stay, with the marker that says where the modes are. What another host stores under an
+# old name when the delete is on its way stays there.
 . "$SOURCE_DIR/tests/lib/common.sh"
 server_start
 mount_fs
@@ -16,4 +17,19 @@ remount_fs
 equal "content under the new name" x "$(cat "$MNT/e/f")"
 equal "mode under the new name" 600 "$(stat -c %a "$MNT/e/f")"
 equal "content under the old name" x "$(cat "$MNT/d/f")"
+
+mkdir "$MNT/from" && echo old >"$MNT/from/f" && echo beside >"$MNT/from/g" || fail "set up"
+printf 'of another host' >"$SCRATCH/theirs"
+s3d_fault "op=DeleteObjects count=1 action=delay:1500"
+s3d_reset
+mv "$MNT/from" "$MNT/to" &
+pid=$!
+poll 20 eval 'curl -sf "$S3_ENDPOINT/_s3d/faults" | grep -q "struck 1"' || fail "no delete was sent"
+s3 put from/f "$SCRATCH/theirs"
+check "mv" wait $pid
+check "get" s3 get from/f "$SCRATCH/got"
+equal "what the other host stored" "of another host" "$(cat "$SCRATCH/got")"
+equal "under the new name" "old beside" "$(cat "$MNT/to/f" "$MNT/to/g" | paste -sd ' ')"
+equal "requests to delete" "1 0" "$(s3d_count DeleteObjects) $(s3d_count DeleteObject)"
+equal "the old name" "from/f" "$(s3 keys from)"
 unmount_fs

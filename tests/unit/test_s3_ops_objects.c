@@ -277,8 +277,8 @@ static void test_delete_objects(void **state)
     bed_open(&b);
     bed_answer(&b, 200, NULL,
                "<DeleteResult><Error><Key>a&amp;&lt;b</Key><Code>AccessDenied</Code><Message>no"
-               "</Message></Error><Deleted><Key>c&#13;</Key><VersionId>v1</VersionId></Deleted>"
-               "</DeleteResult>");
+               "</Message></Error><Deleted><Key>c&#13;</Key><VersionId>v1</VersionId>"
+               "<DeleteMarkerVersionId>m1</DeleteMarkerVersionId></Deleted></DeleteResult>");
     assert_int_equal(s3_delete_objects(b.client, &in, &out, NULL), 0);
     check_request(&b, "POST", HOST, "/?delete=",
                   "Content-Type: application/xml\nContent-MD5: fkvcbbJp9hkJM/1tuph3QQ==\n",
@@ -293,6 +293,8 @@ static void test_delete_objects(void **state)
     assert_string_equal(out.results[0].message, "no");
     assert_string_equal(out.results[1].key, "c\r");
     assert_null(out.results[1].code);
+    assert_null(out.results[0].marker_version_id);
+    assert_string_equal(out.results[1].marker_version_id, "m1");
     s3_delete_objects_out_done(&out);
     bed_close(&b);
 

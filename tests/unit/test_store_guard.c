@@ -156,7 +156,7 @@ static void a_server_that_ignores_conditions(void **state)
     struct world w;
     world_open(&w, "complete-if-absent=ignored complete-if-match=ignored delete-if-match=ignored "
                    "copy-source=ignored copy-if-absent=ignored copy-if-match=ignored "
-                   "put-if-absent=held put-if-match=held");
+                   "put-if-absent=held put-if-match=held delete-many-if-match=ignored");
     found(&w, V2);
     assert_int_equal(complete(&w, V1), -ESTALE);
     assert_int_equal(w.err.kind, S3_ERROR_PRECONDITION);
@@ -669,6 +669,72 @@ static void a_source_cut_short(void **state)
     world_close(&w);
 }
 
+static int delete_two(struct world *w, struct store_delete_many_out *out)
+{
+    const char *const keys[] = {"a", "b"}, *const etags[] = {V1, NULL};
+    struct store_delete_many_in in = {.keys = keys, .n_keys = 2, .etags = etags};
+    memset(out, 0, sizeof(*out));
+    return store_call(w->store, STORE_DELETE_MANY, &in, out, &w->err);
+}
+
+static size_t etags_sent(const struct world *w, size_t request)
+{
+    const char *body = bed_request(&w->bed, request)->body;
+    size_t n = 0;
+    for (; (body = strstr(body, "<ETag>")); body++)
+        n++;
+    return n;
+}
+
+/* Each key of a page has its own condition, where the server is known to hold it. */
+static void deletes_by_the_page(void **state)
+{
+    static const char refused[] = "<DeleteResult><Error><Key>a</Key><VersionId></VersionId>"
+                                  "<Code>PreconditionFailed</Code><Message>m</Message></Error>"
+                                  "</DeleteResult>";
+    struct store_delete_many_out out;
+    struct store_caps caps;
+    struct world w;
+    world_open(&w, NULL);
+    bed_answer(&w.bed, 200, NULL, refused);
+    assert_int_equal(delete_two(&w, &out), 0);
+    assert_int_equal(etags_sent(&w, 0), 1);
+    assert_non_null(
+        strstr(bed_request(&w.bed, 0)->body,
+               "<Key>a</Key><ETag>&quot;11111111111111111111111111111111&quot;</ETag>"));
+    assert_int_equal(out.n_failures, 1);
+    assert_string_equal(out.failures[0].key, "a");
+    assert_int_equal(out.failures[0].kind, S3_ERROR_PRECONDITION);
+    store_delete_many_out_done(&out);
+    /* It does not know them after all: left out, now and from now on. */
+    bed_error(&w.bed, 400, "MalformedXML");
+    bed_answer(&w.bed, 200, NULL, "<DeleteResult/>");
+    assert_int_equal(delete_two(&w, &out), 0);
+    assert_int_equal(etags_sent(&w, 1), 1);
+    assert_int_equal(etags_sent(&w, 2), 0);
+    assert_int_equal(out.n_failures, 0);
+    store_delete_many_out_done(&out);
+    store_s3_caps(w.store, &caps);
+    assert_int_equal(caps.state[STORE_CAP_DELETE_MANY_IF_MATCH], STORE_CAP_REFUSED);
+    /* Then what is wrong is something else. */
+    bed_error(&w.bed, 400, "MalformedXML");
+    assert_true(delete_two(&w, &out) < 0);
+    assert_int_equal(etags_sent(&w, 3), 0);
+    world_close(&w);
+
+    static const char *const others[] = {"unknown", "ignored", "refused"};
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        char text[64];
+        snprintf(text, sizeof(text), "delete-many-if-match=%s", others[i]);
+        world_open(&w, text);
+        bed_answer(&w.bed, 200, NULL, "<DeleteResult/>");
+        assert_int_equal(delete_two(&w, &out), 0);
+        assert_int_equal(etags_sent(&w, 0), 0);
+        store_delete_many_out_done(&out);
+        world_close(&w);
+    }
+}
+
 static void capabilities_as_text(void **state)
 {
     CLEANUP_STRBUF struct strbuf sb = STRBUF_INIT(1024);
@@ -706,6 +772,7 @@ int main(void)
         cmocka_unit_test(two_at_the_same_time),
         cmocka_unit_test(not_there_after_all),
         cmocka_unit_test(a_source_cut_short),
+        cmocka_unit_test(deletes_by_the_page),
         cmocka_unit_test(capabilities_as_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

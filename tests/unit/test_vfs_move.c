@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "store/store_count.h"
 #include "store/store_fault.h"
 #include "store/store_memory.h"
 #include "vfs_fixture.h"
@@ -138,6 +139,64 @@ static void test_others_meanwhile(void **state)
     assert_string_equal(fixture_keys(&f), "d/a d/new e/ e/a e/b ");
     assert_string_equal(fixture_get(&f, "d/a"), "newer");
     assert_string_equal(fixture_get(&f, "e/a"), "a");
+    fixture_done(&f);
+}
+
+/* Between the listing of a page and its delete: what is another version by then stays. */
+static void test_others_before_the_delete(void **state)
+{
+    struct fixture f;
+    fixture_init(&f, NULL);
+    fixture_object(&f, "d/", "");
+    fixture_object(&f, "d/a", "a");
+    fixture_object(&f, "d/b", "b");
+    fixture_object(&f, "d/c", "c");
+    (void)fixture_ls(&f, "", false);
+    struct job j = {.f = &f};
+    pthread_t thread;
+    begin_hold(&f, STORE_DELETE_MANY, "d/");
+    store_count_reset(f.count);
+    assert_int_equal(pthread_create(&thread, NULL, rename_job, &j), 0);
+    while (store_fault_held(f.fault) == 0)
+        sched_yield();
+    fixture_object(&f, "d/a", "newer");
+    fixture_remove(&f, "d/c");
+    store_fault_release(f.fault, 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(j.result, 0);
+    fixture_expect(&f, "list 4, head 1, put 1, copy 4, delete-many 1");
+    assert_string_equal(fixture_keys(&f), "d/a e/ e/a e/b e/c ");
+    assert_string_equal(fixture_get(&f, "d/a"), "newer");
+    assert_string_equal(fixture_get(&f, "e/a"), "a");
+    fixture_remount(&f, NULL);
+    assert_string_equal(fixture_read(&f, "d/a"), "newer");
+    assert_string_equal(fixture_read(&f, "e/a"), "a");
+    fixture_done(&f);
+}
+
+/* The answer to the delete was lost, and another host has stored something since: the client's
+ * second try, which says that none of it is there, deletes nothing else. */
+static void test_answer_of_the_delete_is_lost(void **state)
+{
+    struct fixture f;
+    fixture_init(&f, NULL);
+    fill(&f, "d/", 5);
+    (void)fixture_ls(&f, "", false);
+    struct job j = {.f = &f};
+    pthread_t thread;
+    begin_hold(&f, STORE_DELETE_MANY, "d/");
+    assert_int_equal(pthread_create(&thread, NULL, rename_job, &j), 0);
+    while (store_fault_held(f.fault) == 0)
+        sched_yield();
+    fixture_remove(&f, "d/0001");
+    fixture_remove(&f, "d/0002");
+    fixture_remove(&f, "d/0004");
+    fixture_object(&f, "d/0002", "of another host");
+    store_fault_release(f.fault, 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(j.result, 0);
+    assert_string_equal(fixture_keys(&f), "d/0002 e/ e/0001 e/0002 e/0004 e/sub/0000 e/sub/0003 ");
+    assert_string_equal(fixture_get(&f, "d/0002"), "of another host");
     fixture_done(&f);
 }
 
@@ -284,6 +343,8 @@ int main(void)
         cmocka_unit_test(test_fails_while_copying),
         cmocka_unit_test(test_fails_while_deleting),
         cmocka_unit_test(test_others_meanwhile),
+        cmocka_unit_test(test_others_before_the_delete),
+        cmocka_unit_test(test_answer_of_the_delete_is_lost),
         cmocka_unit_test(test_new_name_is_taken_meanwhile),
         cmocka_unit_test(test_marker_of_another),
         cmocka_unit_test(test_new_name_is_shared_meanwhile),
