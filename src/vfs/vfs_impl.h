@@ -549,7 +549,8 @@ struct vfs_content {
     uint64_t size;
 };
 /* 1: the two have the same bytes. 0: they have not, or one of them is another version by now, or
- * may not be read. stop: ends it with -ECANCELED; may be NULL. */
+ * is archived. An error decides nothing, -EACCES least of all. stop: ends it with -ECANCELED; may
+ * be NULL. */
 int vfs_same_content(struct vfs *v, const struct vfs_content *one, const struct vfs_content *other,
                      const atomic_bool *stop, struct s3_error *err);
 

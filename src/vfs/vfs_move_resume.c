@@ -68,6 +68,8 @@ struct resume {
     uint64_t left;
     struct doubt *doubts; /* of one page; owned */
     size_t n_doubts;
+    int denied; /* of the first that may not be read: the others go on */
+    struct s3_error denied_error;
     bool root; /* the old prefix's own marker goes last */
     char root_etag[STORE_ETAG_SIZE];
 };
@@ -150,6 +152,13 @@ static int settle_doubt(struct resume *rs, const struct doubt *d, struct s3_erro
             return 0;
         if (local.kind == S3_ERROR_PRECONDITION)
             r = 0; /* replaced since */
+    }
+    if (r < 0 && local.kind == S3_ERROR_ACCESS_DENIED) {
+        if (rs->denied == 0) {
+            rs->denied = r;
+            rs->denied_error = local;
+        }
+        return 0;
     }
     rs->left += r == 0;
     if (r < 0 && err)
@@ -282,6 +291,11 @@ static int run(struct resume *rs, uint64_t *ret_left, struct s3_error *err)
     store_page_done(&rs->walk.page);
     r = move_deleter_done(&rs->deleter, r, err);
     rs->left += rs->deleter.left;
+    if (r == 0 && rs->denied < 0) {
+        r = rs->denied;
+        if (err)
+            *err = rs->denied_error;
+    }
     if (r == 0 && rs->root && rs->left == 0)
         r = delete_root(rs, err);
     *ret_left = rs->left;

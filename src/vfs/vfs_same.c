@@ -18,12 +18,12 @@
 
 enum verdict { OTHER, SAME, UNDECIDED };
 
-/* What will not be different the next time. */
+/* What will not be different the next time. Rights may be: credentials that may not read tell
+ * nothing of the content. */
 static bool is_final(enum s3_error_kind kind)
 {
     return kind == S3_ERROR_NO_SUCH_KEY || kind == S3_ERROR_PRECONDITION ||
-           kind == S3_ERROR_ACCESS_DENIED || kind == S3_ERROR_ARCHIVED ||
-           kind == S3_ERROR_BAD_RANGE;
+           kind == S3_ERROR_ARCHIVED || kind == S3_ERROR_BAD_RANGE;
 }
 
 /* ---- checksums ---- */

@@ -260,6 +260,44 @@ static void test_network(void **state)
     vfs_bed_end(&b);
 }
 
+/* What may not be read is not "something else": the note stays until it may, and what is certain
+ * goes meanwhile. */
+static void test_not_allowed_to_read(void **state)
+{
+    for (int dir = 0; dir < 2; dir++) {
+        struct vfs_bed b;
+        vfs_bed_begin(&b);
+        if (dir) {
+            note_dir(&b, VFS_INTENT_DELETING);
+            fixture_object(&b.f, "d/", "");
+            fixture_object_parts(&b.f, "d/a", "ours");
+            fixture_object_parts(&b.f, "d/b", "ours");
+            fixture_object(&b.f, "d/c", "ours");
+            fixture_object(&b.f, "e/", "");
+            fixture_object(&b.f, "e/a", "ours");
+            fixture_object(&b.f, "e/b", "ours");
+            fixture_object(&b.f, "e/c", "ours");
+        } else {
+            vfs_bed_note(&b, STATE_INTENT_RENAME_FILE, "d/a", "e/a", NULL, 0);
+            fixture_object_parts(&b.f, "d/a", "ours");
+            fixture_object(&b.f, "e/a", "ours");
+        }
+        struct store_fault_rule denied = {
+            .op = STORE_GET, .prefix = "e/a", .error = S3_ERROR_ACCESS_DENIED};
+        assert_int_equal(store_fault_add(b.f.fault, &denied), 0);
+        vfs_bed_next(&b);
+        assert_int_equal(store_fault_applied(b.f.fault), 1);
+        assert_int_equal(vfs_bed_intents(&b), 1);
+        assert_int_equal(b.figures.left, 1);
+        assert_string_equal(fixture_keys(&b.f), dir ? "d/ d/a e/ e/a e/b e/c " : "d/a e/a ");
+        store_fault_clear(b.f.fault);
+        vfs_bed_next(&b);
+        assert_int_equal(vfs_bed_intents(&b), 0);
+        assert_string_equal(fixture_keys(&b.f), dir ? "e/ e/a e/b e/c " : "e/a ");
+        vfs_bed_end(&b);
+    }
+}
+
 static void test_nothing_is_left(void **state)
 {
     struct vfs_bed b;
@@ -340,6 +378,7 @@ int main(void)
         cmocka_unit_test(test_dir_short_note),
         cmocka_unit_test(test_dir_with_others),
         cmocka_unit_test(test_network),
+        cmocka_unit_test(test_not_allowed_to_read),
         cmocka_unit_test(test_nothing_is_left),
         cmocka_unit_test(test_dir_above_is_renamed),
     };
