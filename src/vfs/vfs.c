@@ -32,6 +32,7 @@ int vfs_new(const struct vfs_options *opts, struct vfs **ret)
     v->store = opts->store;
     v->clock = opts->clock ? opts->clock : clock_system();
     v->started_ns = clock_realtime_ns(v->clock);
+    v->idle_due_ns = UINT64_MAX;
     if (v->opts.key_max == 0 || v->opts.key_max > COMPONENT_LENGTH_MAX)
         v->opts.key_max = COMPONENT_LENGTH_MAX;
     if (v->opts.parallel == 0)

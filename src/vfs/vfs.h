@@ -80,7 +80,7 @@ struct vfs_options {
     /* Attributes do not wait to be stored together: the store acknowledges from a local journal,
      * which keeps them over a crash and makes one of what follows each other. */
     bool attrs_at_once;
-    bool background;          /* attributes are stored from threads of its own; else by vfs_tick */
+    bool background;          /* vfs_tick is not called: threads of its own do what is due */
     bool root_has_key;        /* the mount has a prefix, so its root can have a marker */
     unsigned parallel;        /* requests of one operation under way; 0 = 16 */
     uint64_t listing_memory;  /* bytes of cached listings; 0 = 256 MiB */
@@ -103,8 +103,9 @@ struct vfs_recovery {
 void vfs_recover(struct vfs *v, const atomic_bool *stop, struct vfs_recovery *ret);
 /* Commits every file that is open for writing; the first error is returned, the rest goes on. */
 int vfs_sync(struct vfs *v, struct s3_error *err);
-/* Without threads of its own: stores the attributes that are due, or all. When the next ones will
- * be, from now on; UINT64_MAX = there are none. */
+/* Without threads of its own: stores the attributes that are due, or all, and frees what was kept
+ * and is of no more use. When the next ones will be due, from now on; UINT64_MAX = there are none.
+ */
 uint64_t vfs_tick(struct vfs *v, bool all);
 void vfs_free(struct vfs *v); /* NULL ok; open files and directories must be released before */
 

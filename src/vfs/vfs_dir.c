@@ -52,6 +52,8 @@ void vfs_releasedir(struct vfs *v, struct vfs_dir *dir)
     {
         SCOPE_LOCK(&v->lock);
         drop_ahead_locked(v, dir);
+        if (dir->listing)
+            vfs_idle_note_locked(v, vfs_after(dir->listing->since_ns, v->opts.metadata_ttl_ns));
         dir_unref(dir->listing);
         inode_unref(&v->inodes, dir->inode);
     }

@@ -136,7 +136,7 @@ struct vfs {
         bool busy; /* with a directory; one at a time, so that none waits for another */
         const struct inode *ends[2]; /* being exchanged in the store just now; NULL = none */
     } exchange;
-    uint64_t listing_bytes;
+    uint64_t listing_bytes;       /* of them, and of pages that were asked for ahead of a walk */
     unsigned n_list_calls;        /* of vfs_ranges.c, under way */
     TAILQ_HEAD(, inode) listings; /* inodes with a listing, least recently used first */
 
@@ -178,6 +178,7 @@ struct vfs {
     unsigned n_threads;
     unsigned n_idle;
     bool stopping;
+    uint64_t idle_due_ns; /* vfs_idle.c: the next look; UINT64_MAX = there is nothing to free */
 
     struct vfs_siblings siblings; /* protected by lock, as the next ones */
     struct vfs_file_walk file_walks[VFS_FILE_WALKS];
@@ -336,6 +337,8 @@ int vfs_listing_first_locked(struct vfs *v, struct inode *dir, size_t walk, stru
  * lock. */
 int vfs_list_some(struct vfs *v, const struct store_list_in *in, struct store_page *page,
                   struct s3_error *err);
+/* Something of the cached listing's has another size: by_number. */
+void vfs_listing_grown_locked(struct vfs *v, struct dir *d, size_t before, size_t after);
 /* The inode may go with it, unless the caller has a reference. */
 void vfs_listing_drop_locked(struct vfs *v, struct inode *dir);
 /* The kernel has forgotten the directory: its listing stays only if it is whole and believed. */
@@ -565,6 +568,8 @@ void vfs_pending_failed_locked(struct vfs *v, struct open_file *of, int r,
                                const struct s3_error *err);
 /* All that is pending is due now. */
 void vfs_pending_hurry_locked(struct vfs *v);
+/* The threads look again at when they have something to do. */
+void vfs_pending_wake_locked(struct vfs *v);
 void vfs_pending_init(struct vfs *v);
 /* Ends the threads; what was not stored is lost. */
 void vfs_pending_done(struct vfs *v);
@@ -573,6 +578,19 @@ static inline bool vfs_attrs_pending(const struct inode *i)
 {
     return i->open && (i->open->attrs_dirty || i->open->storing);
 }
+
+/* ---- vfs_idle.c ---- */
+
+/* From then on there is something that may be freed, if nobody has used it meanwhile. */
+void vfs_idle_note_locked(struct vfs *v, uint64_t at_ns);
+/* Frees what is of no more use, if it is time to look. False: it is not. Lock given up. */
+bool vfs_idle_run_locked(struct vfs *v);
+/* Its parts, each with its owner: they free, and note what is left. */
+void vfs_listings_expire_locked(struct vfs *v);
+void vfs_walk_ahead_expire_locked(struct vfs *v);
+void vfs_window_expire_locked(struct vfs *v);
+/* Lock given up. */
+void vfs_siblings_expire_locked(struct vfs *v);
 
 /* ---- vfs_note.c ---- */
 

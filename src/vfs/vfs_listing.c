@@ -24,6 +24,13 @@ static void account_locked(struct vfs *v, size_t before, size_t after)
     v->listing_bytes -= before;
 }
 
+void vfs_listing_grown_locked(struct vfs *v, struct dir *d, size_t before, size_t after)
+{
+    d->bytes += after;
+    d->bytes -= before;
+    account_locked(v, before, after);
+}
+
 void vfs_listing_drop_locked(struct vfs *v, struct inode *dir)
 {
     if (!dir->dir)
@@ -54,6 +61,19 @@ static void shrink_locked(struct vfs *v)
             vfs_listing_drop_locked(v, dir);
         dir = next;
     }
+}
+
+/* The next one that nobody uses: they are in the order of their use. */
+void vfs_listings_expire_locked(struct vfs *v)
+{
+    struct inode *dir;
+    shrink_locked(v);
+    TAILQ_FOREACH (dir, &v->listings, by_use) {
+        if (dir->dir->refs == 1)
+            break;
+    }
+    if (dir)
+        vfs_idle_note_locked(v, vfs_after(dir->dir_until_ns, LISTING_IDLE_NS));
 }
 
 void vfs_listing_forgotten_locked(struct vfs *v, struct inode *dir)
@@ -93,6 +113,7 @@ static void install_locked(struct vfs *v, struct inode *dir, struct dir *d)
     dir->dir_until_ns = vfs_after(d->since_ns, v->opts.metadata_ttl_ns);
     TAILQ_INSERT_TAIL(&v->listings, dir, by_use);
     account_locked(v, 0, d->bytes + LISTING_INODE_BYTES);
+    vfs_idle_note_locked(v, vfs_after(dir->dir_until_ns, LISTING_IDLE_NS));
 }
 
 /* Files that only this host knows are not in the store's pages. */

@@ -50,6 +50,11 @@ struct numbers {
     } at[];
 };
 
+static size_t numbers_bytes(size_t n)
+{
+    return sizeof(struct numbers) + n * sizeof(struct numbered);
+}
+
 static int compare_numbers(const void *a, const void *b)
 {
     const struct numbered *x = a, *y = b;
@@ -72,8 +77,10 @@ static const struct numbers *numbers_locked(struct vfs *v, const struct inode *d
      * would have all of them sorted each time. */
     if (by && d->n - by->n <= by->n / 4)
         return by;
+    size_t old = by ? numbers_bytes(by->n) : 0;
     free(by);
-    d->by_number = by = d->n > most ? NULL : malloc(sizeof(*by) + d->n * sizeof(by->at[0]));
+    d->by_number = by = d->n > most ? NULL : malloc(numbers_bytes(d->n));
+    vfs_listing_grown_locked(v, d, old, by ? numbers_bytes(d->n) : 0);
     if (!by)
         return NULL;
     by->n = d->n;

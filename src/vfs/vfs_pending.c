@@ -56,6 +56,11 @@ static void wake_locked(struct vfs *v)
     pthread_cond_signal(&v->due);
 }
 
+void vfs_pending_wake_locked(struct vfs *v)
+{
+    wake_locked(v);
+}
+
 bool vfs_pending_add_locked(struct vfs *v, struct open_file *of)
 {
     uint64_t now = vfs_now(v);
@@ -202,24 +207,31 @@ static bool store_due_locked(struct vfs *v)
     return true;
 }
 
+/* When there is something to do next. */
+static uint64_t due_locked(const struct vfs *v)
+{
+    const struct open_file *of = TAILQ_FIRST(&v->pending);
+    return MIN(of ? of->due_ns : UINT64_MAX, v->idle_due_ns);
+}
+
 uint64_t vfs_tick(struct vfs *v, bool all)
 {
     SCOPE_LOCK(&v->lock);
     if (all)
         vfs_pending_hurry_locked(v);
-    while (store_due_locked(v))
+    while (store_due_locked(v) || vfs_idle_run_locked(v))
         continue;
-    const struct open_file *of = TAILQ_FIRST(&v->pending);
-    return of ? of->due_ns - vfs_now(v) : UINT64_MAX;
+    uint64_t due = due_locked(v), now = vfs_now(v);
+    return due == UINT64_MAX ? due : due - MIN(due, now);
 }
 
 static void wait_locked(struct vfs *v)
 {
-    const struct open_file *of = TAILQ_FIRST(&v->pending);
+    uint64_t due = due_locked(v);
     struct timespec until;
     v->n_idle++;
-    if (of) {
-        uint64_t now = vfs_now(v), wait = of->due_ns > now ? of->due_ns - now : 0;
+    if (due != UINT64_MAX) {
+        uint64_t now = vfs_now(v), wait = due > now ? due - now : 0;
         clock_gettime(CLOCK_MONOTONIC, &until);
         wait += (uint64_t)until.tv_nsec;
         until.tv_sec += (time_t)(wait / (uint64_t)NS_PER_S);
@@ -238,7 +250,8 @@ static void *store_thread(void *ctx)
     while (!v->stopping) {
         const struct open_file *of = TAILQ_FIRST(&v->pending);
         if (!of || of->due_ns > vfs_now(v)) {
-            wait_locked(v);
+            if (!vfs_idle_run_locked(v))
+                wait_locked(v);
             continue;
         }
         /* Another one sees to what is due meanwhile. */

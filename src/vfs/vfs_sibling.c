@@ -44,6 +44,14 @@ static bool is_old(struct vfs *v, const struct vfs_sibling *s)
     return vfs_now(v) - s->since_ns > SIBLING_AGE_NS;
 }
 
+/* The walk that it was for is trusted less. */
+static void old_for_nothing_locked(struct vfs *v, const struct vfs_sibling *s)
+{
+    struct vfs_file_walk *w = vfs_order_find_locked(v, s->walk);
+    if (w)
+        vfs_order_wasted(w);
+}
+
 struct reader *vfs_sibling_take_locked(struct vfs *v, const char *key, const char *etag,
                                        struct reader **ret_old)
 {
@@ -54,9 +62,8 @@ struct reader *vfs_sibling_take_locked(struct vfs *v, const char *key, const cha
         if (!is_of(s, key))
             continue;
         bool old = is_old(v, s), good = !old && strcmp(s->etag, etag) == 0;
-        struct vfs_file_walk *w = vfs_order_find_locked(v, s->walk);
-        if (old && w)
-            vfs_order_wasted(w);
+        if (old)
+            old_for_nothing_locked(v, s);
         struct reader *r = empty_locked(all, s);
         if (good)
             return r;
@@ -70,6 +77,31 @@ void vfs_siblings_free(struct vfs *v)
     for (unsigned i = 0; i < VFS_SIBLINGS; i++)
         if (v->siblings.at[i].reader)
             reader_free(empty_locked(&v->siblings, &v->siblings.at[i]));
+}
+
+void vfs_siblings_expire_locked(struct vfs *v)
+{
+    struct reader *old[VFS_SIBLINGS];
+    uint64_t next = UINT64_MAX;
+    unsigned n = 0;
+    for (unsigned i = 0; i < VFS_SIBLINGS; i++) {
+        struct vfs_sibling *s = &v->siblings.at[i];
+        if (!s->reader)
+            continue;
+        if (is_old(v, s)) {
+            old_for_nothing_locked(v, s);
+            old[n++] = empty_locked(&v->siblings, s);
+        } else {
+            next = MIN(next, vfs_after(s->since_ns, SIBLING_AGE_NS + 1));
+        }
+    }
+    vfs_idle_note_locked(v, next);
+    if (n == 0)
+        return;
+    pthread_mutex_unlock(&v->lock);
+    while (n > 0)
+        reader_free(old[--n]);
+    pthread_mutex_lock(&v->lock);
 }
 
 /* ---- fetching ---- */
@@ -90,7 +122,7 @@ struct fetch {
     unsigned n_start, n_old;
 };
 
-/* Those that nobody came for in time go, and the walk that they were for is trusted less. */
+/* Those that nobody came for in time go. */
 static void look_locked(struct fetch *f)
 {
     struct vfs *v = f->v;
@@ -99,9 +131,7 @@ static void look_locked(struct fetch *f)
         if (!s->reader)
             continue;
         if (is_old(v, s)) {
-            struct vfs_file_walk *w = vfs_order_find_locked(v, s->walk);
-            if (w)
-                vfs_order_wasted(w);
+            old_for_nothing_locked(v, s);
             f->old[f->n_old++] = empty_locked(&v->siblings, s);
             continue;
         }
@@ -177,6 +207,7 @@ static bool add_locked(struct fetch *f, struct inode *dir, const struct dir_entr
     s->since_ns = vfs_now(v);
     (void)snprintf(s->etag, sizeof(s->etag), "%s", o.etag);
     v->siblings.bytes += bytes;
+    vfs_idle_note_locked(v, vfs_after(s->since_ns, SIBLING_AGE_NS + 1));
     *(s->large ? &f->large_bytes : &f->small_bytes) += bytes;
     f->n_ahead++;
     f->start[f->n_start].reader = s->reader;

@@ -22,9 +22,12 @@
 #define WAITS_MAX 3u
 /* Directories in a row that had to be. */
 #define MISSES_MAX 8u
+/* What has not been wanted for so long is not kept, however long it would be believed. */
+#define IDLE_MAX_NS (600 * (uint64_t)NS_PER_S)
 
 struct ahead_page {
-    char *after; /* key */
+    char *after;  /* key */
+    size_t bytes; /* of the page, counted as a listing's */
     uint64_t start_ns;
     uint64_t n_changes; /* walk.n_changes at the start */
     struct store_page page;
@@ -49,6 +52,7 @@ struct vfs_walk_ahead {
     size_t base_len;
     struct ranges *ranges;
     uint64_t taken_ns; /* the last page was */
+    uint64_t asked_ns; /* a directory was, the last time */
     unsigned room;     /* pages ahead that the program's pace allows */
     unsigned misses;
     unsigned asked; /* running, or came and not taken yet */
@@ -58,8 +62,9 @@ struct vfs_walk_ahead {
     struct ahead_call calls[];
 };
 
-static void page_done(struct ahead_page *p)
+static void page_done(struct vfs *v, struct ahead_page *p)
 {
+    v->listing_bytes -= p->bytes;
     store_page_done(&p->page);
     free(p->after);
     *p = (struct ahead_page){0};
@@ -70,12 +75,26 @@ static void unref(struct vfs_walk_ahead *a)
     if (--a->refs > 0)
         return;
     for (unsigned i = 0; i < a->n_kept; i++)
-        page_done(&a->kept[i]);
+        page_done(a->vfs, &a->kept[i]);
     for (unsigned i = 0; i < a->n; i++)
-        page_done(&a->calls[i].p);
+        page_done(a->vfs, &a->calls[i].p);
     ranges_free(a->ranges);
     free(a->base);
     free(a);
+}
+
+/* A walk that has not come to another directory until then has ended, or its pages are too old. */
+static uint64_t idle_from(const struct vfs_walk_ahead *a)
+{
+    return vfs_after(a->asked_ns, MIN(a->vfs->opts.metadata_ttl_ns, IDLE_MAX_NS));
+}
+
+void vfs_walk_ahead_expire_locked(struct vfs *v)
+{
+    if (v->walk.ahead && vfs_now(v) >= idle_from(v->walk.ahead))
+        vfs_walk_ahead_drop_locked(v);
+    else if (v->walk.ahead)
+        vfs_idle_note_locked(v, idle_from(v->walk.ahead));
 }
 
 void vfs_walk_ahead_drop_locked(struct vfs *v)
@@ -97,6 +116,8 @@ static void ended_locked(struct ahead_call *c, int result)
     c->result = result;
     if (result < 0)
         c->p.page = (struct store_page){0};
+    c->p.bytes = c->p.page.arena.used;
+    v->listing_bytes += c->p.bytes;
     unref(a);
     v->n_list_calls--;
     pthread_cond_broadcast(&v->changed);
@@ -214,14 +235,14 @@ static bool take_in(struct vfs_walk_ahead *a, struct ahead_call *c)
     a->asked--;
     if (c->result < 0 || !is_in_order(a, &c->p.page)) {
         ranges_failed(a->ranges, c->id);
-        page_done(&c->p);
+        page_done(a->vfs, &c->p);
         return false;
     }
     int r = ranges_answer(a->ranges, c->id, &c->p.page, &use);
     if (r == 0)
         r = ranges_resume(a->ranges, c->id, resume_of(a, &c->p.page, resume) ? resume : NULL);
     if (r < 0 || !use || ranges_distrusted(a->ranges)) {
-        page_done(&c->p);
+        page_done(a->vfs, &c->p);
         return false;
     }
     assert(a->n_kept < AHEAD_MAX);
@@ -259,7 +280,7 @@ static void drop_old_locked(struct vfs_walk_ahead *a)
             continue;
         }
         struct ahead_page old = take_out(a, i);
-        page_done(&old);
+        page_done(v, &old);
     }
 }
 
@@ -292,6 +313,7 @@ void vfs_walk_ahead_begin_locked(struct vfs *v, const char *base, const struct s
                                  .base = strdup(base),
                                  .base_len = strlen(base),
                                  .taken_ns = vfs_now(v),
+                                 .asked_ns = vfs_now(v),
                                  .room = AHEAD_MAX,
                                  .n = n};
     if (!a->base || ranges_new_deep(base, page, &a->ranges) < 0 ||
@@ -300,6 +322,7 @@ void vfs_walk_ahead_begin_locked(struct vfs *v, const char *base, const struct s
         return;
     }
     v->walk.ahead = a;
+    vfs_idle_note_locked(v, idle_from(a));
     a->refs++;
     send_locked(a);
     unref(a);
@@ -332,6 +355,7 @@ static void set_pace_locked(struct vfs_walk_ahead *a)
 static bool take_locked(struct vfs_walk_ahead *a, const char *prefix, struct ahead_page *ret)
 {
     struct vfs *v = a->vfs;
+    a->asked_ns = vfs_now(v);
     for (unsigned waits = 0; v->walk.ahead == a; waits++) {
         if (!collect(a)) {
             v->walk.off |= ranges_distrusted(a->ranges);
@@ -384,6 +408,7 @@ bool vfs_walk_ahead_take_locked(struct vfs *v, const char *prefix,
     *page = p.page;
     *start_ns = p.start_ns;
     *n_changes = p.n_changes;
+    v->listing_bytes -= p.bytes; /* the caller makes listings of it */
     free(p.after);
     return true;
 }

@@ -79,6 +79,18 @@ static int fetch(struct vfs *v, const char *prefix, const char *after, struct di
     return r;
 }
 
+void vfs_window_expire_locked(struct vfs *v)
+{
+    struct vfs_window *w = &v->window;
+    uint64_t until = w->d ? vfs_after(w->d->since_ns, v->opts.metadata_ttl_ns) : UINT64_MAX;
+    if (vfs_now(v) >= until && !w->busy) {
+        dir_unref(w->d);
+        w->d = NULL;
+    } else {
+        vfs_idle_note_locked(v, until);
+    }
+}
+
 int vfs_window_ask_locked(struct vfs *v, struct inode *dir, const char *name,
                           const struct name_target *t, struct inode **ret)
 {
@@ -107,6 +119,7 @@ int vfs_window_ask_locked(struct vfs *v, struct inode *dir, const char *name,
     dir_unref(w->d);
     w->d = d;
     w->changes = changes;
+    vfs_idle_note_locked(v, vfs_after(now, v->opts.metadata_ttl_ns));
     if (r == 0)
         r = answer_locked(v, dir, name, t, ret);
     if (r == 0)
