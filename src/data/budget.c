@@ -36,10 +36,17 @@ static uint64_t resting(const struct data *d, enum data_share_kind kind)
     return d->class_used[kind] - d->leaving[kind];
 }
 
+/* What readers and writers may have. */
+static uint64_t limit_of(const struct data *d)
+{
+    return d->memory_limit - MIN(d->landed, d->memory_limit / 2);
+}
+
 /* For both sides together, but for what is under way to the store. */
 static uint64_t room_of_both(const struct data *d)
 {
-    return d->writers ? d->memory_limit - d->memory_limit / LOAD_SHARE : d->memory_limit;
+    uint64_t limit = limit_of(d);
+    return d->writers ? limit - limit / LOAD_SHARE : limit;
 }
 
 /* What the side may have in any case, so that the other keeps off it. */
@@ -61,7 +68,7 @@ static bool share_is_fair(const struct data *d, const struct data_share *s, uint
 static bool fits_locked(const struct data *d, const struct data_share *s, uint64_t bytes,
                         enum data_purpose purpose)
 {
-    uint64_t limit = d->memory_limit, both = room_of_both(d);
+    uint64_t limit = limit_of(d), both = room_of_both(d);
     if (d->used + bytes > limit)
         return false;
     enum data_share_kind other = s->kind == DATA_READER ? DATA_WRITER : DATA_READER;
@@ -123,7 +130,7 @@ static void grant_locked(struct data *d)
         struct data_waiter *w = *link;
         bool fits = !blocked && fits_locked(d, w->share, w->bytes, w->purpose);
         if (!fits && (blocked || !waits_in_vain(d, w))) {
-            blocked |= d->used + w->bytes > d->memory_limit;
+            blocked |= d->used + w->bytes > limit_of(d);
             link = &w->next;
             continue;
         }
@@ -207,9 +214,12 @@ int data_share_reserve(struct data_share *s, uint64_t bytes, enum data_reserve_m
     SCOPE_LOCK(&d->lock);
     uint64_t *granted = mode == DATA_LOADED ? &s->load : &s->credit;
     uint64_t credit = MIN(*granted, bytes);
-    uint64_t more = bytes - credit;
-    if (more && mode == DATA_TRY && !may_take_locked(d, s, more))
+    uint64_t more = bytes - credit, landed = mode == DATA_LANDED ? bytes : 0;
+    d->landed -= landed;
+    if (more && (mode == DATA_TRY || mode == DATA_LANDED) && !may_take_locked(d, s, more)) {
+        d->landed += landed;
         return -EAGAIN;
+    }
     *granted -= credit;
     charge_locked(d, s, more);
     if (mode == DATA_LOADED)
@@ -350,11 +360,24 @@ bool data_share_try_stay(struct data_share *s, uint64_t bytes)
     SCOPE_LOCK(&d->lock);
     enum data_share_kind other = s->kind == DATA_READER ? DATA_WRITER : DATA_READER;
     uint64_t theirs = MAX(resting(d, other), claim(d, other));
-    if (d->waiters || d->used > d->memory_limit ||
+    if (d->waiters || d->used > limit_of(d) ||
         resting(d, s->kind) + bytes + theirs > room_of_both(d))
         return false;
     stay_locked(d, s, bytes);
     return true;
+}
+
+void data_note_landed_locked(struct data *d, int64_t bytes)
+{
+    d->landed += (uint64_t)bytes;
+    if (bytes < 0)
+        grant_locked(d);
+}
+
+void data_note_landed(struct data *d, int64_t bytes)
+{
+    SCOPE_LOCK(&d->lock);
+    data_note_landed_locked(d, bytes);
 }
 
 /* ---- how it stands ---- */

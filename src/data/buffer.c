@@ -254,11 +254,11 @@ int buffer_write(struct buffer *b, uint64_t offset, const void *data, size_t len
 int buffer_take(struct buffer *b, char **blocks, size_t len)
 {
     size_t n = (len + DATA_BLOCK_SIZE - 1) / DATA_BLOCK_SIZE;
-    if (b->small || b->len != b->n_blocks * DATA_BLOCK_SIZE)
+    if (b->small || b->leaving || b->len != b->n_blocks * DATA_BLOCK_SIZE)
         return -EXDEV;
     if (reserve_slots(b, b->n_blocks + n))
         return -EXDEV;
-    int r = reserve(b, n * DATA_BLOCK_SIZE, DATA_TRY);
+    int r = reserve(b, n * DATA_BLOCK_SIZE, DATA_LANDED);
     if (r)
         return r;
     for (size_t i = 0; i < n; i++) {

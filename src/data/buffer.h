@@ -43,7 +43,7 @@ int buffer_allocate(struct buffer *b, uint64_t len, enum data_reserve_mode mode)
 /* Writes at offset <= len. *ret_done counts the bytes written, also on -EAGAIN and -ENOMEM. */
 int buffer_write(struct buffer *b, uint64_t offset, const void *data, size_t len,
                  enum data_reserve_mode mode, size_t *ret_done);
-/* Appends len bytes that fill blocks from data_blocks_get, the last one perhaps in part. The blocks
+/* Appends len bytes that fill blocks of a landing, the last one perhaps in part. The blocks
  * are the buffer's then (NULL stands in their place). -EAGAIN or -EXDEV (not as things are here),
  * and nothing was done. */
 int buffer_take(struct buffer *b, char **blocks, size_t len);

@@ -184,7 +184,8 @@ void data_blocks_trim_locked(struct data *d, size_t most)
 
 void data_blocks_fit_locked(struct data *d)
 {
-    uint64_t room = d->used < d->memory_limit ? d->memory_limit - d->used : 0;
+    uint64_t taken = d->used + d->landed;
+    uint64_t room = taken < d->memory_limit ? d->memory_limit - taken : 0;
     data_blocks_trim_locked(d, room / DATA_BLOCK_SIZE);
 }
 

@@ -19,6 +19,9 @@
  * So more than the limit is in use only by such a part, by what reads under way ask for, and by
  * unsent parts that the local disk has no room for.
  *
+ * What has come from the kernel and is in no part yet (landing.h) is not refused, but leaves the
+ * others less: half of the limit at least.
+ *
  * Locks: readers_lock, then a reader's, then data's lock, which is the last one taken: readers and
  * uploads call in here with their own held. */
 #ifndef PAILFS_DATA_DATA_IMPL_H
@@ -91,10 +94,11 @@ struct data {
 
     pthread_mutex_t lock;
     pthread_cond_t unpinned;
-    uint64_t used, peak;                         /* protected by lock, as all below */
-    uint64_t class_used[DATA_KINDS];             /* their sum is used */
-    uint64_t leaving[DATA_KINDS];                /* of that */
-    uint64_t left;                               /* what was leaving, and does no more; ever */
+    uint64_t used, peak;             /* protected by lock, as all below */
+    uint64_t class_used[DATA_KINDS]; /* their sum is used */
+    uint64_t leaving[DATA_KINDS];    /* of that */
+    uint64_t left;                   /* what was leaving, and does no more; ever */
+    uint64_t landed; /* blocks of landings: beside used, and the limit is less by them */
     unsigned holders[DATA_KINDS];                /* shares with memory */
     struct data_waiter *waiters, **waiters_tail; /* first come, first served */
     unsigned n_waiters, waiting[DATA_KINDS];
@@ -128,6 +132,7 @@ enum data_reserve_mode {
     DATA_TRY,    /* -EAGAIN when it does not fit */
     DATA_FORCE,  /* always granted: bounded by the caller in another way */
     DATA_LOADED, /* taken from what data_share_load has granted; it is leaving */
+    DATA_LANDED, /* as DATA_TRY, of blocks that count as landed, and no more when it fits */
 };
 
 enum data_purpose {
@@ -159,6 +164,9 @@ void data_share_release(struct data_share *s, uint64_t bytes);
 void data_share_leaving(struct data_share *s, uint64_t bytes);
 void data_share_stay(struct data_share *s, uint64_t bytes);
 bool data_share_try_stay(struct data_share *s, uint64_t bytes);
+/* Blocks of landings, so many bytes more or (negative) less. */
+void data_note_landed(struct data *d, int64_t bytes);
+void data_note_landed_locked(struct data *d, int64_t bytes);
 /* Give back what was granted and not taken. */
 void data_share_drop_credit(struct data_share *s);
 void data_share_drop_load(struct data_share *s);

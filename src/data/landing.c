@@ -6,6 +6,11 @@
 
 #include "data/landing_impl.h"
 
+/* So much of the limit for one that waits for a write. */
+#define TURN_SHARE (32 * MIB)
+#define TURNS_MIN  2u
+#define TURNS_MAX  16u
+
 _Static_assert(LANDING_SIZE == LANDING_IOV * DATA_BLOCK_SIZE, "a piece is a block");
 
 struct landing *landing_new(struct data *d)
@@ -20,13 +25,22 @@ void landing_free(struct landing *l)
 {
     if (!l)
         return;
+    int64_t bytes = 0;
     pthread_mutex_lock(&l->d->lock);
     for (int i = 0; i < LANDING_IOV; i++)
-        if (l->blocks[i])
+        if (l->blocks[i]) {
             data_blocks_put_locked(l->d, &l->blocks[i], 1);
+            bytes += DATA_BLOCK_SIZE;
+        }
+    data_note_landed_locked(l->d, -bytes);
     data_blocks_fit_locked(l->d);
     pthread_mutex_unlock(&l->d->lock);
     free(l);
+}
+
+unsigned landing_turns(const struct data *d)
+{
+    return (unsigned)MIN(MAX(d->memory_limit / TURN_SHARE, TURNS_MIN), TURNS_MAX);
 }
 
 bool landing_iov(struct landing *l, struct iovec iov[LANDING_IOV])
@@ -39,6 +53,8 @@ bool landing_iov(struct landing *l, struct iovec iov[LANDING_IOV])
             memset(&l->blocks[i], 0, (size_t)n * sizeof(l->blocks[i]));
             return false;
         }
+        if (n)
+            data_note_landed(l->d, n * (int64_t)DATA_BLOCK_SIZE);
         n = MAX(n, 1);
     }
     for (int i = 0; i < LANDING_IOV; i++)

@@ -5,7 +5,7 @@
  * Life: landing_new, for each write landing_iov, receive and writer_write_landed, then
  * landing_free; all are gone before data_free.
  *
- * Memory: what it holds is not counted against the budget until a writer takes it.
+ * Memory: the budget has so much less for readers and writers as all of them hold.
  *
  * Threads: one at a time. */
 #ifndef PAILFS_DATA_LANDING_H
@@ -26,6 +26,8 @@ void landing_free(struct landing *l);        /* NULL ok */
 /* LANDING_IOV pieces of LANDING_SIZE bytes together. False: there is no memory for what was taken.
  */
 bool landing_iov(struct landing *l, struct iovec iov[LANDING_IOV]);
+/* As many may wait for a write at a time without taking too much of the memory. */
+unsigned landing_turns(const struct data *d);
 /* The first len bytes of what has arrived, before a writer has taken any. */
 void landing_copy(const struct landing *l, void *to, size_t len);
 

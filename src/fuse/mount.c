@@ -163,7 +163,7 @@ static ssize_t read_device(int fd, void *buf, size_t size, void *userdata)
 {
     struct fuse_mount *m = userdata;
 
-    return receive_request(&m->receive, m->vfs, fd, buf, size);
+    return receive_request(&m->receive, fd, buf, size);
 }
 
 /* And no notification, which answers no request and may come from another thread before it. */
@@ -379,6 +379,7 @@ int fuse_mount_loop(struct fuse_mount *m)
     fuse_loop_cfg_set_max_threads(config, m->max_threads);
     fuse_loop_cfg_set_idle_threads(config, MIN(m->max_threads, IDLE_THREADS));
     fuse_loop_cfg_set_clone_fd(config, 0);
+    receive_init(&m->receive, m->vfs);
     r = notifier_start(m->notifier, m->session);
     if (r == 0) {
         if (waiting_start(m->waiting) < 0)
@@ -390,6 +391,7 @@ int fuse_mount_loop(struct fuse_mount *m)
         notifier_stop(m->notifier);
         adapter_handles_release(&m->handles, m->vfs);
     }
+    receive_done(&m->receive);
     fuse_loop_cfg_destroy(config);
     return r;
 }

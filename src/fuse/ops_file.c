@@ -97,7 +97,7 @@ static int write_received(struct adapter_request *a, struct fuse_file_info *fi, 
         int r = vfs_write_landed(a->vfs, adapter_file(fi), offset, landing, size, &a->err);
         if (r != -EXDEV)
             return r;
-        landing_copy(landing, (char *)buf, size);
+        receive_copy((char *)buf, size);
     }
     return vfs_write(a->vfs, adapter_file(fi), offset, buf, size, &a->err);
 }
@@ -108,7 +108,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
     ADAPTER_WRITE(a, req, ino, fi, size);
     int r = adapter_write_begin(&a);
 
-    receive_note_write(adapter_receive(a.mount), size);
+    receive_write_begin(adapter_receive(a.mount), size);
     if (a.caller.uid != 0 && vfs_file_is_direct(adapter_file(fi)))
         vfs_drop_set_ids(a.vfs, adapter_file(fi));
     /* Pages that a mapping has changed are stored before, not over what is written here. */
@@ -116,6 +116,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
         adapter_range_changed(&a, (uint64_t)off, size);
     if (r == 0)
         r = write_received(&a, fi, (uint64_t)off, buf, size);
+    receive_write_end(adapter_receive(a.mount));
     if (r == 0 && vfs_file_is_direct(adapter_file(fi)) &&
         vfs_file_is_cached(a.vfs, adapter_file(fi)))
         adapter_range_changed(&a, (uint64_t)off, size);

@@ -192,6 +192,7 @@ int vfs_read_view(struct vfs *v, struct vfs_file *file, uint64_t offset, size_t 
                   struct reader_view *ret, struct s3_error *err);
 /* For vfs_write_landed; NULL: out of memory. All are gone before vfs_free. */
 struct landing *vfs_landing_new(struct vfs *v);
+unsigned vfs_landing_turns(struct vfs *v);
 /* Writes the first len bytes of what has arrived there. -EXDEV, and nothing was done: vfs_write
  * must have them. */
 int vfs_write_landed(struct vfs *v, struct vfs_file *file, uint64_t offset, struct landing *l,

@@ -321,6 +321,11 @@ int vfs_write_landed(struct vfs *v, struct vfs_file *file, uint64_t offset, stru
     return write_bytes(v, file, offset, NULL, l, len, err);
 }
 
+unsigned vfs_landing_turns(struct vfs *v)
+{
+    return landing_turns(v->opts.data);
+}
+
 struct landing *vfs_landing_new(struct vfs *v)
 {
     return landing_new(v->opts.data);

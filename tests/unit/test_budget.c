@@ -14,6 +14,7 @@
 
 #include "data_bed.h"
 #include "data/buffer.h"
+#include "data/landing_impl.h"
 #include "tempfolder.h"
 
 #define LIMIT (64 * MIB)
@@ -130,6 +131,65 @@ static void shares_are_fair(void **state)
     budget_close(&b, 0);
 }
 
+static struct landing *arrived(struct bed *b)
+{
+    struct iovec iov[LANDING_IOV];
+    struct landing *l = landing_new(b->data);
+    assert_non_null(l);
+    assert_true(landing_iov(l, iov));
+    return l;
+}
+
+/* What has come from the kernel is there, whatever the limit says: others have less, and what a
+ * part takes of it is not counted twice. */
+static void arrived_bytes_count(void **state)
+{
+    enum { MOST = 40 };
+    struct bed b;
+    budget_open(&b, 1);
+    struct data_share w;
+    struct landing *l[MOST];
+    data_share_init(&w, b.data, DATA_WRITER);
+    for (unsigned i = 0; i < 8; i++)
+        l[i] = arrived(&b);
+    assert_int_equal(take_all(&w, DATA_BLOCK_SIZE), (LIMIT - 8 * MIB) / 4 * 3);
+    struct buffer part;
+    buffer_init(&part, &w);
+    /* Neither does it fit when it is taken, nor is anything changed. */
+    assert_int_equal(buffer_take(&part, l[0]->blocks, LANDING_SIZE), -EAGAIN);
+    refused(&w, 1);
+    data_share_release(&w, MIB);
+    assert_int_equal(buffer_take(&part, l[0]->blocks, LANDING_SIZE), 0);
+    for (int i = 0; i < LANDING_IOV; i++)
+        assert_null(l[0]->blocks[i]);
+    struct data_stats stats;
+    data_stats(b.data, &stats);
+    assert_int_equal(stats.memory_used, (LIMIT - 8 * MIB) / 4 * 3);
+    assert_int_equal(take_all(&w, DATA_BLOCK_SIZE), MIB / 4 * 3);
+    /* Memory that is kept for the next use is within the limit, too. */
+    buffer_done(&part);
+    data_share_release(&w, w.used);
+    struct buffer all;
+    buffer_init(&all, &w);
+    data_share_force(&w, LIMIT);
+    assert_int_equal(buffer_allocate(&all, LIMIT, DATA_FORCE), 0);
+    buffer_done(&all);
+    data_stats(b.data, &stats);
+    assert_int_equal(stats.memory_used, 0);
+    assert_int_equal(stats.memory_kept, LIMIT - 7 * MIB);
+    /* However much it is, half is left. */
+    l[0] = (landing_free(l[0]), arrived(&b));
+    for (unsigned i = 8; i < MOST; i++)
+        l[i] = arrived(&b);
+    assert_int_equal(take_all(&w, DATA_BLOCK_SIZE), LIMIT / 2 / 4 * 3);
+    for (unsigned i = 0; i < MOST; i++)
+        landing_free(l[i]);
+    assert_int_equal(take_all(&w, DATA_BLOCK_SIZE), LIMIT / 2 / 4 * 3);
+    data_share_release(&w, w.used);
+    assert_int_equal(b.data->landed, 0);
+    budget_close(&b, 1);
+}
+
 /* ---- waiting ---- */
 
 struct waiter {
@@ -192,6 +252,29 @@ static void first_come_first_served(void **state)
     }
     for (int i = 0; i < 5; i++)
         data_share_release(&w[i].share, DATA_BLOCK_SIZE);
+    data_share_drop_load(&hog);
+    budget_close(&b, 1);
+}
+
+/* It waits for a write that gives its bytes back, too. */
+static void arrived_bytes_are_waited_for(void **state)
+{
+    struct bed b;
+    budget_open(&b, 1);
+    struct data_share hog;
+    struct landing *l = arrived(&b);
+    data_share_init(&hog, b.data, DATA_WRITER);
+    data_share_load(&hog, LIMIT - MIB);
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    int order[1], next = 0;
+    struct waiter w = {.order = order, .next = &next, .lock = &lock};
+    data_share_init(&w.share, b.data, DATA_WRITER);
+    assert_int_equal(pthread_create(&w.thread, NULL, wait_run, &w), 0);
+    until_waiting(&b, 1);
+    landing_free(l);
+    pthread_join(w.thread, NULL);
+    assert_true(w.granted);
+    data_share_drop_credit(&w.share);
     data_share_drop_load(&hog);
     budget_close(&b, 1);
 }
@@ -480,11 +563,17 @@ static void random_schedules(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(resting_leaves_a_quarter), cmocka_unit_test(sides_have_claims),
-        cmocka_unit_test(shares_are_fair),          cmocka_unit_test(first_come_first_served),
-        cmocka_unit_test(nobody_waits_in_vain),     cmocka_unit_test(many_writers_little_memory),
-        cmocka_unit_test(many_writers_one_thread),  cmocka_unit_test(no_room_on_the_disk),
+        cmocka_unit_test(resting_leaves_a_quarter),
+        cmocka_unit_test(sides_have_claims),
+        cmocka_unit_test(shares_are_fair),
+        cmocka_unit_test(first_come_first_served),
+        cmocka_unit_test(nobody_waits_in_vain),
+        cmocka_unit_test(many_writers_little_memory),
+        cmocka_unit_test(many_writers_one_thread),
+        cmocka_unit_test(no_room_on_the_disk),
         cmocka_unit_test(random_schedules),
+        cmocka_unit_test(arrived_bytes_count),
+        cmocka_unit_test(arrived_bytes_are_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
