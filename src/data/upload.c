@@ -32,7 +32,7 @@ struct upload {
     bool kept;        /* is not aborted */
     bool reused;      /* a number may have stood for other bytes */
     bool uncertain;   /* a completion was sent whose effect is not known */
-    bool late;        /* a part's request was given up, and may still be at work at the server */
+    bool late;        /* a part's request was let go of, and may still be at work at the server */
     int result;       /* of the first failed part */
     bool copy_failed; /* which was a copy */
     struct s3_error err;
@@ -437,7 +437,7 @@ static void part_done(void *ctx, int result, const struct s3_error *err)
     if (!copy && !result)
         pace_stored(&u->d->pace, p->size, now);
     pthread_mutex_lock(&u->lock);
-    u->late |= result && may_be_at_work(err);
+    u->late |= result ? may_be_at_work(err) : p->out.late;
     if (!result) {
         u->parts[p->number - 1] = p->out;
         u->parts[p->number - 1].number = p->number;

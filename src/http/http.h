@@ -102,6 +102,8 @@ struct http_response {
     bool resent;       /* a kept-alive connection died before it answered, and the request was
                           repeated on a new one: the server may have acted twice, so a 412 or
                           404 may be the echo of the first */
+    bool repeated;     /* sent more than once at the same time (http_hedge.h): the server may carry
+                          out the others yet, whatever this answer says */
     bool broken_off;   /* its body stood still and was given up early: the rest is worth asking for
                           at once (kind TIMEOUT) */
 };

@@ -315,6 +315,7 @@ static void leg_done(void *ctx, struct http_response *resp)
     if (mine || (h->winner < 0 && (!h->have_resp || resp->status)))
         keep_response_locked(h, resp);
     bool over = h->running == 0;
+    h->resp.repeated = h->n_legs > 1;
     if (over && h->broken_off && !h->cancelled && h->resp.kind == S3_ERROR_CANCELLED) {
         h->resp.kind = S3_ERROR_TIMEOUT;
         h->resp.broken_off = true;

@@ -62,6 +62,7 @@ struct s3_answer {
     const struct http_response *resp;
     struct arena *arena; /* of the output, or of the call where the output has none */
     const void *in;
+    bool may_come;     /* another try was sent that the server may carry out yet */
     bool url_encoded;  /* the page's keys were percent-encoded (and are decoded now) */
     char problem[160]; /* set on -EBADMSG */
 };

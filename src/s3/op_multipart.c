@@ -55,6 +55,7 @@ int s3_parse_upload_part(struct s3_answer *a, void *out)
     struct s3_upload_part_out *o = out;
     int r = s3_answer_etag(a, o->etag, sizeof(o->etag));
 
+    o->may_come = a->may_come;
     if (!r && !o->etag[0])
         return s3_answer_fail(a, "the answer has no ETag, without which the part cannot be named");
     return r ? r : s3_answer_not_empty(a, o->etag, i->body, i->n_body);

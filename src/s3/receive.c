@@ -129,7 +129,10 @@ static void note_checksum(struct s3_call *call, const struct http_response *resp
 
 static int finish_success(struct s3_call *call, const struct http_response *resp)
 {
-    struct s3_answer a = {.resp = resp, .arena = output_arena(call), .in = call->in};
+    struct s3_answer a = {.resp = resp,
+                          .arena = output_arena(call),
+                          .in = call->in,
+                          .may_come = call->outcome_unknown || resp->resent || resp->repeated};
     int r = 0;
 
     if (call->def->xml)

@@ -339,6 +339,7 @@ struct s3_upload_part_in {
 struct s3_upload_part_out {
     char etag[S3_ETAG_SIZE];
     struct s3_checksum checksum; /* what was sent and repeated by the server, for Complete */
+    bool may_come; /* it was sent more than once: the same bytes may be stored again, later */
 };
 
 struct s3_upload_part_copy_in {

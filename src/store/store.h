@@ -209,6 +209,8 @@ struct store_part {  /* out of PART and PART_COPY, in of COMPLETE */
     char etag[STORE_ETAG_SIZE];
     char checksum[STORE_CHECKSUM_SIZE]; /* the store's own text, given back on complete */
     uint64_t size;
+    bool
+        late; /* of PART: it was sent more than once, and may be stored again, after an abort too */
 };
 struct store_upload_part_in {
     const char *key;

@@ -87,6 +87,7 @@ int store_s3_finish_part(struct store_s3_request *r, int result)
     memset(p, 0, sizeof(*p));
     p->number = in->number;
     p->size = body_size(in->body, in->n_body);
+    p->late = r->s3_out.part.may_come;
     (void)snprintf(p->etag, sizeof(p->etag), "%s", r->s3_out.part.etag);
     checksum_to_text(&r->s3_out.part.checksum, p->checksum);
     return 0;

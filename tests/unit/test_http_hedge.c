@@ -25,6 +25,7 @@ struct fixture {
     int status;
     enum s3_error_kind kind;
     bool broken_off;
+    bool repeated;
     char body[64]; /* of the response, or what the sink got */
     size_t len;
     unsigned begins;
@@ -67,6 +68,7 @@ static void on_done(void *ctx, struct http_response *resp)
     f->status = resp->status;
     f->kind = resp->kind;
     f->broken_off = resp->broken_off;
+    f->repeated = resp->repeated;
     if (resp->body.len && resp->body.len < sizeof(f->body)) {
         memcpy(f->body, resp->body.data, resp->body.len);
         f->len = resp->body.len;
@@ -142,6 +144,7 @@ static void test_passes_on(void **state)
     assert_result(f, 200, "good");
     assert_int_equal(http_fake_request_count(f->fake), 1);
     assert_int_equal(totals(f).repeated, 0);
+    assert_false(f->repeated);
 }
 
 static void test_the_repeat_wins(void **state)
@@ -161,6 +164,7 @@ static void test_the_repeat_wins(void **state)
     assert_int_equal(f->dones, 0); /* what was borrowed is still in use */
     http_fake_end(f->fake, 0, &other);
     assert_result(f, 200, "good");
+    assert_true(f->repeated);
     assert_int_equal(totals(f).repeated, 1);
     assert_int_equal(totals(f).won, 1);
 }

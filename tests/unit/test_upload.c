@@ -11,20 +11,54 @@
 #include "data/upload.h"
 #include "data_bed.h"
 
+/* A store whose answers to parts say that another request for them was let go of. */
+struct late_store {
+    struct store store; /* first */
+    struct store *inner;
+};
+struct late_call {
+    struct store_part *out;
+    store_done_fn done;
+    void *ctx;
+};
+
+static void late_done(void *ctx, int result, const struct s3_error *err)
+{
+    struct late_call c = *(struct late_call *)ctx;
+    free(ctx);
+    c.out->late = true;
+    c.done(c.ctx, result, err);
+}
+
+static int late_submit(struct store *s, enum store_op op, const void *in, void *out,
+                       store_done_fn done, void *ctx)
+{
+    struct store *inner = ((struct late_store *)s)->inner;
+    if (op != STORE_UPLOAD_PART)
+        return store_submit(inner, op, in, out, done, ctx);
+    struct late_call *c = malloc(sizeof(*c));
+    assert_non_null(c);
+    *c = (struct late_call){out, done, ctx};
+    return store_submit(inner, op, in, out, late_done, c);
+}
+
 /* A part whose request was given up may be stored behind the abort's back: that is said twice. */
 static void abort_after_a_part_without_an_answer(void **state)
 {
     static const struct {
         enum s3_error_kind kind;
         uint64_t aborts;
-    } CASES[] = {{S3_ERROR_NONE, 1},
-                 {S3_ERROR_ACCESS_DENIED, 1},
-                 {S3_ERROR_TIMEOUT, 2},
-                 {S3_ERROR_CONNECT, 2},
-                 {S3_ERROR_CANCELLED, 2}};
+        bool late;
+    } CASES[] = {{S3_ERROR_NONE, 1, false},    {S3_ERROR_ACCESS_DENIED, 1, false},
+                 {S3_ERROR_TIMEOUT, 2, false}, {S3_ERROR_CONNECT, 2, false},
+                 {S3_ERROR_NONE, 2, true},     {S3_ERROR_CANCELLED, 2, false}};
     for (size_t i = 0; i < ARRAY_SIZE(CASES); i++) {
         struct bed b;
         bed_open(&b, 2, NULL, NULL);
+        static const struct store_ops late_ops = {.submit = late_submit};
+        struct late_store late = {{&late_ops}, b.data->store};
+        if (CASES[i].late)
+            b.data->store = &late.store;
         struct store_fault_rule rule = {
             .op = STORE_UPLOAD_PART, .after = 1, .error = CASES[i].kind, .lose_answer = true};
         if (CASES[i].kind)
@@ -53,6 +87,7 @@ static void abort_after_a_part_without_an_answer(void **state)
                 break;
             nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
         }
+        b.data->store = late.inner;
         assert_int_equal(store_count_requests(b.store, STORE_UPLOAD_ABORT), CASES[i].aborts);
         bed_close(&b);
     }
