@@ -5,10 +5,11 @@
 #include "base/clock.h"
 
 /* How far from the end of an established run a read may be: the kernel's readahead (up to 4 MiB by
- * the tuning of the mount) is dispatched to threads in any order. Before a run is established only
- * two requests can have changed places. */
-#define SLACK_RUN (4 * MIB)
-/* Kept behind the end of a run for the late ones of them. */
+ * the tuning of the mount, and the next is asked for when the program has reached the one before)
+ * is dispatched to threads in any order. Before a run is established only two requests can have
+ * changed places. */
+#define SLACK_RUN (8 * MIB)
+/* Kept behind the end of a run although it was read. */
 #define KEEP_BEHIND (2 * MIB)
 /* A run that has not been read for so many reads of the handle is no longer fetched for. */
 #define RUN_FORGOTTEN 64u
@@ -179,9 +180,10 @@ const struct prefetch_run *prefetch_note(struct prefetch *p, uint64_t offset, ui
     return run;
 }
 
-bool prefetch_wants(const struct prefetch *p, uint64_t offset, uint64_t len, bool tight)
+bool prefetch_wants(const struct prefetch *p, uint64_t offset, uint64_t len, bool was_read,
+                    bool tight)
 {
-    uint64_t behind = tight ? 0 : KEEP_BEHIND;
+    uint64_t behind = !was_read ? SLACK_RUN : tight ? 0 : KEEP_BEHIND;
     for (int i = 0; i < PREFETCH_RUNS; i++) {
         const struct prefetch_run *r = &p->runs[i];
         if (r->window && is_live(p, r) && offset < r->reach && offset + len + behind > r->end)

@@ -76,9 +76,10 @@ void prefetch_pace(struct prefetch *p, uint64_t bytes, uint64_t waited_ns, uint6
 /* What a read that is in no run is rounded up to: so much that its neighbours are there too, unless
  * the program has shown that it reads none. */
 uint64_t prefetch_random_unit(const struct prefetch *p);
-/* Bytes that a run is about to read, or has read lately and a late request may want: worth keeping.
- * With `tight` only the former. */
-bool prefetch_wants(const struct prefetch *p, uint64_t offset, uint64_t len, bool tight);
+/* Bytes that a run is about to read, a late request's among them, or (unless `tight`) has read
+ * lately: worth keeping. */
+bool prefetch_wants(const struct prefetch *p, uint64_t offset, uint64_t len, bool was_read,
+                    bool tight);
 /* How many requests may be under way at the same time. */
 unsigned prefetch_requests(const struct prefetch *p, const struct prefetch_run *run);
 /* Where a request of the run that begins at offset ends: at a multiple of a size that is the

@@ -154,7 +154,7 @@ void range_trim_locked(struct reader *r)
         struct range *oldest = NULL;
         for (struct range *g = r->ranges; g; g = g->next) {
             if (g->pins || (g->demand && !g->done) || (g->unread && !tight) ||
-                prefetch_wants(&r->prefetch, g->offset, g->length, tight))
+                prefetch_wants(&r->prefetch, g->offset, g->length, g->read >= g->length, tight))
                 continue;
             idle += g->length;
             if (!oldest || g->last_use < oldest->last_use)

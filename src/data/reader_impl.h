@@ -86,6 +86,7 @@ struct range {
 
     /* Protected by the reader's lock: */
     uint64_t length;
+    uint64_t read;   /* bytes that reads have had; the same ones may count twice */
     uint64_t filled; /* bytes [0, filled) of the buffer are valid and never change */
     bool done;
     bool too_large; /* whole: the object turned out to be too large for that */

@@ -123,6 +123,7 @@ static int view_add_locked(struct want *w, struct range *g, uint64_t n)
     struct reader_view *v = w->view;
     uint64_t at = w->pos - g->offset;
     g->unread = false;
+    g->read += n;
     /* One slot stays for memory of its own. */
     size_t pieces = buffer_pieces(at, n);
     bool fits = v->n + pieces < READER_VIEW_IOV && v->n_pins < READER_VIEW_PINS;

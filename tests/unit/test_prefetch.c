@@ -43,11 +43,15 @@ static void runs_are_recognised(void **state)
     assert_int_equal(before, 64 * MIB);
     for (; at < 40 * MIB; at += 128 * KIB)
         assert_int_equal(window_at(&p, at, 128 * KIB), 64 * MIB);
-    assert_true(prefetch_wants(&p, at, MIB, true));
-    assert_true(prefetch_wants(&p, at - 2 * MIB, MIB, false));
-    assert_false(prefetch_wants(&p, at - 2 * MIB, MIB, true));
-    assert_false(prefetch_wants(&p, at + 64 * MIB, MIB, false));
-    assert_false(prefetch_wants(&p, 0, MIB, false));
+    assert_true(prefetch_wants(&p, at, MIB, true, true));
+    assert_true(prefetch_wants(&p, at - 2 * MIB, MIB, true, false));
+    assert_false(prefetch_wants(&p, at - 2 * MIB, MIB, true, true));
+    assert_false(prefetch_wants(&p, at + 64 * MIB, MIB, true, false));
+    assert_false(prefetch_wants(&p, 0, MIB, true, false));
+    /* What nobody has had yet is a late request's. */
+    assert_true(prefetch_wants(&p, at - 8 * MIB, MIB, false, true));
+    assert_false(prefetch_wants(&p, at - 9 * MIB, MIB, false, false));
+    assert_int_equal(window_at(&p, at - 8 * MIB, MIB), 64 * MIB);
     /* Somewhere else begins another one, and the first is not forgotten. */
     assert_int_equal(window_at(&p, 500 * MIB, 128 * KIB), 0);
     assert_true(window_at(&p, at + MIB, 128 * KIB) > 0);
@@ -76,8 +80,8 @@ static void what_was_asked_for_stays_wanted(void **state)
     prefetch_latency(&p, NS_PER_MS);
     prefetch_took(&p, MIB, 2 * NS_PER_MS);
     assert_int_equal(window_at(&p, at + MIB, MIB), 8 * MIB);
-    assert_true(prefetch_wants(&p, at + 64 * MIB, MIB, true));
-    assert_false(prefetch_wants(&p, at + 65 * MIB, MIB, true));
+    assert_true(prefetch_wants(&p, at + 64 * MIB, MIB, true, true));
+    assert_false(prefetch_wants(&p, at + 65 * MIB, MIB, true, true));
 }
 
 static void random_reads_are_no_run(void **state)

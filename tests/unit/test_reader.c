@@ -159,6 +159,35 @@ static void reordered_readahead_is_sequential(void **state)
     bed_close(&b);
 }
 
+/* Nor is what a late one of them wants given up: the first of 4 MiB may come after the last of the
+ * next 4. */
+static void late_readahead_is_not_fetched_again(void **state)
+{
+    static const int ORDER[][8] = {{1, 2, 3, 4, 5, 6, 7, 0},
+                                   {7, 0, 1, 2, 3, 4, 5, 6},
+                                   {4, 5, 6, 7, 0, 1, 2, 3},
+                                   {6, 7, 4, 5, 2, 3, 0, 1}};
+    for (unsigned threads = 0; threads < 3; threads += 2) {
+        struct bed b;
+        bed_open(&b, threads, NULL, NULL);
+        struct store_version v;
+        bed_put(&b, "f", SEED, 96 * MIB, &v);
+        struct reader *r = open_reader(&b, "f", v.etag, 96 * MIB);
+        for (uint64_t at = 0; at < 8 * MIB; at += MIB)
+            assert_int_equal(read_check(r, SEED, at, MIB, MIB), 0);
+        for (uint64_t at = 8 * MIB; at < 96 * MIB; at += 8 * MIB)
+            for (int i = 0; i < 8; i++) {
+                uint64_t late = (uint64_t)ORDER[at / (8 * MIB) % ARRAY_SIZE(ORDER)][i] * MIB;
+                assert_int_equal(read_check(r, SEED, at + late, MIB, MIB), 0);
+            }
+        struct store_count_figures f;
+        store_count_get(b.store, STORE_GET, &f);
+        assert_int_equal(f.bytes, 96 * MIB);
+        reader_free(r);
+        bed_close(&b);
+    }
+}
+
 struct changed {
     int calls;
     uint64_t size;
@@ -766,6 +795,7 @@ int main(void)
         cmocka_unit_test(sequential_read_of_64_mib),
         cmocka_unit_test(random_read_is_right_sized),
         cmocka_unit_test(reordered_readahead_is_sequential),
+        cmocka_unit_test(late_readahead_is_not_fetched_again),
         cmocka_unit_test(wrong_hints),
         cmocka_unit_test(no_hint_at_all),
         cmocka_unit_test(replaced_object),
