@@ -29,6 +29,17 @@
 /* A raise has to bring so much, or it is taken back for HOLD_SPANS. */
 #define GAIN_PERCENT 10u
 #define HOLD_SPANS   16u
+/* Of servers and lines of mixed speed the fastest request says little about the others. Those take
+ * longer, too, when many are under way on a full line: only what more ahead brings tells which it
+ * is. It is tried where they take so many times as long as is assumed. */
+#define STRETCH_FROM 2u
+#define STRETCH_MAX  64u
+/* Of the time that is usual, a new one counts so much. */
+#define USUAL_UNIT  16u
+#define USUAL_MAX   (STRETCH_MAX * STRETCH_FROM * USUAL_UNIT)
+#define USUAL_SHARE 8
+/* What is ahead is taken so many times from one look to the next. */
+#define LOOK_WINDOWS 4u
 /* What is ahead need not be more than what the fastest machine takes while a request is under way,
  * its handles together, or so many times what this one has taken: more would not come sooner, and
  * memory that was not in use lately costs CPU, on virtual machines several times as much as to
@@ -59,6 +70,7 @@ void prefetch_init(struct prefetch *p, uint64_t part, unsigned parallel)
                            .spread = parallel * PARALLEL_GROWTH,
                            .share = parallel * PARALLEL_GROWTH,
                            .handles = 1,
+                           .stretch = 1,
                            .settling = true};
 }
 
@@ -118,7 +130,8 @@ static uint64_t request_ns(const struct prefetch *p, uint64_t length)
     if (!path->fast_ns)
         return LONG_NS;
     uint64_t transfer = path->fast_ns - MIN(path->fast_ns, path->latency_ns);
-    return path->latency_ns + transfer / KIB * (length / KIB) / (path->fast_length / KIB) * KIB;
+    transfer = transfer / KIB * (length / KIB) / (path->fast_length / KIB) * KIB;
+    return (path->latency_ns + transfer) * p->stretch;
 }
 
 /* Ahead of all runs together. Where the connections are too few for small requests, each has to
@@ -209,11 +222,21 @@ static unsigned enough_requests(const struct prefetch *p)
     return (unsigned)MIN(MAX(n, (uint64_t)REQUESTS_MIN), (uint64_t)most);
 }
 
+/* KiB in a millisecond that the window brings in requests of that size: those that last long are
+ * few, and what is ahead waits for one of them. */
+static uint64_t brings(const struct prefetch *p, const struct prefetch_run *run, uint64_t unit)
+{
+    uint64_t under_way = MIN(run->window, unit * p->share);
+    return under_way / KIB * NS_PER_MS / MAX(request_ns(p, unit), 1u);
+}
+
 static uint64_t request_unit(const struct prefetch *p, const struct prefetch_run *run)
 {
     uint64_t unit = MIN((uint64_t)REQUEST_MIN, p->part);
     unsigned n = enough_requests(p);
-    while (unit * 2 <= p->part && unit * 2 * n <= run->window)
+    uint64_t enough = p->rate / KIB / 1000;
+    while (unit * 2 <= p->part && unit * 2 * n <= run->window &&
+           brings(p, run, unit * 2) >= MIN(enough, brings(p, run, unit)))
         unit *= 2;
     return unit * 2 > p->part ? p->part : unit;
 }
@@ -251,6 +274,9 @@ void prefetch_took(struct prefetch *p, uint64_t length, uint64_t ns)
         path->fast_ns = ns;
         path->fast_length = length;
     }
+    uint64_t ratio = ns * USUAL_UNIT / MAX(request_ns(p, length) / p->stretch, 1u);
+    int64_t off = (int64_t)MIN(ratio, (uint64_t)USUAL_MAX) - p->usual;
+    p->usual = (unsigned)(p->usual + off / USUAL_SHARE);
 }
 
 static void measure_rate(struct prefetch *p, uint64_t bytes, uint64_t now_ns)
@@ -267,6 +293,40 @@ static void measure_rate(struct prefetch *p, uint64_t bytes, uint64_t now_ns)
     p->rate_bytes = 0;
 }
 
+/* Whether what is ahead follows a request that was faster than others are. */
+static bool may_stretch(const struct prefetch *p)
+{
+    return p->usual > STRETCH_FROM * USUAL_UNIT * p->stretch && p->stretch < STRETCH_MAX &&
+           enough_ahead(p) < p->part * p->parallel;
+}
+
+static bool may_raise(const struct prefetch *p, uint64_t rate)
+{
+    return p->parallel < p->parallel_max &&
+           p->part * p->parallel < ROUND_TRIPS * rate * p->path.latency_ns / NS_PER_MS;
+}
+
+static void raise(struct prefetch *p, uint64_t rate)
+{
+    p->stretched = may_stretch(p);
+    if (p->stretched)
+        p->stretch *= 2;
+    else
+        p->parallel = MIN(p->parallel * 2, p->parallel_max);
+    p->best_rate = rate;
+    p->settling = true;
+}
+
+static void take_back(struct prefetch *p)
+{
+    if (p->stretched)
+        p->stretch /= 2;
+    else
+        p->parallel = MAX(p->parallel / 2, p->parallel_min);
+    p->best_rate = 0;
+    p->hold = HOLD_SPANS;
+}
+
 void prefetch_pace(struct prefetch *p, uint64_t bytes, uint64_t waited_ns, uint64_t now_ns)
 {
     measure_rate(p, bytes, now_ns);
@@ -274,7 +334,8 @@ void prefetch_pace(struct prefetch *p, uint64_t bytes, uint64_t waited_ns, uint6
         p->look_ns = now_ns;
     p->look_bytes += bytes;
     p->look_waited += waited_ns;
-    if (p->look_bytes < p->part * p->parallel || now_ns <= p->look_ns)
+    uint64_t span = MIN(p->part * p->parallel, LOOK_WINDOWS * enough_ahead(p));
+    if (p->look_bytes < span || now_ns <= p->look_ns)
         return;
     uint64_t rate = p->look_bytes * NS_PER_MS / (now_ns - p->look_ns);
     bool starved = p->look_waited > (now_ns - p->look_ns) / 4;
@@ -287,14 +348,9 @@ void prefetch_pace(struct prefetch *p, uint64_t bytes, uint64_t waited_ns, uint6
         p->settling = false;
     } else if (p->best_rate && rate * 100 < p->best_rate * (100 + GAIN_PERCENT)) {
         /* The last raise brought nothing: the limit lies elsewhere. */
-        p->parallel = MAX(p->parallel / 2, p->parallel_min);
-        p->best_rate = 0;
-        p->hold = HOLD_SPANS;
-    } else if (starved && p->parallel < p->parallel_max &&
-               p->part * p->parallel < ROUND_TRIPS * rate * p->path.latency_ns / NS_PER_MS) {
-        p->best_rate = rate;
-        p->parallel = MIN(p->parallel * 2, p->parallel_max);
-        p->settling = true;
+        take_back(p);
+    } else if (starved && (may_stretch(p) || may_raise(p, rate))) {
+        raise(p, rate);
     } else {
         p->best_rate = 0;
     }

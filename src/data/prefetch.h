@@ -47,6 +47,9 @@ struct prefetch {
     uint64_t look_bytes;  /* by which ends moved on since */
     uint64_t look_waited; /* nanoseconds in which reads waited for bytes */
     uint64_t best_rate;   /* bytes per second before the last raise; 0 = nothing was raised */
+    unsigned stretch;     /* requests are taken to last so many times what the fastest did */
+    bool stretched;       /* that was the last raise, else p->parallel */
+    unsigned usual;       /* what they took of late, in sixteenths of that */
     struct prefetch_path path;
     struct prefetch_path guess;   /* until that is known: of other handles before */
     uint64_t rate;                /* bytes per second that were read, the most of late */
