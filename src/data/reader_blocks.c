@@ -86,20 +86,20 @@ static bool load_locked(struct reader *r, uint64_t pos, uint64_t end)
         return false;
     g->local = true;
     range_pin_locked(g);
-    unsigned algos = reader_check_local_locked(r, from);
+    reader_check_local_locked(g);
     struct sums_crcs crcs[BLOCK_FILE_CHUNKS];
     pthread_mutex_unlock(&r->lock);
     struct iovec iov[BLOCK_FILE_CHUNKS + 1];
     int n = (int)buffer_point(&g->buffer, 0, to - from, iov);
     int result =
         block_cache_read(r->d->blocks, &b->object, block, from - block * BLOCK_FILE_SIZE, iov, n);
-    if (!result && algos)
-        reader_check_sum_local(algos, iov, n, crcs);
+    if (!result && g->sum)
+        reader_check_sum_local(g->sum, iov, n, crcs);
     pthread_mutex_lock(&r->lock);
     if (result)
         b->all = false;
-    else if (algos)
-        reader_check_add_local_locked(r, from, to - from, algos, crcs);
+    else if (g->sum)
+        reader_check_add_local_locked(g, crcs);
     range_end_locked(g, result);
     range_unpin_locked(g);
     return result == 0;

@@ -8,6 +8,10 @@
  * A composite checksum is that of the checksums of the parts, which are taken to be as long as the
  * first. When it differs, each part is asked for, because they may not be.
  *
+ * SHA-1 and SHA-256 are left out. They take the bytes in their order, and the ranges come side by
+ * side: each would be gone through once more, when those before it are there, at more than four
+ * times the cost of a CRC, and before it is known that such a one is stored.
+ *
  * Until that is told, all the CRCs that it may be are computed: while the bytes are hot they cost
  * little beside their way through the socket.
  *
@@ -143,11 +147,13 @@ void reader_check_add_locked(struct range *g)
 
 /* ---- what the disk cache has ---- */
 
-unsigned reader_check_local_locked(struct reader *r, uint64_t offset)
+void reader_check_local_locked(struct range *g)
 {
+    struct reader *r = g->reader;
     if (r->d->verify_always || !r->blocks.all)
-        begin_locked(r, offset);
-    return wanted_locked(r);
+        begin_locked(r, g->offset);
+    g->sum = wanted_locked(r);
+    g->turn = r->check.turn;
 }
 
 void reader_check_sum_local(unsigned algos, const struct iovec *iov, int n_iov,
@@ -167,17 +173,19 @@ void reader_check_sum_local(unsigned algos, const struct iovec *iov, int n_iov,
     }
 }
 
-/* Chunk by chunk: of what has come before, each is left out by itself. */
-void reader_check_add_local_locked(struct reader *r, uint64_t offset, uint64_t length,
-                                   unsigned algos, const struct sums_crcs crcs[BLOCK_FILE_CHUNKS])
+/* Chunk by chunk: of what has come before, each is left out by itself. What was being read when all
+ * was found wrong may be what is wrong: it must not take the place of what is fetched again. */
+void reader_check_add_local_locked(struct range *g, const struct sums_crcs crcs[BLOCK_FILE_CHUNKS])
 {
-    if (!wanted_locked(r))
+    struct reader *r = g->reader;
+    if (!wanted_locked(r) || g->turn != r->check.turn)
         return;
-    for (uint64_t at = 0; at < length; at += BLOCK_FILE_CHUNK)
-        sums_add(&r->check.sums, offset + at, MIN(length - at, BLOCK_FILE_CHUNK),
-                 &crcs[at / BLOCK_FILE_CHUNK], algos);
+    for (uint64_t at = 0; at < g->length; at += BLOCK_FILE_CHUNK)
+        sums_add(&r->check.sums, g->offset + at, MIN(g->length - at, BLOCK_FILE_CHUNK),
+                 &crcs[at / BLOCK_FILE_CHUNK], g->sum);
     compare_locked(r);
 }
+
 /* ---- what is stored ---- */
 
 static const struct {

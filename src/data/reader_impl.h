@@ -206,13 +206,12 @@ void reader_check_range_locked(struct reader *r, struct range *g);
 void reader_check_bytes(struct range *g, const char *data, size_t len);
 /* It has come, all of it or what will be used of it. */
 void reader_check_add_locked(struct range *g);
-/* The same for a range of the disk cache: at offset, a chunk's begin. Which CRCs of its chunks are
- * wanted: 0 = none, else they are summed without the lock, and added. */
-unsigned reader_check_local_locked(struct reader *r, uint64_t offset);
+/* The same for a range of the disk cache, which begins at a chunk's begin. Sets the CRCs of its
+ * chunks that are wanted: if there are any, they are summed without the lock, and added. */
+void reader_check_local_locked(struct range *g);
 void reader_check_sum_local(unsigned algos, const struct iovec *iov, int n_iov,
                             struct sums_crcs crcs[BLOCK_FILE_CHUNKS]);
-void reader_check_add_local_locked(struct reader *r, uint64_t offset, uint64_t length,
-                                   unsigned algos, const struct sums_crcs crcs[BLOCK_FILE_CHUNKS]);
+void reader_check_add_local_locked(struct range *g, const struct sums_crcs crcs[BLOCK_FILE_CHUNKS]);
 /* Asks for the stored checksum when it is time. May give up the lock. */
 void reader_check_ask_locked(struct reader *r);
 /* After a read that ends there, which was begun when check.turn was that: 0, or that the bytes were

@@ -16,6 +16,7 @@
 #include "base/strbuf.h"
 #include "data/block_folder.h"
 #include "data/data_impl.h"
+#include "data/reader_impl.h"
 #include "data_bed.h"
 #include "tempfolder.h"
 
@@ -39,6 +40,7 @@ struct teller {
     bool composite;           /* its checksum is one of parts */
     uint32_t fail_part;       /* 0 = none */
     struct checked *replaces; /* that is asked for: the object is another one then */
+    struct range *loading;    /* from the disk cache: ends when all has been found wrong */
     char part_crcs[PARTS + 1][16];
     struct store_metadata part_facts[PARTS + 1][2];
 };
@@ -112,6 +114,18 @@ static void spoil_done(void *ctx, int result, const struct s3_error *err)
 
 static void replace(struct teller *t);
 
+/* What it brought is the wrong bytes. */
+static void end_loading(struct teller *t)
+{
+    static const struct sums_crcs crcs[BLOCK_FILE_CHUNKS];
+    struct range *g = t->loading;
+    SCOPE_LOCK(&g->reader->lock);
+    if (!g->reader->check.turn)
+        return;
+    t->loading = NULL;
+    reader_check_add_local_locked(g, crcs);
+}
+
 static int teller_submit(struct store *store, enum store_op op, const void *in, void *out,
                          store_done_fn done, void *ctx)
 {
@@ -133,6 +147,8 @@ static int teller_submit(struct store *store, enum store_op op, const void *in, 
         return store_submit(t->inner, op, in, out, told, c);
     }
     if (op == STORE_GET) {
+        if (t->loading)
+            end_loading(t);
         struct spoiler *s = malloc(sizeof(*s));
         assert_non_null(s);
         *s = (struct spoiler){
@@ -433,19 +449,51 @@ static void once_only(void **state)
     }
 }
 
+/* Another thread reads of the disk cache, a chunk or a block, while all is found wrong. */
+static void what_was_on_its_way_from_the_cache(void **state)
+{
+    static const uint64_t LENGTHS[] = {BLOCK_FILE_CHUNK, BLOCK_FILE_SIZE};
+    for (size_t i = 0; i < ARRAY_SIZE(LENGTHS); i++) {
+        struct checked c;
+        struct data_stats s;
+        open_checked(&c, true, false);
+        c.teller.spoil_at = 2 * MIB + 5;
+        c.teller.spoil_left = 1;
+        struct reader *r = open_reader(&c);
+        struct range loading = {.reader = r, .offset = 2 * MIB, .length = LENGTHS[i]};
+        pthread_mutex_lock(&r->lock);
+        reader_check_local_locked(&loading);
+        pthread_mutex_unlock(&r->lock);
+        assert_true(loading.sum);
+        c.teller.loading = &loading;
+        assert_int_equal(read_on(r, 0, NULL), 0);
+        assert_null(c.teller.loading);
+        reader_free(r);
+        data_stats(c.bed.data, &s);
+        assert_int_equal(s.checked_bytes, SIZE);
+        close_checked(&c);
+    }
+}
+
 /* ---- which part it is ---- */
+
+/* A byte of the third part is wrong, once. */
+static struct reader *open_with_a_wrong_part(struct checked *c)
+{
+    open_checked(c, true, false);
+    c->teller.composite = true;
+    c->teller.spoil_at = 2 * MIB + 5;
+    c->teller.spoil_left = 1;
+    return open_reader(c);
+}
 
 /* What is not known is not said, and asked for again. */
 static void a_part_that_cannot_be_asked_for(void **state)
 {
     struct checked c;
     struct s3_error err = {0};
-    open_checked(&c, true, false);
-    c.teller.composite = true;
-    c.teller.spoil_at = 2 * MIB + 5;
-    c.teller.spoil_left = 1;
+    struct reader *r = open_with_a_wrong_part(&c);
     c.teller.fail_part = 2;
-    struct reader *r = open_reader(&c);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(read_at(r, 0, &err), -EIO);
         assert_false(reader_is_spoilt(r));
@@ -461,13 +509,8 @@ static void replaced_before_it_is_known(void **state)
 {
     struct checked c;
     struct s3_error err = {0};
-    open_checked(&c, true, false);
-    c.teller.composite = true;
-    c.teller.spoil_at = 2 * MIB + 5;
-    c.teller.spoil_left = 1;
-    struct reader *r = open_reader(&c);
+    struct reader *r = open_with_a_wrong_part(&c);
     c.teller.replaces = &c;
-    c.teller.fail_part = 0;
     assert_int_equal(read_on(r, 0, &err), -ESTALE);
     assert_false(reader_is_spoilt(r));
     assert_non_null(strstr(err.message, "was replaced while it was being read"));
@@ -617,6 +660,7 @@ int main(void)
         cmocka_unit_test(what_nobody_has_read_comes_again),
         cmocka_unit_test(what_was_read_stays_wrong),
         cmocka_unit_test(once_only),
+        cmocka_unit_test(what_was_on_its_way_from_the_cache),
         cmocka_unit_test(a_part_that_cannot_be_asked_for),
         cmocka_unit_test(replaced_before_it_is_known),
         cmocka_unit_test(failures_are_told_with_always),
