@@ -114,6 +114,31 @@ static inline void bed_put(struct bed *b, const char *key, uint64_t seed, size_t
     free(data);
 }
 
+static inline struct reader *bed_open_reader(struct bed *b, const char *key, const char *etag,
+                                             uint64_t size)
+{
+    struct reader_options o = {.key = key, .size = size, .etag = etag};
+    struct reader *r = NULL;
+    assert_int_equal(reader_new(b->data, &o, &r), 0);
+    return r;
+}
+
+/* What a read comes to; when it succeeds, `expect` bytes of that content. */
+static inline int bed_read_check(struct reader *r, uint64_t seed, uint64_t offset, size_t len,
+                                 size_t expect)
+{
+    char *buf = malloc(len + 1);
+    size_t n = 0;
+    assert_non_null(buf);
+    int result = reader_read(r, offset, buf, len, &n, NULL);
+    if (!result) {
+        assert_int_equal(n, expect);
+        assert_true(content_is(seed, offset, buf, n));
+    }
+    free(buf);
+    return result;
+}
+
 struct bed_take {
     char *data;
     size_t len, alloc;

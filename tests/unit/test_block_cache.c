@@ -84,13 +84,8 @@ static struct reader *open_reader(struct cached *c, const char *key, const char 
 
 static void read_some(struct reader *r, uint64_t seed, uint64_t size, uint64_t offset, size_t len)
 {
-    char *buf = malloc(len);
-    size_t n = 0, want = offset < size ? MIN(len, size - offset) : 0;
-    assert_non_null(buf);
-    assert_int_equal(reader_read(r, offset, buf, len, &n, NULL), 0);
-    assert_int_equal(n, want);
-    assert_true(content_is(seed, offset, buf, n));
-    free(buf);
+    size_t expect = offset < size ? MIN(len, size - offset) : 0;
+    assert_int_equal(bed_read_check(r, seed, offset, len, expect), 0);
 }
 
 static void read_through(struct cached *c, const char *key, const char *etag, uint64_t seed,

@@ -14,27 +14,6 @@
 
 #define SEED 11
 
-static struct reader *open_reader(struct bed *b, const char *key, const char *etag, uint64_t size)
-{
-    struct reader_options o = {.key = key, .size = size, .etag = etag};
-    struct reader *r = NULL;
-    assert_int_equal(reader_new(b->data, &o, &r), 0);
-    return r;
-}
-
-static int read_check(struct reader *r, uint64_t seed, uint64_t offset, size_t len, size_t expect)
-{
-    char *buf = malloc(len);
-    size_t n = 0;
-    int result = reader_read(r, offset, buf, len, &n, NULL);
-    if (!result) {
-        assert_int_equal(n, expect);
-        assert_true(content_is(seed, offset, buf, n));
-    }
-    free(buf);
-    return result;
-}
-
 static void small_object_is_one_get(void **state)
 {
     for (unsigned threads = 0; threads < 2; threads++) {
@@ -42,13 +21,13 @@ static void small_object_is_one_get(void **state)
         bed_open(&b, threads, NULL, NULL);
         struct store_version v;
         bed_put(&b, "f", SEED, 100000, &v);
-        struct reader *r = open_reader(&b, "f", v.etag, 100000);
-        assert_int_equal(read_check(r, SEED, 50000, 4096, 4096), 0);
+        struct reader *r = bed_open_reader(&b, "f", v.etag, 100000);
+        assert_int_equal(bed_read_check(r, SEED, 50000, 4096, 4096), 0);
         for (uint64_t at = 0; at < 100000; at += 30000)
-            assert_int_equal(read_check(r, SEED, at, 30000, MIN(30000, 100000 - at)), 0);
-        assert_int_equal(read_check(r, SEED, 99999, 100, 1), 0);
-        assert_int_equal(read_check(r, SEED, 100000, 100, 0), 0);
-        assert_int_equal(read_check(r, SEED, 1ull << 60, 100, 0), 0);
+            assert_int_equal(bed_read_check(r, SEED, at, 30000, MIN(30000, 100000 - at)), 0);
+        assert_int_equal(bed_read_check(r, SEED, 99999, 100, 1), 0);
+        assert_int_equal(bed_read_check(r, SEED, 100000, 100, 0), 0);
+        assert_int_equal(bed_read_check(r, SEED, 1ull << 60, 100, 0), 0);
         bed_assert_requests(&b, "get 1");
         reader_free(r);
         bed_close(&b);
@@ -66,9 +45,10 @@ static void sequential_read_of_64_mib(void **state)
             bed_open(&b, threads, NULL, NULL);
             struct store_version v;
             bed_put(&b, "f", SEED, 64 * MIB, &v);
-            struct reader *r = open_reader(&b, "f", v.etag, 64 * MIB);
+            struct reader *r = bed_open_reader(&b, "f", v.etag, 64 * MIB);
             for (uint64_t at = 0; at < 64 * MIB; at += STEP[s])
-                assert_int_equal(read_check(r, SEED, at, STEP[s], MIN(STEP[s], 64 * MIB - at)), 0);
+                assert_int_equal(bed_read_check(r, SEED, at, STEP[s], MIN(STEP[s], 64 * MIB - at)),
+                                 0);
             struct store_count_figures f;
             store_count_get(b.store, STORE_GET, &f);
             assert_int_equal(f.bytes, 64 * MIB);
@@ -112,9 +92,9 @@ static void random_read_is_right_sized(void **state)
     static const uint64_t AT[] = {10 * MIB, 30 * MIB + 4096, 5 * MIB + 130000,
                                   40 * MIB, 64 * MIB - 4096, 20 * MIB + 131072 - 100};
     for (size_t i = 0; i < ARRAY_SIZE(AT); i++) {
-        struct reader *r = open_reader(&b, "f", v.etag, 64 * MIB);
+        struct reader *r = bed_open_reader(&b, "f", v.etag, 64 * MIB);
         store_count_reset(b.store);
-        assert_int_equal(read_check(r, SEED, AT[i], 4096, 4096), 0);
+        assert_int_equal(bed_read_check(r, SEED, AT[i], 4096, 4096), 0);
         bed_assert_requests(&b, "get 1");
         struct store_count_figures f;
         store_count_get(b.store, STORE_GET, &f);
@@ -122,18 +102,18 @@ static void random_read_is_right_sized(void **state)
         reader_free(r);
     }
     /* Through one handle, and each after the first under the condition. */
-    struct reader *r = open_reader(&b, "f", v.etag, 64 * MIB);
+    struct reader *r = bed_open_reader(&b, "f", v.etag, 64 * MIB);
     store_count_reset(b.store);
     g.n = 0;
     for (size_t i = 0; i < ARRAY_SIZE(AT); i++)
-        assert_int_equal(read_check(r, SEED, AT[i], 4096, 4096), 0);
+        assert_int_equal(bed_read_check(r, SEED, AT[i], 4096, 4096), 0);
     bed_assert_requests(&b, "get 6");
     for (unsigned i = 0; i < g.n; i++) {
         assert_true(g.get[i].length <= 128 * KIB);
         assert_true(g.get[i].conditional == (i > 0));
     }
     /* A large one gets what it asks for. */
-    assert_int_equal(read_check(r, SEED, 50 * MIB + 1000, MIB, MIB), 0);
+    assert_int_equal(bed_read_check(r, SEED, 50 * MIB + 1000, MIB, MIB), 0);
     assert_int_equal(g.get[g.n - 1].offset, 50 * MIB + 1000);
     assert_int_equal(g.get[g.n - 1].length, MIB);
     reader_free(r);
@@ -147,12 +127,13 @@ static void reordered_readahead_is_sequential(void **state)
     bed_open(&b, 2, NULL, NULL);
     struct store_version v;
     bed_put(&b, "f", SEED, 64 * MIB, &v);
-    struct reader *r = open_reader(&b, "f", v.etag, 64 * MIB);
+    struct reader *r = bed_open_reader(&b, "f", v.etag, 64 * MIB);
     for (uint64_t at = 0; at < 64 * MIB; at += 8 * 128 * KIB) {
         static const int ORDER[8] = {1, 0, 3, 2, 6, 7, 4, 5};
         for (int i = 0; i < 8; i++)
             assert_int_equal(
-                read_check(r, SEED, at + (uint64_t)ORDER[i] * 128 * KIB, 128 * KIB, 128 * KIB), 0);
+                bed_read_check(r, SEED, at + (uint64_t)ORDER[i] * 128 * KIB, 128 * KIB, 128 * KIB),
+                0);
     }
     assert_true(store_count_requests(b.store, STORE_GET) <= 70);
     reader_free(r);
@@ -223,11 +204,11 @@ static void wrong_hints(void **state)
                 assert_int_equal(reader_new(b.data, &o, &r), 0);
                 uint64_t from = at_end && SIZES[hint] > 100 ? SIZES[hint] - 100 : 0;
                 uint64_t left = from < SIZES[real] ? SIZES[real] - from : 0;
-                assert_int_equal(read_check(r, SEED, from, 4096, MIN(left, 4096)), 0);
+                assert_int_equal(bed_read_check(r, SEED, from, 4096, MIN(left, 4096)), 0);
                 assert_int_equal(c.calls, 1);
                 assert_int_equal(c.size, SIZES[real]);
                 assert_string_equal(c.etag, v.etag);
-                assert_int_equal(read_check(r, SEED, 0, 6 * MIB, SIZES[real]), 0);
+                assert_int_equal(bed_read_check(r, SEED, 0, 6 * MIB, SIZES[real]), 0);
                 assert_int_equal(c.calls, 1);
                 reader_free(r);
                 bed_close(&b);
@@ -245,18 +226,18 @@ static void no_hint_at_all(void **state)
         struct reader_options o = {.key = "f", .version_changed = on_change, .ctx = &c};
         struct reader *r = NULL;
         assert_int_equal(reader_new(b.data, &o, &r), 0);
-        assert_int_equal(read_check(r, SEED, 0, 4096, MIN(SIZES[i], 4096)), 0);
+        assert_int_equal(bed_read_check(r, SEED, 0, 4096, MIN(SIZES[i], 4096)), 0);
         assert_int_equal(c.calls, 1);
         reader_free(r);
     }
-    struct reader *r = open_reader(&b, "none", NULL, 0);
-    assert_int_equal(read_check(r, SEED, 0, 4096, 0), -ENOENT);
+    struct reader *r = bed_open_reader(&b, "none", NULL, 0);
+    assert_int_equal(bed_read_check(r, SEED, 0, 4096, 0), -ENOENT);
     /* It may come into being. */
     bed_put(&b, "none", SEED, 10, NULL);
-    assert_int_equal(read_check(r, SEED, 0, 4096, 10), 0);
+    assert_int_equal(bed_read_check(r, SEED, 0, 4096, 10), 0);
     reader_free(r);
-    r = open_reader(&b, "gone", "\"x\"", 10);
-    assert_int_equal(read_check(r, SEED, 0, 4096, 0), -ENOENT);
+    r = bed_open_reader(&b, "gone", "\"x\"", 10);
+    assert_int_equal(bed_read_check(r, SEED, 0, 4096, 0), -ENOENT);
     reader_free(r);
     bed_close(&b);
 }
@@ -269,9 +250,9 @@ static void replaced_object(void **state)
         bed_open(&b, 1, NULL, NULL);
         struct store_version v;
         bed_put(&b, "f", SEED, 30 * MIB, &v);
-        struct reader *r = open_reader(&b, "f", v.etag, 30 * MIB);
+        struct reader *r = bed_open_reader(&b, "f", v.etag, 30 * MIB);
         bed_put(&b, "f", SEED + 1, 31 * MIB, NULL);
-        assert_int_equal(read_check(r, SEED + 1, 0, 1000, 1000), 0);
+        assert_int_equal(bed_read_check(r, SEED + 1, 0, 1000, 1000), 0);
         if (removed)
             assert_int_equal(store_delete(b.memory, "f", NULL, NULL), 0);
         else
@@ -284,9 +265,9 @@ static void replaced_object(void **state)
         assert_int_equal(err.kind, S3_ERROR_PRECONDITION);
         /* Stays, without another request; what was read before is still that version. */
         store_count_reset(b.store);
-        assert_int_equal(read_check(r, SEED + 1, 25 * MIB, 1000, 0), -ESTALE);
+        assert_int_equal(bed_read_check(r, SEED + 1, 25 * MIB, 1000, 0), -ESTALE);
         bed_assert_requests(&b, "");
-        assert_int_equal(read_check(r, SEED + 1, 0, 1000, 1000), 0);
+        assert_int_equal(bed_read_check(r, SEED + 1, 0, 1000, 1000), 0);
         reader_free(r);
         bed_close(&b);
     }
@@ -299,12 +280,12 @@ static void replaced_under_a_sequential_read(void **state)
         bed_open(&b, threads, NULL, NULL);
         struct store_version v;
         bed_put(&b, "f", SEED, 100 * MIB, &v);
-        struct reader *r = open_reader(&b, "f", v.etag, 100 * MIB);
+        struct reader *r = bed_open_reader(&b, "f", v.etag, 100 * MIB);
         int result = 0;
         for (uint64_t at = 0; at < 100 * MIB && !result; at += 128 * KIB) {
             if (at == 20 * MIB)
                 bed_put(&b, "f", SEED + 1, 100 * MIB, NULL);
-            result = read_check(r, SEED, at, 128 * KIB, 128 * KIB);
+            result = bed_read_check(r, SEED, at, 128 * KIB, 128 * KIB);
         }
         assert_int_equal(result, -ESTALE);
         reader_free(r);
@@ -326,9 +307,9 @@ static void cut_transfers(void **state)
                                         .cut = true,
                                         .cut_after = 700000};
         assert_int_equal(store_fault_add(b.fault, &rule), 0);
-        struct reader *r = open_reader(&b, "f", v.etag, 20 * MIB);
+        struct reader *r = bed_open_reader(&b, "f", v.etag, 20 * MIB);
         for (uint64_t at = 0; at < 20 * MIB; at += 128 * KIB)
-            assert_int_equal(read_check(r, SEED, at, 128 * KIB, 128 * KIB), 0);
+            assert_int_equal(bed_read_check(r, SEED, at, 128 * KIB, 128 * KIB), 0);
         assert_true(store_fault_applied(b.fault) > 2);
         reader_free(r);
 
@@ -336,9 +317,9 @@ static void cut_transfers(void **state)
         store_fault_clear(b.fault);
         rule = (struct store_fault_rule){.op = STORE_GET, .count = 1, .error = S3_ERROR_TIMEOUT};
         assert_int_equal(store_fault_add(b.fault, &rule), 0);
-        r = open_reader(&b, "f", v.etag, 20 * MIB);
-        assert_int_equal(read_check(r, SEED, 0, 1000, 1000), -EIO);
-        assert_int_equal(read_check(r, SEED, 0, 1000, 1000), 0);
+        r = bed_open_reader(&b, "f", v.etag, 20 * MIB);
+        assert_int_equal(bed_read_check(r, SEED, 0, 1000, 1000), -EIO);
+        assert_int_equal(bed_read_check(r, SEED, 0, 1000, 1000), 0);
         reader_free(r);
 
         /* A whole small object is served when all of it came, or not at all. */
@@ -350,10 +331,10 @@ static void cut_transfers(void **state)
                                          .cut_after = 90000};
         assert_int_equal(store_fault_add(b.fault, &rule), 0);
         bed_put(&b, "s", SEED, 100000, &v);
-        r = open_reader(&b, "s", v.etag, 100000);
-        assert_int_equal(read_check(r, SEED, 0, 1000, 1000), -EIO);
-        assert_int_equal(read_check(r, SEED, 0, 1000, 1000), 0);
-        assert_int_equal(read_check(r, SEED, 95000, 10000, 5000), 0);
+        r = bed_open_reader(&b, "s", v.etag, 100000);
+        assert_int_equal(bed_read_check(r, SEED, 0, 1000, 1000), -EIO);
+        assert_int_equal(bed_read_check(r, SEED, 0, 1000, 1000), 0);
+        assert_int_equal(bed_read_check(r, SEED, 95000, 10000, 5000), 0);
         reader_free(r);
         bed_close(&b);
     }
@@ -377,10 +358,10 @@ static void mismatch_is_tried_once_more(void **state)
                                             .cut = true,
                                             .cut_after = 100000};
             assert_int_equal(store_fault_add(b.fault, &rule), 0);
-            struct reader *r = open_reader(&b, "s", v.etag, 100000);
-            assert_int_equal(read_check(r, SEED, 5000, 1000, 1000), times < 2 ? 0 : -EIO);
+            struct reader *r = bed_open_reader(&b, "s", v.etag, 100000);
+            assert_int_equal(bed_read_check(r, SEED, 5000, 1000, 1000), times < 2 ? 0 : -EIO);
             assert_int_equal(g.n, 2);
-            assert_int_equal(read_check(r, SEED, 0, 1000, 1000), 0);
+            assert_int_equal(bed_read_check(r, SEED, 0, 1000, 1000), 0);
             assert_int_equal(g.n, times < 2 ? 2 : times + 1);
             for (unsigned i = 0; i < g.n; i++)
                 assert_int_equal(g.get[i].length, 0);
@@ -399,10 +380,10 @@ static void failed_prefetch_is_tried_again(void **state)
     struct store_fault_rule rule = {
         .op = STORE_GET, .after = 2, .every = 2, .error = S3_ERROR_SERVER};
     assert_int_equal(store_fault_add(b.fault, &rule), 0);
-    struct reader *r = open_reader(&b, "f", v.etag, 64 * MIB);
+    struct reader *r = bed_open_reader(&b, "f", v.etag, 64 * MIB);
     unsigned failures = 0;
     for (uint64_t at = 0; at < 64 * MIB;) {
-        int result = read_check(r, SEED, at, 128 * KIB, 128 * KIB);
+        int result = bed_read_check(r, SEED, at, 128 * KIB, 128 * KIB);
         if (result)
             failures++;
         else
@@ -483,15 +464,15 @@ static void served_while_arriving(void **state)
     struct reader_options ro = {.key = "f", .size = s.size, .etag = "\"v\""};
     struct reader *r = NULL;
     assert_int_equal(reader_new(d, &ro, &r), 0);
-    assert_int_equal(read_check(r, SEED, 0, 128 * KIB, 128 * KIB), 0);
+    assert_int_equal(bed_read_check(r, SEED, 0, 128 * KIB, 128 * KIB), 0);
     assert_int_equal(s.n, 1);
     /* The second read begins to fetch ahead, beside the first request, which goes on. */
-    assert_int_equal(read_check(r, SEED, 128 * KIB, 128 * KIB, 128 * KIB), 0);
+    assert_int_equal(bed_read_check(r, SEED, 128 * KIB, 128 * KIB, 128 * KIB), 0);
     assert_true(s.n >= 3);
     assert_int_equal(s.get[1].in.offset, MIB);
     /* From the half of another request that is there. */
-    assert_int_equal(read_check(r, SEED, MIB, 512 * KIB, 512 * KIB), 0);
-    assert_int_equal(read_check(r, SEED, 50 * MIB, 10000, 10000), 0);
+    assert_int_equal(bed_read_check(r, SEED, MIB, 512 * KIB, 512 * KIB), 0);
+    assert_int_equal(bed_read_check(r, SEED, 50 * MIB, 10000, 10000), 0);
     reader_free(r);
     /* What is still under way ends into nothing, and soon where much is left of it. */
     for (unsigned i = 0; i < s.n; i++)
@@ -514,7 +495,7 @@ struct background {
 static void *read_in_background(void *arg)
 {
     struct background *b = arg;
-    b->result = read_check(b->r, b->seed, b->offset, b->len, b->len);
+    b->result = bed_read_check(b->r, b->seed, b->offset, b->len, b->len);
     return NULL;
 }
 
@@ -537,7 +518,7 @@ static void reads_before_the_first_answer(void **state)
         struct store_version v;
         bed_put(&b, "f", SEED, 64 * MIB, &v);
         struct store_fault_rule rule = {.op = STORE_GET, .hold = true};
-        struct reader *r = open_reader(&b, "f", v.etag, 64 * MIB);
+        struct reader *r = bed_open_reader(&b, "f", v.etag, 64 * MIB);
         if (replaced)
             bed_put(&b, "f", SEED + 1, 50 * MIB, NULL);
         assert_int_equal(store_fault_add(b.fault, &rule), 0);
@@ -573,22 +554,23 @@ static void small_object_in_parallel(void **state)
         bed_open(&b, replaced ? 1 : 0, NULL, &c);
         struct store_version v;
         bed_put(&b, "f", SEED, 5 * MIB, &v);
-        struct reader *r = open_reader(&b, "f", v.etag, 5 * MIB);
+        struct reader *r = bed_open_reader(&b, "f", v.etag, 5 * MIB);
         if (replaced)
             bed_put(&b, "f", SEED + 1, 5 * MIB + 1, NULL);
         g.n = 0;
-        assert_int_equal(read_check(r, SEED + (unsigned)replaced, 0, 512 * KIB, 512 * KIB), 0);
+        assert_int_equal(bed_read_check(r, SEED + (unsigned)replaced, 0, 512 * KIB, 512 * KIB), 0);
         if (!replaced)
             assert_int_equal(g.n, 5);
         for (uint64_t at = 512 * KIB; at < 5 * MIB; at += 512 * KIB)
-            assert_int_equal(read_check(r, SEED + (unsigned)replaced, at, 512 * KIB, 512 * KIB), 0);
+            assert_int_equal(bed_read_check(r, SEED + (unsigned)replaced, at, 512 * KIB, 512 * KIB),
+                             0);
         if (!replaced)
             assert_int_equal(g.n, 5);
         reader_free(r);
         /* Just a look at its start does not fetch it. */
-        r = open_reader(&b, "f", v.etag, 5 * MIB);
+        r = bed_open_reader(&b, "f", v.etag, 5 * MIB);
         g.n = 0;
-        assert_int_equal(read_check(r, SEED + (unsigned)replaced, 0, 16 * KIB, 16 * KIB), 0);
+        assert_int_equal(bed_read_check(r, SEED + (unsigned)replaced, 0, 16 * KIB, 16 * KIB), 0);
         assert_int_equal(g.n, 1);
         reader_free(r);
         bed_close(&b);
@@ -602,11 +584,11 @@ static void free_while_under_way(void **state)
     bed_open(&b, 0, NULL, NULL);
     struct store_version v;
     bed_put(&b, "f", SEED, 64 * MIB, &v);
-    struct reader *r = open_reader(&b, "f", v.etag, 64 * MIB);
-    assert_int_equal(read_check(r, SEED, 0, 128 * KIB, 128 * KIB), 0);
+    struct reader *r = bed_open_reader(&b, "f", v.etag, 64 * MIB);
+    assert_int_equal(bed_read_check(r, SEED, 0, 128 * KIB, 128 * KIB), 0);
     struct store_fault_rule rule = {.op = STORE_GET, .hold = true};
     assert_int_equal(store_fault_add(b.fault, &rule), 0);
-    assert_int_equal(read_check(r, SEED, 128 * KIB, 128 * KIB, 128 * KIB), 0);
+    assert_int_equal(bed_read_check(r, SEED, 128 * KIB, 128 * KIB, 128 * KIB), 0);
     assert_true(store_fault_held(b.fault) >= 2);
     reader_free(r);
     struct data_stats stats;
@@ -644,7 +626,7 @@ static void two_threads_on_one_handle(void **state)
     bed_open(&b, 3, NULL, NULL);
     struct store_version v;
     bed_put(&b, "f", SEED, 48 * MIB, &v);
-    struct reader *r = open_reader(&b, "f", v.etag, 48 * MIB);
+    struct reader *r = bed_open_reader(&b, "f", v.etag, 48 * MIB);
     struct thread_read t[2] = {{.r = r, .from = 0, .until = 24 * MIB, .seed = SEED},
                                {.r = r, .from = 24 * MIB, .until = 48 * MIB, .seed = SEED}};
     pthread_t id[2];
@@ -667,10 +649,10 @@ static void two_streams_on_one_handle(void **state)
     bed_open(&b, 0, NULL, NULL);
     struct store_version v;
     bed_put(&b, "f", SEED, 96 * MIB, &v);
-    struct reader *r = open_reader(&b, "f", v.etag, 96 * MIB);
+    struct reader *r = bed_open_reader(&b, "f", v.etag, 96 * MIB);
     for (uint64_t at = 0; at < 48 * MIB; at += 128 * KIB) {
-        assert_int_equal(read_check(r, SEED, at, 128 * KIB, 128 * KIB), 0);
-        assert_int_equal(read_check(r, SEED, 48 * MIB + at, 128 * KIB, 128 * KIB), 0);
+        assert_int_equal(bed_read_check(r, SEED, at, 128 * KIB, 128 * KIB), 0);
+        assert_int_equal(bed_read_check(r, SEED, 48 * MIB + at, 128 * KIB, 128 * KIB), 0);
     }
     struct store_count_figures f;
     store_count_get(b.store, STORE_GET, &f);
@@ -698,7 +680,7 @@ static void random_pattern(void **state)
                                         .cut = true,
                                         .cut_after = 50000};
         assert_int_equal(store_fault_add(b.fault, &rule), 0);
-        struct reader *r = open_reader(&b, "f", v.etag, size);
+        struct reader *r = bed_open_reader(&b, "f", v.etag, size);
         uint64_t at = 0;
         for (int i = 0; i < 1500; i++) {
             if (next_random(&random) % 4 == 0)
@@ -707,7 +689,7 @@ static void random_pattern(void **state)
                 at -= 100000;
             size_t len = 1 + next_random(&random) % 300000;
             size_t expect = at < size ? MIN(len, size - at) : 0;
-            int result = read_check(r, SEED, at, len, expect);
+            int result = bed_read_check(r, SEED, at, len, expect);
             if (result)
                 assert_int_equal(result, -EIO);
             at += expect;
@@ -734,9 +716,9 @@ static void no_memory_to_read_ahead(void **state)
         assert_int_equal(writer_write(w[i], 0, data, 8 * MIB, NULL), 0);
         free(data);
     }
-    struct reader *r = open_reader(&b, "f", v.etag, 20 * MIB);
+    struct reader *r = bed_open_reader(&b, "f", v.etag, 20 * MIB);
     for (uint64_t at = 0; at < 20 * MIB; at += 256 * KIB)
-        assert_int_equal(read_check(r, SEED, at, 256 * KIB, 256 * KIB), 0);
+        assert_int_equal(bed_read_check(r, SEED, at, 256 * KIB, 256 * KIB), 0);
     struct data_stats stats;
     data_stats(b.data, &stats);
     assert_true(stats.memory_peak <= 64 * MIB + 2 * MIB);
@@ -760,29 +742,29 @@ static void idle_readers_give_back(void **state)
     struct store_version v;
     bed_put(&b, "f", SEED, 64 * MIB, &v);
     struct reader *idle[IDLE_HANDLES];
-    struct reader *busy = open_reader(&b, "f", v.etag, 64 * MIB);
+    struct reader *busy = bed_open_reader(&b, "f", v.etag, 64 * MIB);
     for (int i = 0; i < IDLE_HANDLES; i++) {
-        idle[i] = open_reader(&b, "f", v.etag, 64 * MIB);
+        idle[i] = bed_open_reader(&b, "f", v.etag, 64 * MIB);
         for (uint64_t at = 0; at < 24 * MIB; at += MIB)
-            assert_int_equal(read_check(idle[i], SEED, at, MIB, MIB), 0);
+            assert_int_equal(bed_read_check(idle[i], SEED, at, MIB, MIB), 0);
     }
     struct data_stats before, after;
     data_stats(b.data, &before);
     assert_true(before.memory_used > 48 * MIB);
     clock_fake_advance(&clock, NS_PER_S);
     for (uint64_t at = 0; at < 16 * MIB; at += MIB)
-        assert_int_equal(read_check(busy, SEED, at, MIB, MIB), 0);
+        assert_int_equal(bed_read_check(busy, SEED, at, MIB, MIB), 0);
     data_stats(b.data, &after);
     assert_true(after.memory_used >= before.memory_used); /* too early */
     clock_fake_advance(&clock, NS_PER_S);
     for (uint64_t at = 16 * MIB; at < 64 * MIB; at += MIB)
-        assert_int_equal(read_check(busy, SEED, at, MIB, MIB), 0);
+        assert_int_equal(bed_read_check(busy, SEED, at, MIB, MIB), 0);
     reader_free(busy);
     data_stats(b.data, &after);
     assert_int_equal(after.memory_used, 0);
     assert_true(after.memory_peak <= 64 * MIB + 2 * MIB);
     for (int i = 0; i < IDLE_HANDLES; i++) {
-        assert_int_equal(read_check(idle[i], SEED, 24 * MIB, MIB, MIB), 0);
+        assert_int_equal(bed_read_check(idle[i], SEED, 24 * MIB, MIB, MIB), 0);
         reader_free(idle[i]);
     }
     bed_close(&b);

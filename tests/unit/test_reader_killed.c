@@ -35,12 +35,7 @@ static void *read_until_killed(void *arg)
 
 static int read_check(struct reader *r, uint64_t offset)
 {
-    char buf[4096];
-    size_t n = 0;
-    int result = reader_read(r, offset, buf, sizeof(buf), &n, NULL);
-    if (!result)
-        assert_true(n == sizeof(buf) && content_is(SEED, offset, buf, n));
-    return result;
+    return bed_read_check(r, SEED, offset, 4096, 4096);
 }
 
 static void *read_to_the_end(void *arg)

@@ -12,27 +12,6 @@
 
 #define SEED 11
 
-static struct reader *open_reader(struct bed *b, const char *key, const char *etag, uint64_t size)
-{
-    struct reader_options o = {.key = key, .size = size, .etag = etag};
-    struct reader *r = NULL;
-    assert_int_equal(reader_new(b->data, &o, &r), 0);
-    return r;
-}
-
-static int read_check(struct reader *r, uint64_t seed, uint64_t offset, size_t len, size_t expect)
-{
-    char *buf = malloc(len);
-    size_t n = 0;
-    int result = reader_read(r, offset, buf, len, &n, NULL);
-    if (!result) {
-        assert_int_equal(n, expect);
-        assert_true(content_is(seed, offset, buf, n));
-    }
-    free(buf);
-    return result;
-}
-
 /* A view points at the bytes where they arrived, and keeps them when the reader goes. */
 static void view_keeps_the_bytes(void **state)
 {
@@ -40,7 +19,7 @@ static void view_keeps_the_bytes(void **state)
     bed_open(&b, 0, NULL, NULL);
     struct store_version v;
     bed_put(&b, "f", SEED, 900000, &v);
-    struct reader *r = open_reader(&b, "f", v.etag, 900000);
+    struct reader *r = bed_open_reader(&b, "f", v.etag, 900000);
     struct reader_view one, two;
     assert_int_equal(reader_read_view(r, 1000, 500000, &one, NULL), 0);
     assert_int_equal(reader_read_view(r, 1000, 500000, &two, NULL), 0);
@@ -69,9 +48,9 @@ static void view_of_many_pieces(void **state)
     bed_open(&b, 0, NULL, NULL);
     struct store_version v;
     bed_put(&b, "f", SEED, 10 * MIB, &v);
-    struct reader *r = open_reader(&b, "f", v.etag, 10 * MIB);
+    struct reader *r = bed_open_reader(&b, "f", v.etag, 10 * MIB);
     for (uint64_t at = 2 * MIB + 256 * KIB; at < 4 * MIB; at += 256 * KIB)
-        assert_int_equal(read_check(r, SEED, at, 4096, 4096), 0);
+        assert_int_equal(bed_read_check(r, SEED, at, 4096, 4096), 0);
     struct reader_view view;
     assert_int_equal(reader_read_view(r, 2 * MIB, 2 * MIB, &view, NULL), 0);
     assert_int_equal(view.len, 2 * MIB);
