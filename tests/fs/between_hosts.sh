@@ -6,19 +6,7 @@
 # limit: 400
 . "$SOURCE_DIR/tests/lib/common.sh"
 server_start
-A=$SCRATCH/a B=$SCRATCH/b
-mkdir "$A" "$B"
-at_exit_two() {
-    local rc=$?
-    umount -l "$A" "$B" 2>/dev/null
-    (exit $rc)
-    at_exit
-}
-trap at_exit_two EXIT
-for m in "$A" "$B"; do
-    LOG=$m.log
-    "$PAILFS" "$BUCKET" "$m" -o "$(pailfs_options),metadata_ttl=1,negative_ttl=0,posix=on,state_dir=$m.state" || fail "mount $m"
-done
+mount_two metadata_ttl=1,negative_ttl=0,posix=on,state_dir=@.state
 /usr/bin/python3 "$SOURCE_DIR/tests/lib/between_hosts.py" "$A" "$B" || fail "see above"
 unmount_fs "$A"
 unmount_fs "$B"

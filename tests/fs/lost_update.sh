@@ -5,19 +5,7 @@
 # make one file with O_EXCL: the second gets EEXIST. What the losers wrote is in lost+found, once each.
 . "$SOURCE_DIR/tests/lib/common.sh"
 server_start
-A=$SCRATCH/a B=$SCRATCH/b
-mkdir "$A" "$B"
-at_exit_two() {
-    local rc=$?
-    umount -l "$A" "$B" 2>/dev/null
-    (exit $rc)
-    at_exit
-}
-trap at_exit_two EXIT
-for m in "$A" "$B"; do
-    LOG=$m.log
-    "$PAILFS" "$BUCKET" "$m" -o "$(pailfs_options)" || fail "mount $m"
-done
+mount_two
 head -c 20000000 /dev/zero >"$SCRATCH/big"
 TEST_SERVER=$TEST_SERVER /usr/bin/python3 - "$A" "$B" "$SCRATCH/big" <<'P' || fail "see above"
 import errno, os, subprocess, sys, time

@@ -4,19 +4,7 @@
 # A directory's marker that two hosts write: neither takes away what the other put into it.
 . "$SOURCE_DIR/tests/lib/common.sh"
 server_start
-A=$SCRATCH/a B=$SCRATCH/b
-mkdir "$A" "$B"
-for m in "$A" "$B"; do
-    LOG=$m.log
-    "$PAILFS" "$BUCKET" "$m" -o "$(pailfs_options),metadata_ttl=1,negative_ttl=0" || fail "mount $m"
-done
-at_exit_two() {
-    local rc=$?
-    umount -l "$A" "$B" 2>/dev/null
-    (exit $rc)
-    at_exit
-}
-trap at_exit_two EXIT
+mount_two metadata_ttl=1,negative_ttl=0
 mode_is() { [ "$(stat -c %a "$1" 2>/dev/null)" = "$2" ]; }
 mkdir "$A/d"
 check "B sees the directory" poll 60 test -d "$B/d"

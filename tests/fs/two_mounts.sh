@@ -4,19 +4,7 @@
 # Two mounts of one bucket: what one has closed the other sees after its TTL; mkdir has one winner.
 . "$SOURCE_DIR/tests/lib/common.sh"
 server_start
-A=$SCRATCH/a B=$SCRATCH/b
-mkdir "$A" "$B"
-for m in "$A" "$B"; do
-    LOG=$m.log
-    "$PAILFS" "$BUCKET" "$m" -o "$(pailfs_options),metadata_ttl=1,negative_ttl=0" || fail "mount $m"
-done
-at_exit_two() {
-    local rc=$?
-    umount -l "$A" "$B" 2>/dev/null
-    (exit $rc)
-    at_exit
-}
-trap at_exit_two EXIT
+mount_two metadata_ttl=1,negative_ttl=0
 is() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }
 gone() { ! test -e "$1"; }
 refuse "not there yet" test -e "$B/f"

@@ -6,20 +6,7 @@
 # all that was written under it; other directories that both have made are one in the end.
 . "$SOURCE_DIR/tests/lib/common.sh"
 server_start
-A=$SCRATCH/a B=$SCRATCH/b
-mkdir "$A" "$B"
-at_exit_two() {
-    local rc=$?
-    umount -l "$A" "$B" 2>/dev/null
-    (exit $rc)
-    at_exit
-}
-trap at_exit_two EXIT
-for m in "$A" "$B"; do
-    LOG=$m.log
-    "$PAILFS" "$BUCKET" "$m" \
-        -o "$(pailfs_options),writeback,metadata_ttl=1,negative_ttl=0,state_dir=$m.state" || fail "mount $m"
-done
+mount_two writeback,metadata_ttl=1,negative_ttl=0,state_dir=@.state
 
 /usr/bin/python3 - "$A" "$B" "$SOURCE_DIR/tests/lib" <<'P' || fail "see above"
 import errno, os, sys, threading

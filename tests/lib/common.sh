@@ -7,6 +7,7 @@
 #   mount_fs [pailfs option...]      mounts $BUCKET at $MNT; the log is $LOG
 #   unmount_fs                       and waits for the daemon's end
 #   kill_daemon                      kill -9, and waits until its files are closed
+#   mount_two [OPTIONS]              two hosts' mounts of it: $A and $B
 #   fail TEXT / check TEXT command...  / equal TEXT want got / poll SECONDS command...
 #
 # Run by hand: tests/run.sh NAME, or after a build
@@ -70,10 +71,12 @@ s3() { # boto3 as the second opinion: tests/lib/s3.py COMMAND...
     return $rc
 }
 
-at_exit() {
-    local rc=$?
+at_exit() { # at_exit [OTHER MOUNT POINT...]
+    local rc=$? m
     trap - EXIT
-    if mountpoint -q "$MNT" 2>/dev/null; then umount -l "$MNT" 2>/dev/null || fusermount3 -uz "$MNT"; fi
+    for m in "$MNT" "$@"; do
+        if mountpoint -q "$m" 2>/dev/null; then umount -l "$m" 2>/dev/null || fusermount3 -uz "$m"; fi
+    done
     [ -z "${S3D_PID:-}" ] || kill "$S3D_PID" 2>/dev/null
     exit $rc
 }
@@ -195,6 +198,17 @@ unmount_fs() {
     local mnt=${1:-$MNT}
     poll 20 try_unmount "$mnt" || fail "fusermount3 -u $mnt: $unmount_said"
     poll 60 no_daemon "$mnt" || fail "the daemon of $mnt did not end after the unmount"
+}
+# mount_two OPTIONS: two hosts, A and B, on $BUCKET; @ stands for each one's path. Logs: $A.log, $B.log.
+mount_two() {
+    local m
+    A=$SCRATCH/a B=$SCRATCH/b
+    mkdir "$A" "$B"
+    trap 'at_exit "$A" "$B"' EXIT
+    for m in "$A" "$B"; do
+        LOG=$m.log
+        "$PAILFS" "$BUCKET" "$m" -o "$(pailfs_options)${1:+,${1//@/$m}}" || fail "mount $m"
+    done
 }
 remount_fs() {
     unmount_fs
