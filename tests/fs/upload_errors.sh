@@ -44,6 +44,20 @@ s3d_fault "op=CompleteMultipartUpload action=200-error:InternalError"
 attempt "200 with an error inside" 30000000
 s3d_fault "op=UploadPart action=reset"
 attempt "connections reset" 30000000
+# A part that the server stores after the abort, because its request was given up and not heard to have failed: the upload is
+# there again, and is aborted again. What is refused cannot come late.
+aborts() { s3d_count AbortMultipartUpload; }
+aborted() { [ "$(aborts)" -ge "$1" ]; }
+refuse_parts() { # refuse_parts ABORTS FAULT
+    s3d_reset
+    s3d_fault "op=UploadPart action=$2" "op=AbortMultipartUpload count=$(($1 - 1)) action=status:204:StaysThere"
+    refuse "parts with $2" cp "$SCRATCH/parts" "$MNT/late"
+    check "$1 aborts after $2" poll 20 aborted "$1"
+    s3d_faults_clear
+}
+random_file "$SCRATCH/parts" 20000000
+refuse_parts 2 lost-answer
+equal "uploads after a part that came late" "" "$(s3 uploads)"
 # Passing faults are retried and nobody notices.
 s3d_fault "op=PutObject count=1 action=status:503:SlowDown" "op=UploadPart count=2 action=reset" \
     "op=CompleteMultipartUpload count=1 action=200-error:InternalError"
