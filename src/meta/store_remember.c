@@ -16,6 +16,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "meta/attrs.h"
+#include "meta/dir.h"
 #include "meta/remember_own.h"
 
 /* Rows of one transaction: a lookup may have to wait for it. */
@@ -26,6 +27,8 @@
 #define OWN_PARALLEL 16u
 /* What was too young is asked for once more after that. */
 #define OWN_AGAIN_NS (METADATA_RACY_NS + 2 * NS_PER_S)
+/* Changes that are known of while a HEAD is under way. */
+#define CHANGED_MAX 64u
 /* A disk that has kept the thread for so long is not waited for. */
 #define STUCK_NS ((uint64_t)NS_PER_S / 2)
 
@@ -37,7 +40,8 @@ struct lookup {
     struct store_object *out;
     store_done_fn done;
     void *ctx;
-    uint64_t sent_ns; /* monotonic */
+    uint64_t sent_ns;   /* monotonic */
+    uint64_t n_changed; /* m->n_changed then */
     STAILQ_ENTRY(lookup) link;
 };
 
@@ -48,6 +52,7 @@ struct change {
     const void *in;
     store_done_fn done;
     void *ctx;
+    uint64_t n_told; /* m->n_told when it was sent */
 };
 
 /* A HEAD of an own change. */
@@ -56,6 +61,7 @@ struct own_head {
     char *key;
     bool again;
     uint64_t sent_ns;
+    uint64_t n_changed;
     struct store_head_in in;
     struct store_object out;
 };
@@ -88,12 +94,15 @@ struct store_remember {
     STAILQ_HEAD(, gone_key) gone;
     size_t n_rows;
     size_t n_gone;
-    struct remember_own *own; /* NULL: own changes are not asked for */
-    unsigned n_own;           /* HEADs of those under way */
-    bool ready;               /* the database is open, or will not be */
-    bool old;                 /* there was one: until it is open it is taken for one with rows */
-    bool busy;                /* the thread is at work */
-    uint64_t busy_since_ns;   /* with what it is at now */
+    struct remember_own *own;      /* NULL: own changes are not asked for */
+    unsigned n_own;                /* HEADs of those under way */
+    uint64_t n_told;               /* rows that HEADs told */
+    uint64_t n_changed;            /* changes of ours that have ended */
+    uint64_t changed[CHANGED_MAX]; /* hashes of their keys; a ring */
+    bool ready;                    /* the database is open, or will not be */
+    bool old;               /* there was one: until it is open it is taken for one with rows */
+    bool busy;              /* the thread is at work */
+    uint64_t busy_since_ns; /* with what it is at now */
     bool hurry;
     bool stop;
     struct store_remember_figures figures;
@@ -133,9 +142,21 @@ static int64_t observed_at(const struct store_remember *m, uint64_t sent_ns,
     return o->date_ns - (int64_t)(clock_monotonic_ns(m->clock) - sent_ns);
 }
 
+static bool was_changed_locked(const struct store_remember *m, const char *key, uint64_t since)
+{
+    uint64_t hash = dir_key_hash(key);
+
+    if (m->n_changed - since > CHANGED_MAX)
+        return true;
+    for (; since < m->n_changed; since++)
+        if (m->changed[since % CHANGED_MAX] == hash)
+            return true;
+    return false;
+}
+
 /* What a HEAD of that time has told. */
 static void remember(struct store_remember *m, const char *key, uint64_t sent_ns,
-                     const struct store_object *o)
+                     uint64_t n_changed, const struct store_object *o)
 {
     int64_t observed = observed_at(m, sent_ns, o);
 
@@ -144,6 +165,8 @@ static void remember(struct store_remember *m, const char *key, uint64_t sent_ns
         return;
     {
         SCOPE_LOCK(&m->lock);
+        if (was_changed_locked(m, key, n_changed))
+            return;
         if (m->figures.off || m->n_rows >= LIMIT_METADATA_QUEUE) {
             m->figures.dropped++;
             return;
@@ -153,17 +176,33 @@ static void remember(struct store_remember *m, const char *key, uint64_t sent_ns
     if (!p)
         return;
     SCOPE_LOCK(&m->lock);
+    m->n_told++;
     STAILQ_INSERT_TAIL(&m->rows, p, link);
     if (++m->n_rows == 1 || m->n_rows == GROUP_ROWS)
         pthread_cond_signal(&m->wake);
+}
+
+static void drop_waiting_locked(struct store_remember *m, const char *key)
+{
+    struct pending_row *p = STAILQ_FIRST(&m->rows), *next;
+
+    for (; p; p = next) {
+        next = STAILQ_NEXT(p, link);
+        if (strcmp(p->row.key, key) != 0)
+            continue;
+        STAILQ_REMOVE(&m->rows, p, pending_row, link);
+        m->n_rows--;
+        row_free(p);
+    }
 }
 
 static void forget(struct store_remember *m, const char *key)
 {
     {
         SCOPE_LOCK(&m->lock);
+        drop_waiting_locked(m, key);
         /* A row of an old version is in nobody's way: it is told from the new one. */
-        if (m->figures.off || (m->ready && m->figures.rows == 0 && m->n_rows == 0) ||
+        if (m->figures.off || (m->ready && !m->busy && m->figures.rows == 0) ||
             m->n_gone >= LIMIT_METADATA_QUEUE)
             return;
     }
@@ -233,9 +272,20 @@ static void note_own(struct store_remember *m, enum store_op op, const void *in)
 static void changed(void *ctx, int result, const struct s3_error *err)
 {
     struct change *c = ctx;
+    struct store_remember *m = c->m;
+    uint64_t n_told;
 
+    {
+        SCOPE_LOCK(&m->lock);
+        n_told = m->n_told;
+        m->changed[m->n_changed++ % CHANGED_MAX] = dir_key_hash(store_in_key(c->op, c->in));
+    }
+    /* What a HEAD beside it has told may be of the version before, and LastModified may be the
+     * beginning of the change: then nothing tells the two apart. */
+    if (n_told != c->n_told)
+        forget(m, store_in_key(c->op, c->in));
     if (result == 0)
-        note_own(c->m, c->op, c->in);
+        note_own(m, c->op, c->in);
     c->done(c->ctx, result, err);
     free(c);
 }
@@ -249,6 +299,10 @@ static int submit_change(struct store_remember *m, enum store_op op, const void 
     if (!c) /* then it is not noted */
         return store_submit(m->inner, op, in, out, done, ctx);
     *c = (struct change){.m = m, .op = op, .in = in, .done = done, .ctx = ctx};
+    {
+        SCOPE_LOCK(&m->lock);
+        c->n_told = m->n_told;
+    }
     r = store_submit(m->inner, op, in, out, changed, c);
     if (r < 0)
         free(c);
@@ -271,7 +325,7 @@ static void own_headed(void *ctx, int result, const struct s3_error *err)
     if (result == 0) {
         young = h->out.date_ns &&
                 !metadata_is_settled(h->out.mtime_ns, observed_at(m, h->sent_ns, &h->out));
-        remember(m, h->key, h->sent_ns, &h->out);
+        remember(m, h->key, h->sent_ns, h->n_changed, &h->out);
         store_object_done(&h->out);
     }
     pthread_mutex_lock(&m->lock);
@@ -304,6 +358,8 @@ static void ask_own(struct store_remember *m)
     char *key = m->own
                     ? remember_own_take(m->own, clock_monotonic_ns(m->clock), h ? &h->again : NULL)
                     : NULL;
+    if (h)
+        h->n_changed = m->n_changed;
     m->n_own += h && key;
     m->figures.own += h && key;
     pthread_mutex_unlock(&m->lock);
@@ -329,7 +385,7 @@ static void headed(void *ctx, int result, const struct s3_error *err)
     struct lookup *l = ctx;
 
     if (result == 0 && l->out) {
-        remember(l->m, l->in->key, l->sent_ns, l->out);
+        remember(l->m, l->in->key, l->sent_ns, l->n_changed, l->out);
         see_mark(l->m, l->in->key, l->out);
     }
     l->done(l->ctx, result, err);
@@ -341,6 +397,7 @@ static int pass_on(struct lookup *l)
     {
         SCOPE_LOCK(&l->m->lock);
         l->m->figures.asked++;
+        l->n_changed = l->m->n_changed;
     }
     l->sent_ns = clock_monotonic_ns(l->m->clock);
     return store_submit(l->m->inner, STORE_HEAD, l->in, l->out, headed, l);
@@ -413,7 +470,7 @@ static int remember_submit(struct store *s, enum store_op op, const void *in, vo
     if (op == STORE_HEAD && out)
         return submit_head(m, head, out, done, ctx);
     forget_changed(m, op, in);
-    if (m->own_after_ns && (op == STORE_PUT || op == STORE_COPY || op == STORE_UPLOAD_COMPLETE))
+    if (op == STORE_PUT || op == STORE_COPY || op == STORE_UPLOAD_COMPLETE)
         return submit_change(m, op, in, out, done, ctx);
     return store_submit(m->inner, op, in, out, done, ctx);
 }
