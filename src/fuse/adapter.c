@@ -2,6 +2,7 @@
 #include "fuse/adapter.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,7 @@ void adapter_begin(struct adapter_request *a, fuse_req_t req, enum waiting_kind 
                                         .other_ino = other_ino,
                                         .kind = kind,
                                         .size = write_size,
+                                        .direct = fi && (fi->flags & O_DIRECT),
                                         .over = &a->over};
     (void)interrupt_watch(kind == WAITING_LOOKS ? &a->over : NULL);
     waiting_add(adapter_waiting(a->mount), &a->waiting);

@@ -72,6 +72,13 @@ static bool read_text(pid_t thread, const char *name, char *buf, size_t size)
     return true;
 }
 
+pid_t process_of(pid_t thread)
+{
+    char text[4096];
+    return read_text(thread, "status", text, sizeof(text)) ? (pid_t)number(text, "\nTgid:\t", 10)
+                                                           : 0;
+}
+
 enum process_fate process_fate(pid_t thread)
 {
     char text[4096];

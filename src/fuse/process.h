@@ -11,11 +11,15 @@ enum process_fate {
     PROCESS_WAITS, /* nothing, or nothing that is known: another PID namespace, not our user */
     PROCESS_TOLD,  /* a signal that asks it to end is pending, and it has a handler for that */
     PROCESS_DEAD,  /* ended by a signal: it never returns to its program */
-    PROCESS_GONE,  /* there is none. The kernel lets go of who waits for pages, not for an answer */
+    PROCESS_GONE,  /* there is none. The kernel lets go of who waits for pages, not for an answer;
+                    * of asynchronous I/O the thread may have ended and its process live */
 };
 
 /* thread: as FUSE tells it; 0 = unknown. */
 enum process_fate process_fate(pid_t thread);
+
+/* The process that the thread is of; 0 = unknown, or gone. */
+pid_t process_of(pid_t thread);
 
 /* The same of the text of /proc/PID/status: signals that are pending. One that is caught, ignored
  * or blocked ends nothing, nor does one whose default is to do nothing or to stop; under a debugger

@@ -67,6 +67,7 @@ void waiting_add(struct waiting *w, struct waiting_entry *e)
     SCOPE_LOCK(&w->lock);
     e->id = ++w->last_id;
     e->ticks = 0;
+    e->process = 0;
     e->answered = false;
     TAILQ_INSERT_TAIL(&w->entries, e, link);
     if (w->asleep) {
@@ -153,13 +154,36 @@ static size_t old_entries_locked(struct waiting *w, struct waiting_entry copies[
     size_t n = 0;
     for (e = TAILQ_FIRST(&w->entries); e; e = e == last ? NULL : next) {
         next = TAILQ_NEXT(e, link);
-        if (++e->ticks < WAITING_GRACE || e->thread == 0 || e->kind == WAITING_COPIES || n == BATCH)
+        bool ask = ++e->ticks == 1 && e->direct;
+        if ((e->ticks < WAITING_GRACE && !ask) || e->thread == 0 || e->kind == WAITING_COPIES ||
+            n == BATCH)
             continue;
         copies[n++] = *e;
         TAILQ_REMOVE(&w->entries, e, link);
         TAILQ_INSERT_TAIL(&w->entries, e, link);
     }
     return n;
+}
+
+/* Its thread may end with the process living on. */
+static void note_process(struct waiting *w, const struct waiting_entry *copy)
+{
+    struct waiting_entry *e;
+    pid_t process = process_of(copy->thread);
+    SCOPE_LOCK(&w->lock);
+    TAILQ_FOREACH (e, &w->entries, link)
+        if (e->id == copy->id)
+            e->process = process;
+}
+
+/* Nobody is there to take the answer. Of what a thread has begun that is gone now: when its process
+ * is known to have ended as well. */
+static bool is_deserted(const struct waiting_entry *e)
+{
+    if (!e->direct)
+        return true;
+    enum process_fate fate = e->process ? process_fate(e->process) : PROCESS_WAITS;
+    return fate == PROCESS_DEAD || fate == PROCESS_GONE;
 }
 
 static bool is_over(const struct waiting_entry *e)
@@ -170,7 +194,7 @@ static bool is_over(const struct waiting_entry *e)
     case PROCESS_TOLD:
         return e->kind == WAITING_LOOKS && e->ticks >= WAITING_PATIENCE;
     case PROCESS_GONE:
-        return e->kind == WAITING_LOOKS;
+        return e->kind == WAITING_LOOKS && is_deserted(e);
     case PROCESS_WAITS:
         break;
     }
@@ -204,6 +228,10 @@ static void look(struct waiting *w)
     size_t n = old_entries_locked(w, copies);
     pthread_mutex_unlock(&w->lock);
     for (size_t i = 0; i < n; i++) {
+        if (copies[i].ticks < WAITING_GRACE) {
+            note_process(w, &copies[i]);
+            continue;
+        }
         if (!is_over(&copies[i]) || !mark_answered(w, copies[i].id))
             continue;
         w->hooks.answer(&copies[i]);

@@ -52,10 +52,12 @@ struct waiting_entry {
     uint64_t ino;
     uint64_t other_ino; /* of rename; 0 = none */
     size_t size;        /* of a write; else 0 */
+    bool direct;        /* I/O that the thread may have begun and not wait for (O_DIRECT) */
     atomic_bool *over;  /* the worker's: set when it is answered early. May be NULL */
     /* waiting.c's own */
     TAILQ_ENTRY(waiting_entry) link;
     uint64_t id;
+    pid_t process; /* of a direct one, looked up with the first tick; 0 = not known */
     unsigned ticks;
     bool answered; /* by the thread here; only after a take */
 };

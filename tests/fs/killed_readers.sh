@@ -3,7 +3,8 @@
 # modes: writeback
 # servers: s3d
 # Many programs that are killed while they wait for reads that the server does not answer are gone soon, and leave no
-# worker and no connection occupied: others read, list and write, and the mount ends, long before the timeout.
+# worker and no connection occupied: others read, list and write, and the mount ends, long before the timeout. What a
+# thread has asked for that ended is answered, as long as its process lives.
 . "$SOURCE_DIR/tests/lib/common.sh"
 server_start
 random_file "$SCRATCH/r" 3000000
@@ -37,5 +38,10 @@ few_connections() { [ "$(open_connections)" -lt 20 ]; }
 check "connections are free" poll 60 few_connections
 s3d_faults_clear
 check "the same files, when they are answered" cmp "$SCRATCH/r" "$MNT/hang/large1"
+# A thread that has submitted a read and ended is not a process that was killed.
+s3d_fault "op=GetObject key=ok/f2 action=delay:2500"
+"$SOURCE_DIR/tests/lib/aio_of_a_thread.py" "$MNT/ok/f2" "$SCRATCH/r"
+case $? in 0 | 77) ;; *) fail "asynchronous read of a thread that has ended" ;; esac
+s3d_faults_clear
 unmount_fs
 if grep -w ERROR "$LOG"; then fail "errors in the log"; fi

@@ -93,6 +93,7 @@ static void test_real_ones(void **state)
 {
     assert_int_equal(process_fate(0), PROCESS_WAITS);
     assert_int_equal(process_fate(getpid()), PROCESS_WAITS);
+    assert_int_equal(process_of(getpid()), getpid());
     pid_t pid = child();
     assert_int_equal(process_fate(pid), PROCESS_WAITS);
     /* Blocked: it stays pending. */

@@ -8,6 +8,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sched.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -97,6 +99,37 @@ static void test_worker_answers(void **state)
     assert_int_equal(told.answers, 0);
 }
 
+static void *end_at_once(void *ctx)
+{
+    *(pid_t *)ctx = (pid_t)syscall(SYS_gettid);
+    return NULL;
+}
+
+/* A thread of this process that has ended; a child is a process that has. */
+static void test_gone_threads(void **state)
+{
+    pthread_t thread;
+    pid_t gone = 0;
+    assert_int_equal(pthread_create(&thread, NULL, end_at_once, &gone), 0);
+    pthread_join(thread, NULL);
+    while (kill(gone, 0) == 0) /* it is joined a little before */
+        sched_yield();
+    struct waiting *w = start();
+    struct waiting_entry direct = {
+        .thread = gone, .kind = WAITING_LOOKS, .ino = 1, .size = 1, .direct = true};
+    struct waiting_entry pages = {.thread = gone, .kind = WAITING_LOOKS, .ino = 2, .size = 2};
+    waiting_add(w, &direct);
+    waiting_add(w, &pages);
+    wait_for_lines(1);
+    assert_int_equal(told.size, 2);
+    assert_false(waiting_take(w, &pages));
+    waiting_finish(w, &pages);
+    assert_true(waiting_take(w, &direct));
+    waiting_finish(w, &direct);
+    waiting_free(w);
+    assert_int_equal(told.answers, 1);
+}
+
 static void test_dead_one_is_answered(void **state)
 {
     struct waiting *w = start();
@@ -184,6 +217,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_worker_answers),
+        cmocka_unit_test(test_gone_threads),
         cmocka_unit_test(test_dead_one_is_answered),
         cmocka_unit_test(test_later_changes_wait),
     };
