@@ -153,13 +153,13 @@ static void late_readahead_is_not_fetched_again(void **state)
         bed_open(&b, threads, NULL, NULL);
         struct store_version v;
         bed_put(&b, "f", SEED, 96 * MIB, &v);
-        struct reader *r = open_reader(&b, "f", v.etag, 96 * MIB);
+        struct reader *r = bed_open_reader(&b, "f", v.etag, 96 * MIB);
         for (uint64_t at = 0; at < 8 * MIB; at += MIB)
-            assert_int_equal(read_check(r, SEED, at, MIB, MIB), 0);
+            assert_int_equal(bed_read_check(r, SEED, at, MIB, MIB), 0);
         for (uint64_t at = 8 * MIB; at < 96 * MIB; at += 8 * MIB)
             for (int i = 0; i < 8; i++) {
                 uint64_t late = (uint64_t)ORDER[at / (8 * MIB) % ARRAY_SIZE(ORDER)][i] * MIB;
-                assert_int_equal(read_check(r, SEED, at + late, MIB, MIB), 0);
+                assert_int_equal(bed_read_check(r, SEED, at + late, MIB, MIB), 0);
             }
         struct store_count_figures f;
         store_count_get(b.store, STORE_GET, &f);
