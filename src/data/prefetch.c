@@ -48,6 +48,8 @@
 #define RATE_MARGIN  2u
 #define LONG_NS      (40 * NS_PER_MS)
 #define WINDOW_MIN   (8 * MIB)
+/* What is ahead has to bring so many halves of what is read: it is taken in bursts. */
+#define RATE_SPARE 3u
 /* The bytes by which a handle's rate is measured, and requests that it has under way at least. */
 #define RATE_SPAN    (16 * MIB)
 #define REQUESTS_MIN 4u
@@ -234,7 +236,7 @@ static uint64_t request_unit(const struct prefetch *p, const struct prefetch_run
 {
     uint64_t unit = MIN((uint64_t)REQUEST_MIN, p->part);
     unsigned n = enough_requests(p);
-    uint64_t enough = p->rate / KIB / 1000;
+    uint64_t enough = RATE_SPARE * p->rate / KIB / 1000 / 2;
     while (unit * 2 <= p->part && unit * 2 * n <= run->window &&
            brings(p, run, unit * 2) >= MIN(enough, brings(p, run, unit)))
         unit *= 2;

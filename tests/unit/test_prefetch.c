@@ -334,7 +334,7 @@ static void the_rise_is_quick(void **state)
         {{NEAR, program, program, 1, GIB}, 950, 600, 32, 76, 8},
         /* The program is: few large requests are enough. */
         {{NEAR, program, slow, 1, 2 * GIB}, 4500, 1100, 32, 76, 8},
-        {{FAR, FAST, slow, 1, 2 * GIB}, 4500, 350, 32, 88, 8},
+        {{FAR, FAST, slow, 1, 2 * GIB}, 4500, 600, 32, 88, 8},
         /* One of eight that read, and of many. */
         {{FAR, FAST, program, 8, GIB}, 2000, 150, 8, 88, 16},
         {{FAR, FAST, program, 64, GIB}, 7500, 140, 2, 24, 8},
