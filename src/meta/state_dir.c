@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,12 @@
 #define ID_NAME_MAX  63
 #define ID_HASH_SIZE 8
 #define PATH_LIMIT   4096u
+
+/* A process that was killed is gone in milliseconds, but for one that waits for a disk. */
+#define DYING_WAIT_NS (10 * (uint64_t)NS_PER_S)
+#define DYING_POLL_NS (20 * (uint64_t)NS_PER_MS)
+/* include/linux/sched.h of the kernel; proc(5) names the file for it. */
+#define PF_EXITING 0x4ul
 
 /* In a slot from its opening to an end with nothing left to do. */
 #define UNFINISHED "unfinished"
@@ -148,6 +155,71 @@ static long lock_holder(const char *path)
     return strtol(pid, NULL, 10);
 }
 
+/* ---- a holder that is on its way out ---- */
+
+static bool read_proc(long pid, const char *name, char *buf, size_t size)
+{
+    char path[64];
+    CLEANUP_FD int fd = -1;
+    ssize_t n;
+
+    (void)snprintf(path, sizeof(path), "/proc/%ld/%s", pid, name);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    n = fd < 0 ? -1 : read(fd, buf, size - 1);
+    buf[n > 0 ? n : 0] = '\0';
+    return n > 0;
+}
+
+static unsigned long long status_value(const char *text, const char *name)
+{
+    const char *at = strstr(text, name);
+
+    return at ? strtoull(at + strlen(name), NULL, 16) : 0;
+}
+
+/* It was killed, or has ended, and the kernel has not closed its files yet. One that is not there
+ * at all holds nothing: then the number is of another PID namespace, or the lock is free by now. */
+static bool is_dying(long pid)
+{
+    const unsigned long long sigkill = 1ull << (SIGKILL - 1);
+    char text[4096];
+    char how = 0;
+    unsigned long flags = 0;
+
+    if (pid <= 0)
+        return false;
+    if (read_proc(pid, "stat", text, sizeof(text))) {
+        const char *at = strrchr(text, ')'); /* the name before it may have any byte */
+        if (at && sscanf(at + 1, " %c %*d %*d %*d %*d %*d %lu", &how, &flags) == 2 &&
+            (how == 'Z' || how == 'X' || (flags & PF_EXITING)))
+            return true;
+    }
+    return read_proc(pid, "status", text, sizeof(text)) &&
+           (((status_value(text, "\nSigPnd:\t") | status_value(text, "\nShdPnd:\t")) & sigkill) ||
+            status_value(text, "\nCoreDumping:\t") == 1);
+}
+
+/* What that one left is this mount's to finish: in another slot it would wait for the next. */
+static int take_lock_of_the_dying(const char *path, const struct state_dir_options *opts,
+                                  int *ret_fd)
+{
+    struct clock *clock = opts->clock ? opts->clock : clock_system();
+    uint64_t begin = clock_monotonic_ns(clock);
+    long pid;
+    int r = take_lock(path, ret_fd);
+
+    while (r == -EBUSY && is_dying(pid = lock_holder(path))) {
+        if (clock_monotonic_ns(clock) - begin >= DYING_WAIT_NS) {
+            log_warn("'%s': process %ld has ended, and its files are not closed after %llu s", path,
+                     pid, (unsigned long long)(DYING_WAIT_NS / NS_PER_S));
+            break;
+        }
+        clock_sleep_ns(clock, DYING_POLL_NS);
+        r = take_lock(path, ret_fd);
+    }
+    return r;
+}
+
 static int has_unfinished(const char *path)
 {
     CLEANUP_FREE char *mark = join(path, UNFINISHED);
@@ -155,13 +227,14 @@ static int has_unfinished(const char *path)
     return mark ? access(mark, F_OK) == 0 : -ENOMEM;
 }
 
-static int make_slot(const char *path, int *ret_fd, struct s3_error *err)
+static int make_slot(const char *path, const struct state_dir_options *opts, int *ret_fd,
+                     struct s3_error *err)
 {
     int r = file_make_folders(path);
 
     if (r == 0)
         r = check_folder(path, err);
-    return r < 0 ? r : take_lock(path, ret_fd);
+    return r < 0 ? r : take_lock_of_the_dying(path, opts, ret_fd);
 }
 
 static int slot_path(const char *base, unsigned slot, struct strbuf *sb)
@@ -171,9 +244,10 @@ static int slot_path(const char *base, unsigned slot, struct strbuf *sb)
 }
 
 /* First those with unfinished work, then any. */
-static int take_slot(const char *base, bool read_only, struct strbuf *path, int *ret_fd,
-                     struct s3_error *err)
+static int take_slot(const char *base, const struct state_dir_options *opts, struct strbuf *path,
+                     int *ret_fd, struct s3_error *err)
 {
+    bool read_only = opts->read_only;
     int r;
 
     for (unsigned slot = 1; !read_only && slot <= SLOTS_MAX; slot++) {
@@ -182,7 +256,7 @@ static int take_slot(const char *base, bool read_only, struct strbuf *path, int 
             return r;
         r = has_unfinished(strbuf_str(path));
         if (r == 1)
-            r = make_slot(strbuf_str(path), ret_fd, err) == 0;
+            r = make_slot(strbuf_str(path), opts, ret_fd, err) == 0;
         if (r != 0)
             return r < 0 ? r : 0;
     }
@@ -192,7 +266,7 @@ static int take_slot(const char *base, bool read_only, struct strbuf *path, int 
         if (r == 0 && read_only && has_unfinished(strbuf_str(path)) == 1)
             continue;
         if (r == 0)
-            r = make_slot(strbuf_str(path), ret_fd, err);
+            r = make_slot(strbuf_str(path), opts, ret_fd, err);
         if (r != -EBUSY)
             return r;
     }
@@ -209,7 +283,7 @@ static int find_and_lock(const struct state_dir_options *opts, struct strbuf *pa
     if (opts->state_dir) {
         r = strbuf_append_str(path, opts->state_dir);
         if (r == 0)
-            r = make_slot(strbuf_str(path), ret_fd, err);
+            r = make_slot(strbuf_str(path), opts, ret_fd, err);
         if (r == -EBUSY)
             (void)s3_error_set(err, S3_ERROR_CONFIG,
                                "state directory '%.300s' is in use by another pailfs (process "
@@ -224,7 +298,7 @@ static int find_and_lock(const struct state_dir_options *opts, struct strbuf *pa
         r = strbuf_append_char(&base, '/');
     if (r == 0)
         r = append_id(opts, &base);
-    return r < 0 ? r : take_slot(strbuf_str(&base), opts->read_only, path, ret_fd, err);
+    return r < 0 ? r : take_slot(strbuf_str(&base), opts, path, ret_fd, err);
 }
 
 static int make_folders(struct state_dir *d, bool read_only)

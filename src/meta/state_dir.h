@@ -4,7 +4,9 @@
  *
  * <id> names endpoint, bucket and prefix. Several mounts of one bucket on one host take slots:
  * <id>, <id>.2, <id>.3 ... A mount takes, of those that nobody holds, the lowest with unfinished
- * work in it, else the lowest: what a crash left behind is adopted by whoever comes next.
+ * work in it, else the lowest: what a crash left behind is adopted by whoever comes next. A process
+ * that was killed holds its lock until the kernel is done with it: that is waited for, some
+ * seconds at most.
  *
  * Life:    state_dir_open -> state_dir_close. The lock is held in between and goes with the
  * process. Threads: constant after open. Errors: 0 or -errno, and a whole sentence in *err. */
@@ -13,6 +15,7 @@
 
 #include <stdbool.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/strbuf.h"
 
@@ -26,8 +29,9 @@ struct state_dir_options {
                             * ~/.cache/pailfs */
     const char *endpoint;
     const char *bucket;
-    const char *prefix; /* "" = none */
-    bool read_only;     /* the lowest without unfinished work, which is left as it is */
+    const char *prefix;  /* "" = none */
+    bool read_only;      /* the lowest without unfinished work, which is left as it is */
+    struct clock *clock; /* borrowed; NULL = clock_system() */
 };
 
 struct state_dir {

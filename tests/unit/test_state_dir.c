@@ -7,10 +7,13 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -133,6 +136,96 @@ static void a_named_folder_has_one_mount(void **state)
     state_dir_close(one, false);
 }
 
+/* A process that has ended and whose lock is held all the same, as while the kernel closes the
+ * files of one that was killed: another one has the file open too. */
+struct dying {
+    struct clock_fake clock;
+    pid_t pid; /* a zombie */
+    int keep;  /* closing it ends who holds the lock */
+    char lock[512];
+    unsigned sleeps_left;
+};
+
+static void sleep_and_free(struct clock *c, uint64_t ns)
+{
+    struct dying *d = (struct dying *)c;
+
+    d->clock.monotonic += ns;
+    d->clock.sleeps++;
+    if (d->sleeps_left == 0 || --d->sleeps_left > 0)
+        return;
+    close(d->keep); /* the other process ends, and the lock goes with it */
+    d->keep = -1;
+    CLEANUP_FD int fd = open(d->lock, O_RDWR | O_CLOEXEC);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+}
+
+static void begin_dying(struct dying *d, const char *folder)
+{
+    int ready[2], keep[2];
+    siginfo_t info;
+    char byte;
+
+    clock_fake_init(&d->clock, 0);
+    (void)snprintf(d->lock, sizeof(d->lock), "%s/lock", folder);
+    assert_int_equal(pipe(ready) | pipe(keep), 0);
+    d->pid = fork();
+    assert_true(d->pid >= 0);
+    if (d->pid == 0) {
+        struct state_dir_options o = {
+            .endpoint = "http://h", .bucket = "b", .prefix = "", .state_dir = folder};
+        struct state_dir *dir = NULL;
+        close(keep[1]);
+        bool ok = state_dir_open(&o, &dir, NULL) == 0;
+        pid_t other = fork();
+        if (other == 0) {
+            close(ready[1]);
+            _exit(read(keep[0], &byte, 1) != 0);
+        }
+        _exit(ok && other > 0 && write(ready[1], "x", 1) == 1 ? 0 : 1);
+    }
+    close(ready[1]);
+    close(keep[0]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    assert_int_equal(waitid(P_PID, (id_t)d->pid, &info, WEXITED | WNOWAIT), 0);
+    d->keep = keep[1];
+}
+
+static void the_dying_are_waited_for(void **state)
+{
+    CLEANUP_FREE char *path = NULL;
+    struct dying d = {0};
+    struct state_dir_options o = {.endpoint = "http://h", .bucket = "b", .prefix = ""};
+    struct state_dir *dir = NULL;
+    struct s3_error err = {0};
+
+    assert_true(asprintf(&path, "%s/dying", (char *)*state) > 0);
+    begin_dying(&d, path);
+    o.state_dir = path;
+    o.clock = &d.clock.clock;
+    /* For a time, and then it is in use. */
+    assert_int_equal(state_dir_open(&o, &dir, &err), -EBUSY);
+    assert_non_null(strstr(err.message, "in use by another pailfs"));
+    assert_true(d.clock.slept >= 5 * (uint64_t)NS_PER_S);
+    assert_true(d.clock.slept <= 30 * (uint64_t)NS_PER_S);
+    /* It has ended meanwhile. */
+    d.clock.clock.sleep_ns = sleep_and_free;
+    d.sleeps_left = 3;
+    d.clock.sleeps = 0;
+    dir = must_open(&o);
+    assert_true(d.clock.sleeps >= 3);
+    state_dir_close(dir, false);
+    assert_int_equal(waitpid(d.pid, NULL, 0), d.pid);
+    /* Who lives is not waited for. */
+    dir = must_open(&o);
+    clock_fake_init(&d.clock, 0);
+    struct state_dir *two = NULL;
+    assert_int_equal(state_dir_open(&o, &two, &err), -EBUSY);
+    assert_int_equal(d.clock.sleeps, 0);
+    state_dir_close(dir, false);
+}
+
 static void foreign_folders_are_refused(void **state)
 {
     CLEANUP_FREE char *path = NULL, *link = NULL;
@@ -162,6 +255,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(mounts_take_slots, setup, teardown),
         cmocka_unit_test_setup_teardown(unfinished_work_goes_first, setup, teardown),
         cmocka_unit_test_setup_teardown(a_named_folder_has_one_mount, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_dying_are_waited_for, setup, teardown),
         cmocka_unit_test_setup_teardown(foreign_folders_are_refused, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
