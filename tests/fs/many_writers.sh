@@ -30,8 +30,8 @@ P
 [ -n "${SANITIZED:-}" ] || {
     peak=$(awk '$1 == "VmHWM:" {print $2}' "/proc/$pid/status")
     echo "the daemon's peak: $((peak >> 10)) MiB"
-    # Whatever the number of files: the limit, and what the daemon is without any.
-    [ "$peak" -lt $(((64 + 40) << 10)) ] || fail "the daemon took $((peak >> 10)) MiB with memory_limit=64M"
+    # Whatever the number of files: the limit, what the daemon is without any, and as much for a busy machine.
+    [ "$peak" -lt $(((64 + 40 + 40) << 10)) ] || fail "the daemon took $((peak >> 10)) MiB with memory_limit=64M"
 }
 unmount_fs
 equal "no unfinished uploads" "" "$(s3 uploads)"
