@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/interrupt.h"
 #include "data/data_impl.h"
 #include "data/upload.h"
 
@@ -14,6 +15,9 @@
 #define CLAIM (8 * MIB)
 /* Of one reader, whatever an equal share is: requests of less cost more than they bring. */
 #define READER_LEAST (2 * MIB)
+
+/* Of the limit: reads under way are granted so much beyond it. */
+#define DEMAND_SHARE 8u
 
 struct data_waiter {
     struct data_waiter *next;
@@ -208,6 +212,11 @@ static bool may_take_locked(const struct data *d, const struct data_share *s, ui
            (!d->waiting[s->kind] && d->class_used[s->kind] + bytes <= claim(d, s->kind));
 }
 
+static uint64_t demand_max(const struct data *d)
+{
+    return d->memory_limit / DEMAND_SHARE;
+}
+
 int data_share_reserve(struct data_share *s, uint64_t bytes, enum data_reserve_mode mode)
 {
     struct data *d = s->d;
@@ -215,8 +224,10 @@ int data_share_reserve(struct data_share *s, uint64_t bytes, enum data_reserve_m
     uint64_t *granted = mode == DATA_LOADED ? &s->load : &s->credit;
     uint64_t credit = MIN(*granted, bytes);
     uint64_t more = bytes - credit, landed = mode == DATA_LANDED ? bytes : 0;
+    bool always = mode == DATA_FORCE || mode == DATA_LOADED ||
+                  (mode == DATA_DEMAND && d->demanded < demand_max(d));
     d->landed -= landed;
-    if (more && (mode == DATA_TRY || mode == DATA_LANDED) && !may_take_locked(d, s, more)) {
+    if (more && !always && !may_take_locked(d, s, more)) {
         d->landed += landed;
         return -EAGAIN;
     }
@@ -365,6 +376,22 @@ bool data_share_try_stay(struct data_share *s, uint64_t bytes)
         return false;
     stay_locked(d, s, bytes);
     return true;
+}
+
+void data_note_demanded(struct data *d, int64_t bytes)
+{
+    SCOPE_LOCK(&d->lock);
+    d->demanded += (uint64_t)bytes;
+    if (bytes < 0 && d->demanded < demand_max(d))
+        pthread_cond_broadcast(&d->demanded_less);
+}
+
+int data_wait_demanded(struct data *d)
+{
+    SCOPE_LOCK(&d->lock);
+    while (d->demanded >= demand_max(d) && !interrupt_is_over())
+        interrupt_wait(&d->demanded_less, &d->lock);
+    return interrupt_is_over() ? -EINTR : 0;
 }
 
 void data_note_landed_locked(struct data *d, int64_t bytes)

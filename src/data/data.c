@@ -184,6 +184,7 @@ int data_new(const struct data_options *opts, struct data **ret)
     pthread_mutex_init(&d->retain_lock, NULL);
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->unpinned, NULL);
+    pthread_cond_init(&d->demanded_less, NULL);
     data_idle_init(d);
     cache_init(d, opts);
     *ret = d;
@@ -204,6 +205,7 @@ void data_free(struct data *d)
     data_idle_done(d);
     data_blocks_done(d);
     pthread_cond_destroy(&d->unpinned);
+    pthread_cond_destroy(&d->demanded_less);
     pthread_mutex_destroy(&d->lock);
     pthread_mutex_destroy(&d->readers_lock);
     pace_done(&d->pace);

@@ -19,6 +19,10 @@
  * So more than the limit is in use only by such a part, by what reads under way ask for, and by
  * unsent parts that the local disk has no room for.
  *
+ * What a read waits for is granted beyond the limit while an eighth of that is so under way, or
+ * less. Further reads wait for those answers, which need no memory more: so many readers at a time
+ * go on, however little is left.
+ *
  * What has come from the kernel and is in no part yet (landing.h) is not refused, but leaves the
  * others less: half of the limit at least.
  *
@@ -98,6 +102,8 @@ struct data {
     uint64_t class_used[DATA_KINDS]; /* their sum is used */
     uint64_t leaving[DATA_KINDS];    /* of that */
     uint64_t left;                   /* what was leaving, and does no more; ever */
+    uint64_t demanded;               /* bytes that reads under way have asked the store for */
+    pthread_cond_t demanded_less;
     uint64_t landed; /* blocks of landings: beside used, and the limit is less by them */
     unsigned holders[DATA_KINDS];                /* shares with memory */
     struct data_waiter *waiters, **waiters_tail; /* first come, first served */
@@ -132,6 +138,7 @@ enum data_reserve_mode {
     DATA_TRY,    /* -EAGAIN when it does not fit */
     DATA_FORCE,  /* always granted: bounded by the caller in another way */
     DATA_LOADED, /* taken from what data_share_load has granted; it is leaving */
+    DATA_DEMAND, /* -EAGAIN when it does not fit and much is demanded already */
     DATA_LANDED, /* as DATA_TRY, of blocks that count as landed, and no more when it fits */
 };
 
@@ -164,6 +171,11 @@ void data_share_release(struct data_share *s, uint64_t bytes);
 void data_share_leaving(struct data_share *s, uint64_t bytes);
 void data_share_stay(struct data_share *s, uint64_t bytes);
 bool data_share_try_stay(struct data_share *s, uint64_t bytes);
+/* Bytes that a read waits for: so many more or (negative) less are under way. */
+void data_note_demanded(struct data *d, int64_t bytes);
+/* Waits until DATA_DEMAND may be granted, for what needs nothing but the store's answer. 0, or
+ * -EINTR: nobody waits for this read any more. */
+int data_wait_demanded(struct data *d);
 /* Blocks of landings, so many bytes more or (negative) less. */
 void data_note_landed(struct data *d, int64_t bytes);
 void data_note_landed_locked(struct data *d, int64_t bytes);

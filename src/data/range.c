@@ -9,8 +9,16 @@
 /* Kept of what random reads fetched, for the neighbours they may read next. */
 #define IDLE_MAX (2 * MIB)
 
+static void not_demanded(struct range *g)
+{
+    if (g->demanded)
+        data_note_demanded(g->buffer.share->d, -(int64_t)g->demanded);
+    g->demanded = 0;
+}
+
 static void range_free(struct range *g)
 {
+    not_demanded(g);
     buffer_done(&g->buffer);
     free(g);
 }
@@ -51,26 +59,42 @@ void range_cut_locked(struct range *g)
     free_if_unused_locked(g);
 }
 
-struct range *range_new_locked(struct reader *r, uint64_t offset, uint64_t length, bool demand)
+struct range *range_new_locked(struct reader *r, uint64_t offset, uint64_t length,
+                               enum data_reserve_mode mode)
 {
+    r->refused = false;
     struct range *g = calloc(1, sizeof(*g));
     if (!g)
         return NULL;
     buffer_init(&g->buffer, &r->share);
-    /* What is asked for now is granted always: it is bounded by the threads that ask. */
-    if (buffer_allocate(&g->buffer, length, demand ? DATA_FORCE : DATA_TRY)) {
+    int result = buffer_allocate(&g->buffer, length, mode);
+    if (result) {
+        r->refused = result == -EAGAIN;
         range_free(g);
         return NULL;
+    }
+    if (mode == DATA_DEMAND) {
+        g->demanded = buffer_cost(&g->buffer);
+        data_note_demanded(r->d, (int64_t)g->demanded);
     }
     g->reader = r;
     g->offset = offset;
     g->length = length;
-    g->demand = demand;
+    g->demand = mode != DATA_TRY;
     g->listed = true;
     g->last_use = ++r->tick;
     g->next = r->ranges;
     r->ranges = g;
     return g;
+}
+
+int range_wait_room_locked(struct reader *r)
+{
+    pthread_mutex_unlock(&r->lock);
+    data_give_back(r->d);
+    int result = data_wait_demanded(r->d);
+    pthread_mutex_lock(&r->lock);
+    return result;
 }
 
 struct range *range_find_locked(struct reader *r, uint64_t pos)
@@ -291,6 +315,7 @@ static void finish_locked(struct range *g, int result, const struct s3_error *er
         r->stale = true;
     g->result = result;
     g->done = true;
+    not_demanded(g);
     if (!result || (g->filled && g->listed))
         reader_check_add_locked(g);
     r->in_flight--;

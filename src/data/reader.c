@@ -182,7 +182,7 @@ void reader_plan_random_locked(const struct reader *r, uint64_t pos, uint64_t en
 static struct range *first_range_locked(struct reader *r, uint64_t offset, size_t len)
 {
     if (r->hint_etag[0] && r->hint_size <= READER_WHOLE_MAX) {
-        struct range *g = range_new_locked(r, 0, r->hint_size, true);
+        struct range *g = range_new_locked(r, 0, r->hint_size, DATA_DEMAND);
         if (g)
             g->whole = true;
         return g;
@@ -190,11 +190,11 @@ static struct range *first_range_locked(struct reader *r, uint64_t offset, size_
     if (offset == 0) {
         uint64_t known = r->hint_etag[0] ? r->hint_size : 0;
         uint64_t want = known && known <= FIRST_REQUEST_MAX ? known : FIRST_REQUEST;
-        return range_new_locked(r, 0, MAX(want, len), true);
+        return range_new_locked(r, 0, MAX(want, len), DATA_DEMAND);
     }
     uint64_t start, length;
     reader_plan_random_locked(r, offset, offset + len, &start, &length);
-    return range_new_locked(r, start, length, true);
+    return range_new_locked(r, start, length, DATA_DEMAND);
 }
 
 /* A range request of an empty object, or of one that is shorter than it was, does not tell the
@@ -237,7 +237,10 @@ static int ask_version(struct reader *r, const struct prefetch_run *run, uint64_
     unsigned n = 0;
     *ret_first = NULL;
     pthread_mutex_lock(&r->lock);
-    struct range *g = first_range_locked(r, offset, len);
+    struct range *g;
+    int waited = 0;
+    while (!(g = first_range_locked(r, offset, len)) && r->refused && !waited)
+        waited = range_wait_room_locked(r);
     if (g) {
         g->decides = true;
         range_pin_locked(g);
@@ -245,7 +248,7 @@ static int ask_version(struct reader *r, const struct prefetch_run *run, uint64_
     }
     pthread_mutex_unlock(&r->lock);
     if (!g)
-        return reader_no_memory(reterr);
+        return waited ? waited : reader_no_memory(reterr);
 
     range_submit(g);
     for (unsigned i = 0; i < n; i++)
@@ -361,7 +364,7 @@ static unsigned plan_start_locked(struct reader *r, uint64_t ahead, uint64_t win
         piece = until;
     for (uint64_t pos = 0; pos < until && n < READER_BATCH && data_has_room(r->d); n++) {
         uint64_t length = until - pos < piece + piece / 4 ? until - pos : piece;
-        struct range *g = range_new_locked(r, pos, length, false);
+        struct range *g = range_new_locked(r, pos, length, DATA_TRY);
         if (!g)
             break;
         g->whole = whole;

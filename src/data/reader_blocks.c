@@ -81,7 +81,7 @@ static bool load_locked(struct reader *r, uint64_t pos, uint64_t end)
     uint64_t from = pos / BLOCK_FILE_CHUNK * BLOCK_FILE_CHUNK;
     uint64_t to = (end + BLOCK_FILE_CHUNK - 1) / BLOCK_FILE_CHUNK * BLOCK_FILE_CHUNK;
     to = MIN(MIN(to, (block + 1ull) * BLOCK_FILE_SIZE), r->size);
-    struct range *g = range_new_locked(r, from, to - from, true);
+    struct range *g = range_new_locked(r, from, to - from, DATA_FORCE);
     if (!g)
         return false;
     g->local = true;

@@ -81,8 +81,9 @@ struct range {
     unsigned turn; /* the check's */
     struct sums_crcs crcs; /* of [summed, filled); the request's thread's own, as the next */
     uint64_t summed;
-    bool demand; /* somebody waits for it from the start; else prefetched */
-    bool local;  /* from the disk cache, no request */
+    bool demand;       /* somebody waits for it from the start; else prefetched */
+    uint64_t demanded; /* bytes that the budget counts so, until it is done */
+    bool local;        /* from the disk cache, no request */
 
     /* Protected by the reader's lock: */
     uint64_t length;
@@ -142,6 +143,7 @@ struct reader {
     unsigned in_flight;
     bool ahead;                        /* reader_start, and not adopted yet */
     bool is_stream;                    /* counted in d->streams */
+    bool refused;                      /* the last new range, by the budget */
     unsigned waiting;                  /* reads that wait for bytes */
     uint64_t waiting_since, waited_ns; /* from the first to the last of them; until it was told */
     uint64_t tick;
@@ -222,8 +224,13 @@ int reader_check_result_locked(struct reader *r, unsigned turn, uint64_t end,
 
 /* ---- range.c ---- */
 
-/* Allocates a range within the budget and lists it; NULL when refused or out of memory. */
-struct range *range_new_locked(struct reader *r, uint64_t offset, uint64_t length, bool demand);
+/* Allocates a range and lists it; NULL when refused (r->refused) or out of memory. DATA_TRY: it is
+ * ahead of any read. */
+struct range *range_new_locked(struct reader *r, uint64_t offset, uint64_t length,
+                               enum data_reserve_mode mode);
+/* A demanded one was refused: waits until it may be had. Gives up the lock meanwhile. 0 or -EINTR.
+ */
+int range_wait_room_locked(struct reader *r);
 struct range *range_find_locked(struct reader *r, uint64_t pos);
 /* End of the nearest range at or before pos / start of the nearest behind it. */
 uint64_t range_end_before_locked(const struct reader *r, uint64_t pos);

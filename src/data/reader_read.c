@@ -20,11 +20,11 @@
 static struct range *range_ahead_locked(struct reader *r, uint64_t pos, uint64_t end,
                                         uint64_t least)
 {
-    struct range *g = range_new_locked(r, pos, end - pos, false);
+    struct range *g = range_new_locked(r, pos, end - pos, DATA_TRY);
     while (!g && (end - pos) / 2 >= least) {
         uint64_t half = pos + (end - pos) / 2;
         end = half - half % MIB > pos ? half - half % MIB : half;
-        g = range_new_locked(r, pos, end - pos, false);
+        g = range_new_locked(r, pos, end - pos, DATA_TRY);
     }
     return g;
 }
@@ -66,7 +66,7 @@ static struct range *demand_locked(struct reader *r, const struct prefetch_run *
     uint64_t start = pos, length = end - pos, next = range_start_after_locked(r, pos);
     if (r->state == READER_KNOWN && r->size <= READER_WHOLE_MAX) {
         /* Only the whole can be held against its stored checksum. */
-        struct range *g = range_new_locked(r, 0, r->size, true);
+        struct range *g = range_new_locked(r, 0, r->size, DATA_DEMAND);
         if (g)
             g->whole = true;
         return g;
@@ -83,7 +83,7 @@ static struct range *demand_locked(struct reader *r, const struct prefetch_run *
     }
     reader_plan_random_locked(r, pos, end, &start, &length);
     length = MIN(MIN(start + length, r->size), next) - start;
-    return range_new_locked(r, start, length, true);
+    return range_new_locked(r, start, length, DATA_DEMAND);
 }
 
 /* A read under way. */
@@ -265,8 +265,14 @@ static int collect_locked(struct reader *r, const struct prefetch_run *run, stru
             if (reader_blocks_load_locked(r, w->pos, w->end))
                 continue;
             g = demand_locked(r, run, w->pos, w->end);
-            if (!g)
+            if (!g && !r->refused)
                 return reader_no_memory(reterr);
+            if (!g) {
+                int result = range_wait_room_locked(r);
+                if (result)
+                    return result;
+                continue;
+            }
             if (w->mine)
                 range_unpin_locked(w->mine);
             w->mine = g;

@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "base/interrupt.h"
 #include "data_bed.h"
 #include "data/buffer.h"
 #include "data/landing_impl.h"
@@ -277,6 +278,48 @@ static void arrived_bytes_are_waited_for(void **state)
     data_share_drop_credit(&w.share);
     data_share_drop_load(&hog);
     budget_close(&b, 1);
+}
+
+static void *demand_run(void *arg)
+{
+    struct data *d = arg;
+    return (void *)(intptr_t)data_wait_demanded(d);
+}
+
+/* Reads go on without room, but not all of them at once; whose reader is gone does not wait. */
+static void reads_take_turns(void **state)
+{
+    struct bed b;
+    budget_open(&b, 0);
+    struct data_share hog, r;
+    data_share_init(&hog, b.data, DATA_READER);
+    data_share_init(&r, b.data, DATA_READER);
+    (void)take_all(&hog, MIB);
+    refused(&r, MIB);
+    for (unsigned i = 0; i < 8; i++) {
+        assert_int_equal(data_wait_demanded(b.data), 0);
+        assert_int_equal(data_share_reserve(&r, MIB, DATA_DEMAND), 0);
+        data_note_demanded(b.data, MIB);
+    }
+    assert_int_equal(data_share_reserve(&r, 1, DATA_DEMAND), -EAGAIN);
+    atomic_bool gone = true, *before = interrupt_watch(&gone);
+    assert_int_equal(data_wait_demanded(b.data), -EINTR);
+    (void)interrupt_watch(before);
+    pthread_t t;
+    void *result;
+    assert_int_equal(pthread_create(&t, NULL, demand_run, b.data), 0);
+    data_note_demanded(b.data, -(int64_t)MIB);
+    pthread_join(t, &result);
+    assert_null(result);
+    assert_int_equal(data_share_reserve(&r, MIB, DATA_DEMAND), 0);
+    /* With room it does not matter how many are under way. */
+    data_note_demanded(b.data, 8 * MIB);
+    data_share_release(&hog, 16 * MIB);
+    assert_int_equal(data_share_reserve(&r, MIB, DATA_DEMAND), 0);
+    data_note_demanded(b.data, -15 * (int64_t)MIB);
+    data_share_release(&hog, hog.used);
+    data_share_release(&r, r.used);
+    budget_close(&b, 0);
 }
 
 /* What rests is not waited for, nor what is on its way longer than it takes. */
@@ -574,6 +617,7 @@ int main(void)
         cmocka_unit_test(random_schedules),
         cmocka_unit_test(arrived_bytes_count),
         cmocka_unit_test(arrived_bytes_are_waited_for),
+        cmocka_unit_test(reads_take_turns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
