@@ -626,6 +626,8 @@ void wb_copy(struct wb_call *c)
 
 /* ---- DELETE ---- */
 
+static void many_done(void *ctx, int result, const struct s3_error *err);
+
 void wb_delete(struct wb_call *c)
 {
     struct writeback *wb = c->wb;
@@ -640,6 +642,7 @@ void wb_delete(struct wb_call *c)
     }
     op->call = c;
     op->after_all = in->after_all;
+    op->of_many = c->done == many_done;
     op->mtime_ns = clock_realtime_ns(wb->clock);
 
     pthread_mutex_lock(&wb->lock);
@@ -736,7 +739,8 @@ void wb_delete_many(struct wb_call *c)
     for (size_t i = 0; i < n; i++) {
         struct many_one *one = all[i];
         one->many = m;
-        one->in = (struct store_delete_in){.key = in->keys[i]};
+        one->in = (struct store_delete_in){.key = in->keys[i],
+                                           .if_match = in->etags ? in->etags[i] : NULL};
         one->call = (struct wb_call){
             .wb = c->wb, .op = STORE_DELETE, .in = &one->in, .done = many_done, .ctx = one};
         wb_delete(&one->call);

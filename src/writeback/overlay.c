@@ -361,7 +361,8 @@ static struct wb_op_queue *queue_for(struct writeback *wb, const struct wb_op *o
         return &wb->ready_direct;
     if (op->again_ns)
         return &wb->sleeping;
-    bool plain = op->kind == WB_DELETE && op->cond == WB_ANY && !op->lost && !wb_looks_first(op);
+    bool in_batch = op->cond == WB_ANY || (op->cond == WB_ETAG && op->of_many && !op->no_cond);
+    bool plain = op->kind == WB_DELETE && in_batch && !op->lost && !wb_looks_first(op);
     return plain ? &wb->ready_deletes : &wb->ready;
 }
 

@@ -109,6 +109,7 @@ void wb_send_free_locked(struct wb_send *s)
     arena_done(&s->arena);
     free(s->batch);
     free(s->keys);
+    free(s->etags);
     free(s->data);
     free(s->if_match);
     free(s->source_etag);
@@ -225,6 +226,12 @@ static enum store_op request_of(const struct wb_op *op)
 
 /* ---- removals in batches ---- */
 
+static bool is_refusal(enum s3_error_kind kind)
+{
+    return kind == S3_ERROR_PRECONDITION || kind == S3_ERROR_CONFLICT ||
+           kind == S3_ERROR_NO_SUCH_KEY;
+}
+
 static void batch_done(void *ctx, int result, const struct s3_error *err)
 {
     struct wb_send *s = ctx;
@@ -240,10 +247,14 @@ static void batch_done(void *ctx, int result, const struct s3_error *err)
         for (size_t k = 0; result == 0 && k < out->n_failures && r == 0; k++)
             if (strcmp(out->failures[k].key, op->key->key) == 0)
                 r = s3_error_set(&one, out->failures[k].kind, "%s", out->failures[k].message);
-        if (r == 0)
+        if (r == 0) {
             wb_stored_locked(wb, op, "");
-        else
+        } else if (result == 0 && s->etags[i] && is_refusal(one.kind)) {
+            op->of_many = false; /* by itself, so that what it means is found out */
+            wb_ready_locked(wb, op);
+        } else {
             wb_retry_locked(wb, op, r, &one);
+        }
     }
     if (result == 0)
         store_delete_many_out_done(out);
@@ -262,17 +273,19 @@ static int gather_locked(struct wb_send *s)
             break;
     s->batch = calloc(n, sizeof(struct wb_op *));
     s->keys = calloc(n, sizeof(char *));
+    s->etags = calloc(n, sizeof(char *));
     wb->running_deletes += s->batch != NULL;
-    if (!s->batch || !s->keys)
+    if (!s->batch || !s->keys || !s->etags)
         return -ENOMEM;
     while (s->n_batch < n) {
         op = TAILQ_FIRST(&wb->ready_deletes);
         wb_dequeue_locked(op);
         op->state = WB_SENDING;
         s->keys[s->n_batch] = op->key->key;
+        s->etags[s->n_batch] = op->cond == WB_ETAG ? op->if_match : NULL;
         s->batch[s->n_batch++] = op;
     }
-    s->in.many = (struct store_delete_many_in){.keys = s->keys, .n_keys = n};
+    s->in.many = (struct store_delete_many_in){.keys = s->keys, .n_keys = n, .etags = s->etags};
     return 0;
 }
 

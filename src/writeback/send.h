@@ -17,7 +17,7 @@ struct wb_send {
     struct writeback *wb;
     struct wb_op *op; /* NULL = a batch: */
     struct wb_op **batch;
-    const char **keys;
+    const char **keys, **etags; /* of its changes, which have them until they end */
     size_t n_batch;
     enum wb_phase phase;
     struct s3_error refusal; /* before the look */

@@ -100,6 +100,7 @@ struct wb_op {
     char *source_etag;       /* the store's; NULL = any */
     bool keep_attrs;
     bool after_all; /* waits for every change before it */
+    bool of_many;   /* came as one of many, and goes with others also on condition; until refused */
 
     enum wb_state state;
     bool acked;      /* shown to readers */

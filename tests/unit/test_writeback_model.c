@@ -191,18 +191,26 @@ static void do_delete(struct world *w)
 
 static void do_delete_many(struct world *w)
 {
-    const char *keys[4];
+    const char *keys[4], *model_etags[4], *real_etags[4];
+    struct etags etags[4];
     struct store_delete_many_in in = {.keys = keys, .n_keys = 1 + pick(w, 4)};
     struct store_delete_many_out out;
     for (size_t i = 0; i < in.n_keys; i++) {
         unsigned k = pick(w, N_KEYS);
         keys[i] = KEYS[k];
+        etags[i] = w->etags[k];
+        bool pinned = etags[i].model[0] && pick(w, 2);
+        model_etags[i] = pinned ? etags[i].model : NULL;
+        real_etags[i] = pinned ? etags[i].real : NULL;
         w->etags[k] = (struct etags){{0}, {0}};
     }
+    in.etags = model_etags;
     assert_int_equal(store_call(w->model, STORE_DELETE_MANY, &in, &out, NULL), 0);
+    size_t refused = out.n_failures;
     store_delete_many_out_done(&out);
+    in.etags = real_etags;
     assert_int_equal(store_call(w->wb, STORE_DELETE_MANY, &in, &out, NULL), 0);
-    assert_int_equal(out.n_failures, 0);
+    assert_int_equal(out.n_failures, refused);
     store_delete_many_out_done(&out);
 }
 

@@ -232,6 +232,38 @@ static void our_own_version_is_not_newer(void **state)
     }
 }
 
+/* As those of a renamed directory: what another host stores before they are sent stays. */
+static void removals_of_many_are_on_condition(void **state)
+{
+    struct bed b;
+    struct store_version v[3];
+    struct writeback_stats st;
+    const char *keys[] = {"d/1", "d/2", "d/3", "d/4"};
+    const char *etags[] = {v[0].etag, v[1].etag, v[2].etag, NULL};
+    struct store_delete_many_in in = {.keys = keys, .n_keys = 4, .etags = etags};
+    struct store_delete_many_out out;
+    open_bed(&b, 2);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(put(b.memory, keys[i], "old", NULL, false, &v[i]), 0);
+    assert_int_equal(put(b.memory, keys[3], "old", NULL, false, NULL), 0);
+    assert_int_equal(store_call(b.wb, STORE_DELETE_MANY, &in, &out, NULL), 0);
+    assert_int_equal(out.n_failures, 0);
+    store_delete_many_out_done(&out);
+    assert_int_equal(put(b.memory, "d/1", "theirs", NULL, false, NULL), 0);
+    assert_int_equal(put(b.memory, "d/4", "theirs", NULL, false, NULL), 0);
+    assert_int_equal(store_delete(b.memory, "d/2", NULL, NULL), 0);
+    drain(&b);
+    assert_non_null(get(b.memory, "d/1"));
+    assert_string_equal(get(b.memory, "d/1"), "theirs");
+    for (int i = 1; i < 4; i++)
+        assert_null(get(b.memory, keys[i]));
+    writeback_stats(b.wb, &st);
+    assert_int_equal(st.conflicts, 1);
+    assert_int_equal(store_count_requests(b.count, STORE_DELETE_MANY), 1);
+    assert_int_equal(store_count_requests(b.count, STORE_DELETE), 2);
+    close_bed(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +274,7 @@ int main(void)
         cmocka_unit_test(content_of_a_conflict_is_read_again),
         cmocka_unit_test(a_full_lost_and_found_is_told),
         cmocka_unit_test(our_own_version_is_not_newer),
+        cmocka_unit_test(removals_of_many_are_on_condition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
