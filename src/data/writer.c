@@ -447,6 +447,15 @@ static int make_room(struct writer *w, uint64_t until, struct s3_error *reterr)
     return 0;
 }
 
+/* The same for a hole in what is held, in the middle of a write: nothing of it is sent, and nothing
+ * fails. */
+static void make_room_inside(struct writer *w)
+{
+    bool mend = w->upload && upload_can_mend(w->upload);
+    if (mend || !data_share_wait(w->share, DATA_BLOCK_SIZE, DATA_FILL))
+        writer_spill(w, writer_held(w));
+}
+
 int writer_fill_to(struct writer *w, uint64_t end, struct s3_error *reterr)
 {
     while (w->start + writer_held(w) < end) {
@@ -494,14 +503,17 @@ static int write_bytes(struct writer *w, uint64_t offset, const char *from, size
             r = writer_spill_write(w, at, from, n, &written, reterr);
             done = written ? n : 0;
         } else {
-            r = buffer_write(&w->buffer, at, from, n, rewrite ? DATA_FORCE : DATA_TRY, &done);
+            r = buffer_write(&w->buffer, at, from, n, DATA_TRY, &done);
         }
         pos += done;
         from += done;
         len -= done;
         if (done)
             writer_set_size(w, MAX(w->size, pos), true);
-        if (r == -EAGAIN && !spilled) {
+        if (r == -EAGAIN && rewrite && !spilled) {
+            make_room_inside(w);
+            r = 0;
+        } else if (r == -EAGAIN && !spilled) {
             r = make_room(w, at + n, reterr);
         } else if (r && !spilled) {
             /* Half a write is in the content: it must not become the object. */
@@ -707,14 +719,18 @@ static int zero_stream(struct writer *w, uint64_t offset, uint64_t end, struct s
     else if (offset < w->start)
         r = WRITER_NEEDS_STAGE;
     end = MIN(end, w->start + writer_held(w));
-    if (!r && w->spill && offset < end)
-        return stage_zero(w->spill, offset - w->start, end - offset, reterr);
     while (!r && offset < end) {
+        if (w->spill)
+            return stage_zero(w->spill, offset - w->start, end - offset, reterr);
         size_t n = MIN(end - offset, DATA_BLOCK_SIZE), done;
-        r = buffer_write(&w->buffer, offset - w->start, w->d->zero_block, n, DATA_FORCE, &done);
-        if (r)
+        r = buffer_write(&w->buffer, offset - w->start, w->d->zero_block, n, DATA_TRY, &done);
+        offset += done;
+        if (r == -EAGAIN) {
+            make_room_inside(w);
+            r = 0;
+        } else if (r) {
             r = writer_no_memory(reterr); /* some are zeros already, and may be */
-        offset += n;
+        }
     }
     return r;
 }

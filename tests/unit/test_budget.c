@@ -494,6 +494,43 @@ static void many_writers_one_thread(void **state)
     }
 }
 
+/* Files that were given their length by a write at the end have holes, which take memory when they
+ * are filled, or zeroed. */
+static void holes_are_within_the_limit(void **state)
+{
+    for (int zeroed = 0; zeroed < 2; zeroed++) {
+        struct bed b;
+        struct writer *w[N_TURNS];
+        char key[16], *folder = tempfolder_make(), *buf = calloc(1, MIB);
+        uint64_t size = 5 * MIB - 1;
+        writers_open(&b, 1, folder, 0);
+        for (int i = 0; i < N_TURNS; i++) {
+            snprintf(key, sizeof(key), "f%d", i);
+            struct writer_options wo = {.key = key};
+            assert_int_equal(writer_new(b.data, &wo, &w[i]), 0);
+            content_fill((uint64_t)i, size - 1, buf, 1);
+            assert_int_equal(writer_write(w[i], size - 1, buf, 1, NULL), 0);
+        }
+        for (int i = 0; zeroed && i < N_TURNS; i++)
+            assert_int_equal(writer_zero(w[i], 0, size - 1, NULL), 0);
+        for (uint64_t at = 0; at < size; at += MIB)
+            for (int i = 0; i < N_TURNS; i++) {
+                size_t n = MIN(size - at, (uint64_t)MIB);
+                content_fill((uint64_t)i, at, buf, n);
+                assert_int_equal(writer_write(w[i], at, buf, n, NULL), 0);
+            }
+        for (int i = 0; i < N_TURNS; i++) {
+            assert_int_equal(writer_commit(w[i], NULL, NULL), 0);
+            writer_free(w[i]);
+            check_file(&b, i, size);
+        }
+        assert_true(peak(&b) <= LIMIT);
+        bed_close(&b);
+        tempfolder_remove(folder);
+        free(buf);
+    }
+}
+
 /* Neither memory nor disk: then memory, because nobody may be refused for that. */
 static void no_room_on_the_disk(void **state)
 {
@@ -606,17 +643,12 @@ static void random_schedules(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(resting_leaves_a_quarter),
-        cmocka_unit_test(sides_have_claims),
-        cmocka_unit_test(shares_are_fair),
-        cmocka_unit_test(first_come_first_served),
-        cmocka_unit_test(nobody_waits_in_vain),
-        cmocka_unit_test(many_writers_little_memory),
-        cmocka_unit_test(many_writers_one_thread),
-        cmocka_unit_test(no_room_on_the_disk),
-        cmocka_unit_test(random_schedules),
-        cmocka_unit_test(arrived_bytes_count),
-        cmocka_unit_test(arrived_bytes_are_waited_for),
+        cmocka_unit_test(resting_leaves_a_quarter), cmocka_unit_test(sides_have_claims),
+        cmocka_unit_test(shares_are_fair),          cmocka_unit_test(first_come_first_served),
+        cmocka_unit_test(nobody_waits_in_vain),     cmocka_unit_test(many_writers_little_memory),
+        cmocka_unit_test(many_writers_one_thread),  cmocka_unit_test(holes_are_within_the_limit),
+        cmocka_unit_test(no_room_on_the_disk),      cmocka_unit_test(random_schedules),
+        cmocka_unit_test(arrived_bytes_count),      cmocka_unit_test(arrived_bytes_are_waited_for),
         cmocka_unit_test(reads_take_turns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
