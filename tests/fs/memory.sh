@@ -59,9 +59,9 @@ echo "$gets GETs"
 [ -n "${SANITIZED:-}" ] || {
     peak=$(awk '$1 == "VmHWM:" {print $2}' "/proc/$pid/status")
     echo "the daemon's peak: $((peak >> 10)) MiB"
-    # The limit, what the daemon is without files, and what of it waits on a busy machine: 160 MiB were seen. What the
-    # limit does not hold for shows by 400.
-    [ "$peak" -lt $((256 << 10)) ] || fail "the daemon took $((peak >> 10)) MiB with memory_limit=64M"
+    # The limit, what the daemon is without files, an eighth for reads, and what of the writes was received after the
+    # limit was reached. Without a limit for all of them together it was 168 and 194 MiB.
+    [ "$peak" -lt $(((64 + 40 + 8 + 32) << 10)) ] || fail "the daemon took $((peak >> 10)) MiB with memory_limit=64M"
 }
 files check
 unmount_fs
