@@ -361,7 +361,10 @@ static struct wb_op_queue *queue_for(struct writeback *wb, const struct wb_op *o
         return &wb->ready_direct;
     if (op->again_ns)
         return &wb->sleeping;
-    bool in_batch = op->cond == WB_ANY || (op->cond == WB_ETAG && op->of_many && !op->no_cond);
+    /* What may have been sent before goes by itself: there the condition is held in any case, by a
+     * look where the server does not know it. */
+    bool of_page = op->cond == WB_ETAG && op->of_many && !op->no_cond && !op->maybe_sent;
+    bool in_batch = op->cond == WB_ANY || of_page;
     bool plain = op->kind == WB_DELETE && in_batch && !op->lost && !wb_looks_first(op);
     return plain ? &wb->ready_deletes : &wb->ready;
 }

@@ -264,6 +264,33 @@ static void removals_of_many_are_on_condition(void **state)
     close_bed(&b);
 }
 
+/* A page whose answer is lost is not sent again as a page: a server that ignores its conditions
+ * would delete what has come since. */
+static void a_lost_page_is_sent_key_by_key(void **state)
+{
+    struct bed b;
+    struct store_version v[2];
+    const char *keys[] = {"d/1", "d/2"};
+    const char *etags[] = {v[0].etag, v[1].etag};
+    struct store_delete_many_in in = {.keys = keys, .n_keys = 2, .etags = etags};
+    struct store_delete_many_out out;
+    struct store_fault_rule lose = {
+        .op = STORE_DELETE_MANY, .error = S3_ERROR_TIMEOUT, .lose_answer = true, .count = 1};
+    open_bed(&b, 2);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(put(b.memory, keys[i], "old", NULL, false, &v[i]), 0);
+    assert_int_equal(store_fault_add(b.fault, &lose), 0);
+    assert_int_equal(store_call(b.wb, STORE_DELETE_MANY, &in, &out, NULL), 0);
+    store_delete_many_out_done(&out);
+    drain(&b);
+    for (int i = 0; i < 2; i++)
+        assert_null(get(b.memory, keys[i]));
+    assert_int_equal(store_fault_applied(b.fault), 1);
+    assert_int_equal(store_count_requests(b.count, STORE_DELETE_MANY), 1);
+    assert_int_equal(store_count_requests(b.count, STORE_DELETE), 2);
+    close_bed(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +302,7 @@ int main(void)
         cmocka_unit_test(a_full_lost_and_found_is_told),
         cmocka_unit_test(our_own_version_is_not_newer),
         cmocka_unit_test(removals_of_many_are_on_condition),
+        cmocka_unit_test(a_lost_page_is_sent_key_by_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
